@@ -1,0 +1,32 @@
+"""What the scheduler sees of a job: its demand. Jobs with equal demands share one shape."""
+
+from dataclasses import dataclass
+
+from suan.model.resources import Resources
+from suan.model.units import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One acceptable kind of place: what each task needs, and where it may be.
+
+    ``infra`` matches a pool's name, ``kind``, ``kind/name`` or site, with ``*`` as a wildcard.
+    """
+
+    per_task: Resources
+    infra: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What must be free, in one pool and at once, before a job can start.
+
+    Tasks of a gang may share a node. With ``ordered`` the first option that fits wins, otherwise
+    the cheapest.
+    """
+
+    tasks: int
+    options: tuple[Option, ...]
+    ordered: bool = False
+    framework: str | None = None
+    max_hourly_cost: Money | None = None

@@ -1,0 +1,127 @@
+"""The exception tree.
+
+SuanError
+├── InputError              what the caller gave is wrong; says what, where, how to mend it
+│   └── NotFound            no such job, pool, token, …
+├── PoolError               a pool's fault, by what is known of the effect
+│   ├── PoolUnavailable     not applied: retry later
+│   ├── PoolRejected        refused for good: do not retry there
+│   ├── PoolOutcomeUnknown  may or may not have been applied: find() first
+│   └── PoolAuthError       not applied: credentials must be mended
+├── StoreError              the store's fault; nothing unacknowledged was kept
+│   ├── StoreUnavailable    busy, locked or unreachable: retry later
+│   ├── StoreFull           no space is left
+│   ├── StoreReadOnly
+│   ├── StoreCorrupt
+│   ├── StoreConflict       a compare-and-set lost, or a unique key is taken
+│   └── LeaseLost           another leader has taken over: stop at once
+└── InvariantViolation      a bug, with the job's story; never caught below the live loop
+"""
+
+
+class SuanError(Exception):
+    """The base of every error that suan raises on purpose.
+
+    ``code`` is stable and documented in ``docs/reference/errors.md``; ``mend`` says what to do.
+    """
+
+    code = "error"
+
+    def __init__(self, message: str, *, mend: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+
+class InputError(SuanError):
+    """What the caller gave is wrong. ``where`` is a field's path or a ``file:line``."""
+
+    code = "invalid_input"
+
+    def __init__(self, message: str, *, where: str = "", mend: str = "") -> None:
+        super().__init__(message, mend=mend)
+        self.where = where
+
+
+class NotFound(InputError):
+    """What was named does not exist."""
+
+    code = "not_found"
+
+
+class PoolError(SuanError):
+    """A pool's fault."""
+
+    code = "pool_error"
+
+
+class PoolUnavailable(PoolError):
+    """The pool did not answer, and nothing was applied. Retry later."""
+
+    code = "pool_unavailable"
+
+
+class PoolRejected(PoolError):
+    """The pool refused for good. Do not retry there."""
+
+    code = "pool_rejected"
+
+
+class PoolOutcomeUnknown(PoolError):
+    """It may or may not have been applied. Ask ``find`` before anything else."""
+
+    code = "pool_outcome_unknown"
+
+
+class PoolAuthError(PoolError):
+    """The pool did not accept our credentials, and nothing was applied."""
+
+    code = "pool_auth"
+
+
+class StoreError(SuanError):
+    """The store's fault. What was not acknowledged was not kept."""
+
+    code = "store_error"
+
+
+class StoreUnavailable(StoreError):
+    """Busy, locked or unreachable. Retry later."""
+
+    code = "store_unavailable"
+
+
+class StoreFull(StoreError):
+    """No space is left where the store lives."""
+
+    code = "store_full"
+
+
+class StoreReadOnly(StoreError):
+    """The store cannot be written."""
+
+    code = "store_read_only"
+
+
+class StoreCorrupt(StoreError):
+    """The store's file is damaged, or is not a suan store."""
+
+    code = "store_corrupt"
+
+
+class StoreConflict(StoreError):
+    """A compare-and-set lost, or a unique key is taken."""
+
+    code = "conflict"
+
+
+class LeaseLost(StoreError):
+    """Another leader has taken over; whatever was being recorded was not."""
+
+    code = "lease_lost"
+
+
+class InvariantViolation(SuanError):
+    """A bug in suan. The message carries the story of the job or pool it happened to."""
+
+    code = "internal"

@@ -1,0 +1,171 @@
+"""What happens: the events that the scheduler is told of, in the order they are applied.
+
+They are journalled, so a field may be added with a default but never renamed or removed.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from suan.model.demand import Demand
+from suan.model.job import Outcome
+from suan.model.offer import NodeStatus, Offer
+from suan.model.spec import RetryPolicy
+from suan.model.units import (
+    Duration,
+    Instant,
+    JobId,
+    NodeName,
+    PoolName,
+    QueueName,
+    RunId,
+    TenantName,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmitted:
+    """A job joins the line. ``seq`` orders it; ``attempts`` counts runs it has already had.
+
+    ``after`` names only jobs that had not ended at this moment.
+    """
+
+    at: Instant
+    job: JobId
+    seq: int
+    demand: Demand
+    queue: QueueName = QueueName("default")
+    tenant: TenantName = TenantName("default")
+    user: str = ""
+    name: str = ""
+    priority: int = 0
+    retry: RetryPolicy = RetryPolicy()
+    after: tuple[tuple[JobId, str], ...] = ()
+    time_limit: Duration | None = None
+    expected: Duration | None = None
+    deadline: Instant | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobCancelled:
+    """The user wants a job to end, whatever it is doing. An unknown job is ignored."""
+
+    at: Instant
+    job: JobId
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolObserved:
+    """A pool's capacity. ``complete`` replaces all its nodes; otherwise ``nodes`` are the changed
+    ones and ``removed`` the gone ones."""
+
+    at: Instant
+    offer: Offer
+    nodes: tuple[NodeStatus, ...]
+    removed: tuple[NodeName, ...] = ()
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLost:
+    """A pool does not answer. Its runs are left alone; nothing new goes there until observed."""
+
+    at: Instant
+    pool: PoolName
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolDrained:
+    """An operator drains a pool (no new runs; what runs may end) or takes that back."""
+
+    at: Instant
+    pool: PoolName
+    drained: bool = True
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRemoved:
+    """A pool is no longer part of the platform."""
+
+    at: Instant
+    pool: PoolName
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlaced:
+    """A run that an earlier leader placed and that has not ended: told once, on taking over."""
+
+    at: Instant
+    run: RunId
+    job: JobId
+    pool: PoolName
+    nodes: tuple[NodeName, ...]
+    option: int
+    started: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A pool says that a run's tasks run."""
+
+    at: Instant
+    run: RunId
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A run is over and its resources are free. An unknown or already ended run is ignored."""
+
+    at: Instant
+    run: RunId
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChanged:
+    """A queue is made or changed. A closed queue starts nothing new."""
+
+    at: Instant
+    queue: QueueName
+    weight: int = 1
+    discipline: str = "fifo"
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Nothing happened but time, up to ``at``."""
+
+    at: Instant
+
+
+Event: TypeAlias = (
+    JobSubmitted
+    | JobCancelled
+    | PoolObserved
+    | PoolLost
+    | PoolDrained
+    | PoolRemoved
+    | RunPlaced
+    | RunStarted
+    | RunEnded
+    | QueueChanged
+    | TimePassed
+)
+
+EVENT_TYPES: tuple[type, ...] = (
+    JobSubmitted,
+    JobCancelled,
+    PoolObserved,
+    PoolLost,
+    PoolDrained,
+    PoolRemoved,
+    RunPlaced,
+    RunStarted,
+    RunEnded,
+    QueueChanged,
+    TimePassed,
+)

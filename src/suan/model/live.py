@@ -1,0 +1,68 @@
+"""What the API asks of the live loop in its own process."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from suan.model.job import Run
+from suan.model.offer import NodeStatus, Offer
+from suan.model.plan import Explanation
+from suan.model.pool import LogChunk
+from suan.model.resources import Resources
+from suan.model.spec import JobSpec
+from suan.model.units import Instant, JobId
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """A pool as the leader sees it now. ``detail`` says what is wrong when not ``available``."""
+
+    offer: Offer
+    nodes: tuple[NodeStatus, ...]
+    total: Resources
+    free: Resources
+    runs: int
+    available: bool
+    drained: bool
+    observed_at: Instant | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStatus:
+    """How the loop is doing. ``trouble`` is empty when all is well."""
+
+    leading: bool
+    leader_url: str | None
+    cycles: int
+    pending: int
+    running: int
+    last_cycle_us: int
+    trouble: str = ""
+
+
+class Live(Protocol):
+    """The live loop, as seen by the API. Only the leader answers for pools and explanations."""
+
+    def status(self) -> LiveStatus: ...
+
+    def nudge(self) -> None:
+        """Something was written to the store: look soon."""
+        ...
+
+    async def explain(self, job: JobId) -> Explanation | None:
+        """Why an unfinished job is where it is; ``None`` if the scheduler does not know it."""
+        ...
+
+    async def dry_run(self, spec: JobSpec, user: str) -> Explanation:
+        """Where a job would go if it were submitted now. Changes nothing."""
+        ...
+
+    async def pools(self) -> tuple[PoolStatus, ...]: ...
+
+    async def read_log(
+        self, run: Run, *, task: int, stream: str, offset: int, limit: int
+    ) -> LogChunk:
+        """Raises:
+        PoolError: the pool cannot give it; the message says why.
+        """
+        ...

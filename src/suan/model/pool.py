@@ -1,0 +1,145 @@
+"""What a pool must be able to do: a small required protocol and optional one-purpose ones.
+
+Capabilities are derived from what a class implements (``capabilities``) and travel as data.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol, runtime_checkable
+
+from suan.model.job import Outcome
+from suan.model.offer import NodeStatus, Offer
+from suan.model.resources import Resources
+from suan.model.units import Duration, Instant, JobId, NodeName, RunId
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything a pool needs to start a run. ``nodes`` has one entry for each task, by rank.
+
+    ``memory_limit_mib`` is set when the user stated a need; ``env`` holds the user's variables
+    and suan's own that do not depend on the node; ``secrets`` go to the tasks' environment alone.
+    """
+
+    run: RunId
+    job: JobId
+    name: str
+    nodes: tuple[NodeName, ...]
+    per_task: Resources
+    script: str
+    setup: str | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    workdir: str | None = None
+    file_mounts: dict[str, str] = field(default_factory=dict)
+    memory_limit_mib: int | None = None
+    time_limit: Duration | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a pool measured of a run. ``None`` where it cannot."""
+
+    cpu_us: int | None = None  # processor time really used
+    max_rss_mib: int | None = None
+    energy_mwh: int | None = None
+    energy_method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A pool's word on one run: started, or (with ``outcome``) ended."""
+
+    run: RunId
+    ref: str
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    outcome: Outcome | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Capacity and runs since a cursor. ``nodes`` of ``None`` means capacity has not changed.
+
+    Reports may repeat; each run's end is reported at least once after the cursor that saw it run.
+    """
+
+    cursor: str
+    nodes: tuple[NodeStatus, ...] | None = None
+    removed: tuple[NodeName, ...] = ()
+    complete: bool = True
+    reports: tuple[RunReport, ...] = ()
+
+
+class Pool(Protocol):
+    """One pool. Methods raise only ``PoolError``s, which say whether anything happened."""
+
+    kind: ClassVar[str]
+
+    @property
+    def offer(self) -> Offer:
+        """What is true of the pool as a whole."""
+        ...
+
+    async def observe(self, cursor: str | None) -> Observation:
+        """Capacity and runs since ``cursor``; everything for ``None``."""
+        ...
+
+    async def launch(self, launch: Launch) -> str:
+        """Start a run and return the pool's reference to it. Idempotent on the run's id."""
+        ...
+
+    async def find(self, run: RunId) -> str | None:
+        """The reference of a run that was launched here, or ``None`` if it never was.
+
+        After ``None``, a launch that an earlier process left unfinished must have no effect.
+        """
+        ...
+
+    async def cancel(self, ref: str, grace: Duration) -> None:
+        """Ask a run's processes to end, and end them after ``grace``. Absent is success."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what this object holds. Runs go on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """A piece of a log. ``end`` says that the run is over and nothing will follow."""
+
+    data: bytes
+    next_offset: int
+    end: bool
+
+
+@runtime_checkable
+class Logs(Protocol):
+    """A pool that can give the output of a run's tasks."""
+
+    async def read_log(
+        self, ref: str, *, task: int, stream: str, offset: int, limit: int
+    ) -> LogChunk:
+        """At most ``limit`` bytes of ``stream`` ("stdout" or "stderr") from ``offset``.
+
+        A negative offset counts from the end.
+        """
+        ...
+
+
+@runtime_checkable
+class Watch(Protocol):
+    """A pool that can say when something may have changed."""
+
+    async def changed(self) -> None:
+        """Return as soon as an ``observe`` may have news."""
+        ...
+
+
+def capabilities(pool: object) -> tuple[str, ...]:
+    """The optional protocols that a pool implements, by name."""
+    optional: tuple[tuple[str, type], ...] = (("logs", Logs), ("watch", Watch))
+    return tuple(name for name, protocol in optional if isinstance(pool, protocol))

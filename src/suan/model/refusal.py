@@ -1,0 +1,41 @@
+"""Why not: refusals are values with a stable code, and say what would unblock them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from suan.model.units import PoolName
+
+
+class RefusalCode(StrEnum):
+    """Each is documented in ``docs/reference/refusals.md``; a test asserts it."""
+
+    NO_POOLS = "no_pools"  # no pool has been joined
+    INFRA_MISMATCH = "infra_mismatch"  # the job names other infrastructure
+    FRAMEWORK_UNSUPPORTED = "framework_unsupported"
+    NO_SUCH_ACCELERATOR = "no_such_accelerator"  # the pool has none of the model
+    NODE_TOO_SMALL = "node_too_small"  # no node could hold one task even when empty
+    GANG_TOO_LARGE = "gang_too_large"  # the whole pool, empty, could not hold every task
+    OVER_HOURLY_COST = "over_hourly_cost"
+    POOL_DRAINED = "pool_drained"
+    POOL_UNAVAILABLE = "pool_unavailable"
+    REJECTED_BY_POOL = "rejected_by_pool"  # the pool refused an earlier run of this job for good
+    NO_CAPACITY = "no_capacity"  # it fits, but what it needs is in use
+    BEHIND_EARLIER_JOB = "behind_earlier_job"  # an earlier job waits for the same capacity
+    WAITS_FOR_JOBS = "waits_for_jobs"  # `after:`
+    BACKING_OFF = "backing_off"  # a retry waits out its back-off
+    QUEUE_CLOSED = "queue_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one pool (or, with ``pool`` of ``None``, the whole platform) does not take a job now.
+
+    ``permanent`` says that waiting alone will not help: something must be changed by someone.
+    """
+
+    code: RefusalCode
+    pool: PoolName | None
+    detail: str  # names what falls short, and by how much
+    unblocked_by: str  # what would have to happen
+    permanent: bool = False
+    preemption_helps: bool = False

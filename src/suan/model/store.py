@@ -1,0 +1,283 @@
+"""What the store must be able to do, as narrow protocols.
+
+Every method is asynchronous, takes ``now`` where time matters, and raises only ``StoreError``s.
+A returned write is durable. Jobs are added by any process; only the leader changes them
+afterwards, through ``Ledger.record``, which is fenced by its lease.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from suan.model.events import Event
+from suan.model.job import Job, JobState, Run
+from suan.model.spec import JobSpec
+from suan.model.units import Duration, Instant, JobId, RunId
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be added. Members of one array share one ``spec`` object."""
+
+    id: JobId
+    spec: JobSpec  # with its secrets
+    array_id: JobId | None = None
+    array_index: int | None = None
+    params: dict[str, str] = field(default_factory=dict)
+    after: tuple[tuple[JobId, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Jobs added together, all or none.
+
+    With ``key`` a repeated submission returns the first one's jobs; the same key with another
+    ``fingerprint`` (a hash of the request) is a ``StoreConflict``.
+    """
+
+    jobs: tuple[NewJob, ...]
+    user: str
+    key: str | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The ids of a submission, and whether an earlier one with the same key had made them."""
+
+    jobs: tuple[JobId, ...]
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list; ``None`` means any."""
+
+    states: tuple[JobState, ...] = ()
+    queue: str | None = None
+    user: str | None = None
+    tenant: str | None = None
+    name: str | None = None
+    array_id: JobId | None = None
+    label: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Jobs, newest first, and the cursor of the next page (``None`` at the end)."""
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A request to the leader: ``cancel`` (target: a job), ``drain`` or ``undrain`` (a pool),
+    ``set_queue`` (a queue, with ``weight``, ``discipline`` and ``open`` in ``args``)."""
+
+    kind: str
+    target: str
+    by: str = ""
+    args: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEntry:
+    """One thing that happened, for people and programs that watch. ``id`` orders them."""
+
+    id: int
+    at: Instant
+    kind: str  # "job.submitted", "run.started", … each in docs/reference/events.md
+    job: JobId | None
+    run: RunId | None
+    data: dict[str, str] = field(default_factory=dict)
+
+
+class Jobs(Protocol):
+    """What any process may do with jobs."""
+
+    async def submit(self, submission: Submission, now: Instant) -> Submitted: ...
+
+    async def get(self, job: JobId) -> Job | None: ...
+
+    async def list(self, where: JobFilter, cursor: str | None, limit: int) -> JobPage: ...
+
+    async def runs(self, jobs: Sequence[JobId]) -> tuple[Run, ...]:
+        """The runs of some jobs, by job and attempt."""
+        ...
+
+    async def run(self, run: RunId) -> Run | None: ...
+
+    async def secrets(self, job: JobId) -> Mapping[str, str]: ...
+
+    async def counts(self, where: JobFilter) -> Mapping[JobState, int]: ...
+
+    async def request(self, command: Command, now: Instant) -> int:
+        """Leave a command for the leader; returns its number."""
+        ...
+
+    async def feed(self, after: int, limit: int) -> tuple[FeedEntry, ...]:
+        """Entries with an id above ``after``, oldest first; ``after`` of -1 gives the newest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to lead, until ``expires_at``. ``token`` grows with every new holder."""
+
+    holder: str
+    token: int
+    url: str
+    expires_at: Instant
+
+
+class Leases(Protocol):
+    """Who leads."""
+
+    async def acquire(self, holder: str, url: str, now: Instant, ttl: Duration) -> Lease | None:
+        """Take the lease if it is free or expired, or renew one's own; ``None`` if it is held."""
+        ...
+
+    async def renew(self, lease: Lease, now: Instant, ttl: Duration) -> Lease:
+        """Extend it.
+
+        Raises:
+            LeaseLost: another holder has it.
+        """
+        ...
+
+    async def release(self, lease: Lease) -> None: ...
+
+    async def current(self) -> Lease | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobUpdate:
+    """A job's changed columns: the whole mutable part."""
+
+    id: JobId
+    state: JobState
+    attempts: int
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    pool: str | None = None
+    exit_code: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One cycle: a term's first entry (``kind`` "term") rebuilds the scheduler from nothing."""
+
+    number: int
+    kind: str  # "term" or "cycle"
+    token: int
+    now: Instant
+    events: tuple[Event, ...]
+    limit: int  # of decisions, as given to decide
+    digest: str  # of the plan; "" for an entry after which nothing was decided
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """Everything one cycle changes: applied whole or not at all."""
+
+    entries: tuple[JournalEntry, ...]
+    jobs: tuple[JobUpdate, ...] = ()
+    runs: tuple[Run, ...] = ()  # new, or changed
+    feed: tuple[FeedEntry, ...] = ()  # ids are given by the store
+    taken_jobs: tuple[JobId, ...] = ()
+    taken_commands: tuple[int, ...] = ()
+    drained_pools: dict[str, bool] = field(default_factory=dict)
+    queues: dict[str, tuple[int, str, bool]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """New jobs in the order of submission, and commands in the order of arrival."""
+
+    jobs: tuple[Job, ...]
+    commands: tuple[tuple[int, Command], ...]
+
+
+class Ledger(Protocol):
+    """What the leader alone does."""
+
+    async def gather(self, limit: int) -> Gathered:
+        """The oldest jobs and commands that no recorded cycle has taken."""
+        ...
+
+    async def record(self, cycle: Cycle, lease: Lease) -> None:
+        """Record a cycle, durably.
+
+        Raises:
+            LeaseLost: the lease's token is no longer the newest; nothing was recorded.
+        """
+        ...
+
+    async def unfinished_jobs(self, after_seq: int, limit: int) -> tuple[Job, ...]:
+        """Taken jobs that are not in a final state, in order of ``seq``."""
+        ...
+
+    async def open_runs(self) -> tuple[Run, ...]:
+        """Runs that have not ended, by placing time and id."""
+        ...
+
+    async def drained_pools(self) -> tuple[str, ...]: ...
+
+    async def queues(self) -> Mapping[str, tuple[int, str, bool]]: ...
+
+    async def job_states(self, jobs: Sequence[JobId]) -> Mapping[JobId, JobState]: ...
+
+
+class Journal(Protocol):
+    """The journal, for replay."""
+
+    async def entries(self, after: int, limit: int) -> tuple[JournalEntry, ...]: ...
+
+    async def last(self) -> int:
+        """The newest entry's number; 0 for an empty journal."""
+        ...
+
+    async def prune(self, before: Instant) -> int:
+        """Drop whole terms that ended before ``before``; returns the number of entries."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token as kept: its secret is stored only as a hash."""
+
+    id: str
+    name: str
+    scope: str  # viewer, submitter, operator, admin
+    user: str
+    created_at: Instant
+    expires_at: Instant | None = None
+    revoked_at: Instant | None = None
+
+
+class Tokens(Protocol):
+    """Access tokens."""
+
+    async def create(self, token: Token, digest: bytes) -> None: ...
+
+    async def find(self, digest: bytes) -> Token | None: ...
+
+    async def list(self) -> tuple[Token, ...]: ...
+
+    async def revoke(self, token_id: str, now: Instant) -> bool: ...
+
+
+class Store(Jobs, Leases, Ledger, Journal, Protocol):
+    """One engine, whole. ``tokens`` stands apart because its names overlap."""
+
+    @property
+    def tokens(self) -> Tokens: ...
+
+    @property
+    def engine_name(self) -> str:
+        """ "sqlite" or "postgresql"."""
+        ...
+
+    async def close(self) -> None: ...

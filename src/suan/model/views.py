@@ -1,0 +1,240 @@
+"""What the API shows and the client reads: one set of types for both ends.
+
+Times are timezone-aware UTC datetimes here (RFC 3339 on the wire), because people read them.
+Amounts keep their integer units, named.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from suan.model.bill import Bill
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One attempt at a job."""
+
+    id: str
+    attempt: int
+    pool: str
+    nodes: tuple[str, ...]
+    state: str
+    placed_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    cause: str | None = None
+    exit_code: int | None = None
+    detail: str = ""
+    reasons: tuple[str, ...] = ()
+    bill: Bill | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job in a list."""
+
+    id: str
+    name: str
+    state: str
+    user: str
+    tenant: str
+    queue: str
+    priority: int
+    num_nodes: int
+    resources: str  # "cpus 4, memory 16 GiB, A100-80GB:8" — for people
+    submitted_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempts: int = 0
+    pool: str | None = None
+    exit_code: int | None = None
+    detail: str = ""
+    array_id: str | None = None
+    array_index: int | None = None
+    params: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetail:
+    """A job, whole: what was asked for (secrets left out), its runs, and its bill so far."""
+
+    job: JobView
+    spec: dict[str, Any]
+    after: tuple[tuple[str, str], ...]
+    runs: tuple[RunView, ...]
+    bill: Bill
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """One page of jobs, newest first."""
+
+    jobs: tuple[JobView, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedView:
+    """What a submission made. ``id`` is the job's, or the array's."""
+
+    id: str
+    jobs: tuple[str, ...]
+    repeated: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalView:
+    """Why one pool does not take a job now."""
+
+    code: str
+    pool: str | None
+    detail: str
+    unblocked_by: str
+    permanent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CostView:
+    """What a pool would cost an hour, in micro-units of the currency, term by term."""
+
+    pool: str
+    terms: dict[str, int]
+    total: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationView:
+    """Why a job waits, where it runs, or (for a dry run) where it would go."""
+
+    job: str
+    state: str
+    summary: str
+    refusals: tuple[RefusalView, ...] = ()
+    costs: tuple[CostView, ...] = ()
+    ahead: int | None = None
+    earliest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AmountView:
+    """An amount of resources."""
+
+    cpu_milli: int
+    memory_mib: int
+    accelerators: dict[str, int]  # thousandths by model
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One node of a pool."""
+
+    name: str
+    total: AmountView
+    schedulable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """A pool: where it is, what it has, what is free, what it costs."""
+
+    name: str
+    kind: str
+    site: str
+    available: bool
+    drained: bool
+    nodes: int
+    total: AmountView
+    free: AmountView
+    runs: int
+    terms: dict[str, Any]
+    capabilities: tuple[str, ...]
+    frameworks: tuple[str, ...]
+    observed_at: datetime | None = None
+    detail: str = ""
+    node_list: tuple[NodeView, ...] = ()  # in the view of one pool alone
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """A queue and how many jobs stand in it."""
+
+    name: str
+    weight: int
+    discipline: str
+    open: bool
+    pending: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """An access token. ``secret`` is shown once, when it is made."""
+
+    id: str
+    name: str
+    scope: str
+    user: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """One thing that happened."""
+
+    id: int
+    at: datetime
+    kind: str
+    job: str | None = None
+    run: str | None = None
+    data: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """A place on the reference map."""
+
+    site: str
+    kind: str
+    parent: str
+    name_en: str
+    name_zh: str
+    province: str
+    latitude: float
+    longitude: float
+    pue_milli: int
+    carbon_mg_per_kwh: int
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    """The server that answers."""
+
+    version: str
+    engine: str
+    leading: bool
+    leader_url: str | None
+    started_at: datetime
+    cycles: int
+    jobs: dict[str, int]  # by state
+    pools: int
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error, as RFC 9457 has it. ``code`` is stable; ``where`` and ``mend`` help to mend it."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    where: str = ""
+    mend: str = ""
