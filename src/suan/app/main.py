@@ -1,0 +1,14 @@
+"""The ``suan`` command: the client's commands, and those that need the whole house."""
+
+from suan.cli.main import build
+from suan.cli.table import COMMANDS, Entry
+
+SERVER_COMMANDS = {
+    "serve": Entry("suan.app.serve:serve", "Run the server in the foreground (what `up` starts)."),
+    "replay": Entry("suan.app.replay:replay", "Run the journal again; every plan must come out."),
+}
+
+
+def main() -> None:
+    """Run the command line."""
+    build({**COMMANDS, **SERVER_COMMANDS})()

@@ -1,0 +1,121 @@
+"""The server's settings: where each comes from, and what is refused before anything starts."""
+
+import ipaddress
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from suan.model.errors import InputError
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 7826
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What ``suan serve`` runs with. Documented in ``docs/reference/settings.md``."""
+
+    home: Path
+    host: str
+    port: int
+    store_url: str
+    pools_file: Path | None
+    require_tokens: bool
+    lease_seconds: float = 6.0
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def default_home() -> Path:
+    """``$SUAN_HOME``, or ``~/.suan``."""
+    return Path(os.environ.get("SUAN_HOME") or Path.home() / ".suan").expanduser().absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line gave; ``None`` where it gave nothing."""
+
+    home: str | None = None
+    host: str | None = None
+    port: int | None = None
+    store_url: str | None = None
+    pools_file: str | None = None
+    require_tokens: bool = False
+
+
+def resolve(flags: Flags) -> ServerSettings:
+    """Flags first, then the environment, then the defaults.
+
+    Raises:
+        InputError: a value makes no sense, or a named file is missing.
+    """
+    home = Path(flags.home).expanduser().absolute() if flags.home else default_home()
+    host = flags.host or os.environ.get("SUAN_HOST") or DEFAULT_HOST
+    return ServerSettings(
+        home=home,
+        host=host,
+        port=_port(flags.port),
+        store_url=flags.store_url or os.environ.get("SUAN_STORE") or f"sqlite:///{home}/suan.db",
+        pools_file=_pools_file(flags.pools_file, home),
+        require_tokens=(
+            flags.require_tokens
+            or os.environ.get("SUAN_REQUIRE_TOKENS", "") not in ("", "0")
+            or not is_loopback(host)
+        ),
+        lease_seconds=_lease_seconds(),
+    )
+
+
+def _port(flag: int | None) -> int:
+    if flag is not None:
+        return flag
+    text = os.environ.get("SUAN_PORT", str(DEFAULT_PORT))
+    if text.isdecimal() and int(text) <= 65535:
+        return int(text)
+    raise InputError(
+        f"{text!r} is not a port", where="SUAN_PORT", mend="use a number from 0 to 65535"
+    )
+
+
+def _lease_seconds() -> float:
+    text = os.environ.get("SUAN_LEASE_SECONDS", "6")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds <= 300.0:
+        raise InputError(
+            f"{text!r} is not a lease's length",
+            where="SUAN_LEASE_SECONDS",
+            mend="use seconds, from 1 to 300",
+        )
+    return seconds
+
+
+def _pools_file(flag: str | None, home: Path) -> Path | None:
+    named = flag or os.environ.get("SUAN_POOLS")
+    if named:
+        path = Path(named).expanduser().absolute()
+        if not path.is_file():
+            raise InputError(
+                f"there is no pools file {path}",
+                where="--pools" if flag else "SUAN_POOLS",
+                mend="name a YAML file (docs/reference/pools-yaml.md), or leave it out to use this"
+                " machine alone",
+            )
+        return path
+    path = home / "pools.yaml"
+    return path if path.is_file() else None
