@@ -15,6 +15,7 @@ SuanError
 │   ├── StoreCorrupt
 │   ├── StoreConflict       a compare-and-set lost, or a unique key is taken
 │   └── LeaseLost           another leader has taken over: stop at once
+├── NotLeader               only the leader can answer; ``leader_url`` says who it is
 └── InvariantViolation      a bug, with the job's story; never caught below the live loop
 """
 
@@ -119,6 +120,19 @@ class LeaseLost(StoreError):
     """Another leader has taken over; whatever was being recorded was not."""
 
     code = "lease_lost"
+
+
+class NotLeader(SuanError):
+    """Only the leader can answer. ``leader_url`` is where it serves, ``None`` if nobody leads."""
+
+    code = "not_leader"
+
+    def __init__(self, leader_url: str | None) -> None:
+        super().__init__(
+            f"only the leader can answer this, and it is {leader_url or 'not chosen yet'}",
+            mend=f"ask {leader_url}" if leader_url else "try again in a few seconds",
+        )
+        self.leader_url = leader_url
 
 
 class InvariantViolation(SuanError):

@@ -23,10 +23,21 @@ from suan.model.units import (
 
 
 @dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run that has ended, as far as a later decision rests on it."""
+
+    pool: PoolName
+    ended_at: Instant
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class JobSubmitted:
     """A job joins the line. ``seq`` orders it; ``attempts`` counts runs it has already had.
 
-    ``after`` names only jobs that had not ended at this moment.
+    ``after`` names only jobs that had not ended at this moment. ``history`` holds those earlier
+    runs that have ended, oldest first: told on taking over, so that retry limits, back-offs and
+    pools that refused the job are not forgotten with the leader who saw them.
     """
 
     at: Instant
@@ -44,6 +55,7 @@ class JobSubmitted:
     expected: Duration | None = None
     deadline: Instant | None = None
     attempts: int = 0
+    history: tuple[PastRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
