@@ -39,12 +39,16 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a pool measured of a run. ``None`` where it cannot."""
+    """What a pool measured of a run. ``None`` where it cannot.
+
+    ``energy_mwh`` is all that the run drew, accelerators included, without the building's overhead.
+    """
 
     cpu_us: int | None = None  # processor time really used
     max_rss_mib: int | None = None
     energy_mwh: int | None = None
     energy_method: str = ""
+    accelerator_utilisation_milli: int | None = None  # mean over the run and its accelerators
 
 
 @dataclass(frozen=True, slots=True)
