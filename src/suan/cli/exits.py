@@ -1,0 +1,72 @@
+"""Exit codes, and how an error is shown. Documented in docs/reference/exit-codes.md."""
+
+import sys
+from enum import IntEnum
+from typing import IO, Any
+
+import click
+
+from suan.model.errors import InputError, NotFound, SuanError
+
+
+class Exit(IntEnum):
+    """What the command line exits with, besides a job's own code in ``suan run``."""
+
+    OK = 0
+    UNEXPECTED = 1
+    BAD_INPUT = 2
+    NOT_FOUND = 3
+    UNREACHABLE = 4
+    DENIED = 5
+    CONFLICT = 6
+    SERVER_FAULT = 7
+    WAIT_TIMED_OUT = 8
+    NO_EXIT_CODE = 125  # a job ended otherwise than by exiting: lost, rejected, skipped
+    INTERRUPTED = 130  # Ctrl-C
+    BROKEN_PIPE = 141  # whoever read our output went away
+
+
+_BY_CODE = {
+    "server_unreachable": Exit.UNREACHABLE,
+    "wait_timed_out": Exit.WAIT_TIMED_OUT,
+    "unauthenticated": Exit.DENIED,
+    "token_expired": Exit.DENIED,
+    "forbidden": Exit.DENIED,
+    "conflict": Exit.CONFLICT,
+}
+
+
+def exit_code(error: SuanError) -> Exit:
+    """The exit code of an error."""
+    if isinstance(error, NotFound):
+        return Exit.NOT_FOUND
+    if isinstance(error, InputError):
+        return Exit.BAD_INPUT
+    return _BY_CODE.get(error.code, Exit.SERVER_FAULT)
+
+
+class Failure(click.ClickException):
+    """An error on its way to the terminal."""
+
+    def __init__(self, error: SuanError) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.exit_code = exit_code(error)
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """What is wrong, where, and how to mend it."""
+        click.echo(describe(self.error), file=file or sys.stderr)
+
+
+def describe(error: SuanError) -> str:
+    """An error in two or three lines."""
+    lines = [f"error: {_indented(error.message)}"]
+    if where := getattr(error, "where", ""):
+        lines.append(f"  where: {_indented(where)}")
+    if error.mend:
+        lines.append(f"  fix: {_indented(error.mend)}")
+    return "\n".join(lines)
+
+
+def _indented(text: str) -> str:
+    return text.strip().replace("\n", "\n    ")

@@ -1,0 +1,113 @@
+"""Units in words: the one place where amounts become text for people."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from suan.model.bill import Bill
+from suan.model.views import AmountView
+
+_SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "JP¥"}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def seconds(amount: float) -> str:
+    """A duration: ``2.1 s``, ``3m20s``, ``2h05m``, ``4d3h``."""
+    if amount < 0:
+        return "-" + seconds(-amount)
+    if amount < _MINUTE:
+        return f"{amount:.1f} s" if amount < 10 else f"{amount:.0f} s"
+    whole = round(amount)
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}m{whole % _MINUTE:02}s"
+    if whole < _DAY:
+        return f"{whole // _HOUR}h{whole % _HOUR // _MINUTE:02}m"
+    return f"{whole // _DAY}d{whole % _DAY // _HOUR}h"
+
+
+def age(since: datetime | None, until: datetime | None = None) -> str:
+    """How long since a moment: one unit, ``12s``, ``5m``, ``3h``, ``2d``; ``-`` for none."""
+    if since is None:
+        return "-"
+    passed = max(0, int(((until or datetime.now(UTC)) - since).total_seconds()))
+    for unit, size in (("d", _DAY), ("h", _HOUR), ("m", _MINUTE)):
+        if passed >= 2 * size or (unit != "m" and passed >= size and passed % size == 0):
+            return f"{passed // size}{unit}"
+    return f"{passed}s"
+
+
+def moment(at: datetime | None) -> str:
+    """A moment in the reader's own time zone; ``-`` for none."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
+
+
+def money(micro: int, currency: str) -> str:
+    """An amount of money: two decimals, four where it is small."""
+    sign = _SIGNS.get(currency, f"{currency} ")
+    amount = abs(micro) / 1_000_000
+    digits = 2 if amount >= 1 or micro == 0 else 4
+    if 0 < amount < 0.00005:
+        return f"{'-' if micro < 0 else ''}<{sign}0.0001"
+    return f"{'-' if micro < 0 else ''}{sign}{amount:,.{digits}f}"
+
+
+def energy(mwh: int) -> str:
+    """Energy from milliwatt-hours: mWh, Wh, kWh or MWh."""
+    return _scaled(mwh, (("MWh", 10**9), ("kWh", 10**6), ("Wh", 10**3), ("mWh", 1)))
+
+
+def carbon(milligrams: int) -> str:
+    """Carbon dioxide equivalents from milligrams: mg, g, kg or t."""
+    units = (("t CO2e", 10**9), ("kg CO2e", 10**6), ("g CO2e", 10**3), ("mg CO2e", 1))
+    return _scaled(milligrams, units)
+
+
+def _scaled(amount: int, units: tuple[tuple[str, int], ...]) -> str:
+    for unit, size in units:
+        if abs(amount) >= size:
+            return f"{amount / size:.3g} {unit}" if amount < 1000 * size else f"{amount:,} {unit}"
+    return f"0 {units[-1][0]}"
+
+
+def thousandths(amount: int) -> str:
+    """Thousandths as a number: ``8``, ``0.5``."""
+    return f"{amount / 1000:g}" if abs(amount) < 10**6 else f"{amount // 1000:,}"
+
+
+def memory(mib: int) -> str:
+    """Memory from MiB."""
+    if mib >= 1024 * 1024:
+        return f"{mib / (1024 * 1024):.3g} TiB"
+    return f"{mib / 1024:.4g} GiB" if mib >= 1024 else f"{mib} MiB"
+
+
+def accelerators(amounts: Mapping[str, int]) -> str:
+    """Accelerators by model: ``A100-80GB:8``; ``-`` for none."""
+    return ", ".join(f"{model}:{thousandths(n)}" for model, n in sorted(amounts.items())) or "-"
+
+
+def amount(of: AmountView) -> str:
+    """An amount of resources in one line."""
+    parts = [f"{thousandths(of.cpu_milli)} cpu", memory(of.memory_mib)]
+    if of.accelerators:
+        parts.append(accelerators(of.accelerators))
+    return ", ".join(parts)
+
+
+def used_of(free: int, total: int) -> str:
+    """Free of total, in thousandths: ``3/4``."""
+    return f"{thousandths(free)}/{thousandths(total)}"
+
+
+def bill(of: Bill) -> str:
+    """A bill in one line: device time, money, energy, carbon, and how the energy is known."""
+    parts = [f"{seconds(of.cpu_ms / 1000)} cpu"]
+    if of.accelerator_ms:
+        parts.append(f"{seconds(of.accelerator_ms / 1000)} accelerator")
+    parts += [money(of.money, of.currency), energy(of.energy_mwh), carbon(of.carbon_mg)]
+    method = f" ({of.energy_method})" if of.energy_method else ""
+    return " · ".join(parts) + method
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 job``, ``3 jobs``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

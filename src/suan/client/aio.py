@@ -1,0 +1,231 @@
+"""The client for an event loop: ``sync`` with ``await``."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from suan.client import calls, discovery, retry
+from suan.client.calls import Filters, LogPart
+from suan.client.errors import WaitTimeout
+from suan.client.follow import FollowedEvents, FollowedLog
+from suan.client.jobs import JobSource, new_key, one, several
+from suan.client.aline import AsyncLine
+from suan.client.wire import AsyncSender
+from suan.model.job import JobState
+from suan.model.views import (
+    EventView,
+    ExplanationView,
+    JobDetail,
+    JobList,
+    JobView,
+    PoolView,
+    QueueView,
+    ServerView,
+    SiteView,
+    SubmittedView,
+    TokenView,
+)
+
+PAGE = 1000  # jobs: the most that the API gives at once
+
+
+class AsyncClient:
+    """Everything a suan server can do, for one event loop. Use it as an async context manager, or
+    ``close`` it.
+
+    Without a ``url`` it finds the server: ``$SUAN_SERVER``, else the one ``suan up`` started.
+    ``timeout_s`` bounds each wait for the network; ``patience_s`` is how long followed logs,
+    events and ``wait`` outlast a server that restarts. Every method raises ``InputError``,
+    ``NotFound``, or an error of ``suan.client.errors``.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        timeout_s: float = 60.0,
+        patience_s: float = 30.0,
+        sender: AsyncSender | None = None,
+    ) -> None:
+        endpoint = discovery.find(url, token)
+        self.endpoint = endpoint
+        self._line = AsyncLine(sender or _pooled(timeout_s), endpoint, patience_s)
+        self.tokens = AsyncTokenCalls(self._line)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._line.close()
+
+    async def submit(self, job: JobSource, *, key: str | None = None) -> SubmittedView:
+        """Submit a ``JobSpec``, a job file's path, or a job file's text (of several lines).
+
+        Each call has an idempotency key of its own, so that it can be retried after a broken
+        connection; give ``key`` to make a later call the same one.
+        """
+        return await self._line.do(calls.submit(one(job), key or new_key()))
+
+    async def submit_many(self, jobs: Sequence[JobSource], *, key: str | None = None) -> SubmittedView:
+        """Submit several, all or none. ``after`` may name others of them."""
+        return await self._line.do(calls.submit_many(several(jobs), key or new_key()))
+
+    async def get(self, job: str) -> JobDetail:
+        """A job, whole."""
+        return await self._line.do(calls.get(job))
+
+    async def page(
+        self, *, cursor: str | None = None, limit: int = 100, **filters: Unpack[Filters]
+    ) -> JobList:
+        """One page of jobs, newest first."""
+        return await self._line.do(calls.page(filters, cursor, limit))
+
+    async def list(self, **filters: Unpack[Filters]) -> AsyncIterator[JobView]:
+        """Every job that the filters let through, newest first, fetched page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self.page(cursor=cursor, limit=PAGE, **filters)
+            for job in page.jobs:
+                yield job
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def counts(self, **filters: Unpack[Filters]) -> dict[str, int]:
+        """How many jobs are in each state."""
+        return await self._line.do(calls.counts(filters))
+
+    async def cancel(self, job: str) -> tuple[str, ...]:
+        """Cancel a job, or an array's unfinished members; the ids that were told to stop."""
+        return await self._line.do(calls.cancel(job))
+
+    async def explain(self, job: str) -> ExplanationView:
+        """Why a job waits, or where it runs."""
+        return await self._line.do(calls.explain(job))
+
+    async def plan(self, job: JobSource) -> tuple[ExplanationView, ...]:
+        """Where a job would go if it were submitted now; nothing is changed."""
+        return await self._line.do(calls.plan(one(job)))
+
+    async def pools(self) -> tuple[PoolView, ...]:
+        """All pools."""
+        return await self._line.do(calls.pools())
+
+    async def pool(self, name: str) -> PoolView:
+        """One pool, with its nodes."""
+        return await self._line.do(calls.pool(name))
+
+    async def drain(self, pool: str) -> None:
+        """Start nothing new in a pool; what runs may end."""
+        await self._line.do(calls.drain(pool, drained=True))
+
+    async def undrain(self, pool: str) -> None:
+        """Take a drain back."""
+        await self._line.do(calls.drain(pool, drained=False))
+
+    async def queues(self) -> tuple[QueueView, ...]:
+        """All queues."""
+        return await self._line.do(calls.queues())
+
+    async def set_queue(
+        self, name: str, *, weight: int = 1, discipline: str = "fifo", is_open: bool = True
+    ) -> QueueView:
+        """Make or change a queue."""
+        wanted = {"weight": weight, "discipline": discipline, "open": is_open}
+        return await self._line.do(calls.set_queue(name, wanted))
+
+    async def sites(self) -> tuple[SiteView, ...]:
+        """The reference map."""
+        return await self._line.do(calls.sites())
+
+    async def server(self) -> ServerView:
+        """The server that answers, and how it is doing."""
+        return await self._line.do(calls.server())
+
+    async def health(self) -> dict[str, Any]:
+        """``{"status": "ok", "checks": {…}}``. Needs no token."""
+        return await self._line.do(calls.health())
+
+    async def wait(self, job: str, timeout: float | None = None) -> JobDetail:
+        """Wait until a job has ended, at most ``timeout`` seconds.
+
+        Raises:
+            WaitTimeout: it has not; it goes on.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        pauses = retry.growing(retry.FIRST_LOOK_S, retry.LONGEST_LOOK_S)
+        while True:
+            detail = await self._line.patiently(calls.get(job))
+            if JobState(detail.job.state).final:
+                return detail
+            if until is not None and time.monotonic() >= until:
+                raise WaitTimeout(f"job {job} is still {detail.job.state} after {timeout:g} s")
+            await asyncio.sleep(next(pauses))
+
+    async def logs(self, job: str, *, follow: bool = False, **part: Unpack[LogPart]) -> AsyncIterator[bytes]:
+        """A task's output, in pieces. With ``follow``, until the run has ended."""
+        offset = part.get("offset", 0)
+        if not follow or part.get("tail") is not None:
+            async with self._line.open(calls.logs(job, part, follow=False)) as stream:
+                async for chunk in stream.chunks:
+                    yield chunk
+                offset = int(stream.headers.get("x-suan-next-offset", offset))
+        if follow:
+            async for chunk in self._line.followed(FollowedLog(job, part, offset)):
+                yield chunk
+
+    async def events(
+        self, *, after: int = 0, limit: int | None = None, follow: bool = False
+    ) -> AsyncIterator[EventView]:
+        """What happened after the event with the id ``after``. With ``follow``, for ever."""
+        if follow:
+            async for event in self._line.followed(FollowedEvents(after)):
+                yield event
+        else:
+            for event in await self._line.do(calls.events(after, limit)):
+                yield event
+
+
+class AsyncTokenCalls:
+    """``client.tokens``: access tokens. Needs the scope ``admin``."""
+
+    def __init__(self, line: AsyncLine) -> None:
+        self._line = line
+
+    async def create(
+        self,
+        name: str,
+        scope: str,
+        *,
+        user: str | None = None,
+        expires_in_s: int | None = None,
+    ) -> TokenView:
+        """Make a token. Its ``secret`` is in this answer and nowhere else."""
+        wanted = {"name": name, "scope": scope, "user": user, "expires_in_s": expires_in_s}
+        return await self._line.do(calls.create_token(wanted))
+
+    async def list(self) -> tuple[TokenView, ...]:
+        """All tokens, without their secrets."""
+        return await self._line.do(calls.tokens())
+
+    async def revoke(self, token_id: str) -> None:
+        """End a token at once."""
+        await self._line.do(calls.revoke_token(token_id))
+
+
+def _pooled(timeout_s: float) -> AsyncSender:
+    from suan.client.pooled import AsyncPooledSender
+
+    return AsyncPooledSender(timeout_s)

@@ -1,0 +1,78 @@
+"""The line to a server for an event loop: ``line`` with ``await``."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from suan.client import retry
+from suan.client.decode import failure
+from suan.client.discovery import Endpoint
+from suan.client.follow import Followed
+from suan.client.line import stream_ended
+from suan.client.wire import AsyncSender, AsyncStream, Call, request
+from suan.model.errors import SuanError
+
+T = TypeVar("T")
+
+
+class AsyncLine:
+    """Makes calls to one server as one user."""
+
+    def __init__(self, sender: AsyncSender, endpoint: Endpoint, patience_s: float) -> None:
+        self._sender = sender
+        self._endpoint = endpoint
+        self._patience_s = patience_s
+
+    async def close(self) -> None:
+        await self._sender.close()
+
+    async def do(self, call: Call[T]) -> T:
+        """Make a call, again where that is safe and may help."""
+        attempt = 0
+        while True:
+            try:
+                return call.decode(await self._sender.send(request(call, self._endpoint)))
+            except SuanError as error:
+                pause = retry.pause(call, error, attempt)
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
+            attempt += 1
+
+    async def patiently(self, call: Call[T]) -> T:
+        """Make a call, outlasting a restart of the server."""
+        patience = retry.Patience(self._patience_s)
+        while True:
+            try:
+                return await self.do(call)
+            except SuanError as error:
+                pause = patience.pause(error, time.monotonic())
+            await asyncio.sleep(pause)
+
+    @asynccontextmanager
+    async def open(self, call: Call[None]) -> AsyncIterator[AsyncStream]:
+        """Make a call whose answer is read piece by piece."""
+        async with self._sender.stream(request(call, self._endpoint)) as stream:
+            if stream.status >= 300:
+                body = b"".join([chunk async for chunk in stream.chunks])
+                raise failure(stream.status, stream.headers, body)
+            yield stream
+
+    async def followed(self, source: Followed[T]) -> AsyncIterator[T]:
+        """A stream that goes on where it was when its connection breaks."""
+        patience = retry.Patience(self._patience_s)
+        while True:
+            try:
+                async with self.open(source.call) as stream:
+                    async for chunk in stream.chunks:
+                        patience.renew()
+                        for item in source.take(chunk):
+                            yield item
+                if not source.endless:
+                    return
+                ended: SuanError = stream_ended(self._endpoint)
+            except SuanError as error:
+                ended = error
+            await asyncio.sleep(patience.pause(ended, time.monotonic()))

@@ -1,0 +1,208 @@
+"""Every thing that can be asked of the API, as a ``Call``. No I/O."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+from urllib.parse import quote
+
+import msgspec
+
+from suan.client.decode import member, nothing, view
+from suan.client.wire import Call
+from suan.model.spec import JobSpec
+from suan.model.views import (
+    EventView,
+    ExplanationView,
+    JobDetail,
+    JobList,
+    PoolView,
+    QueueView,
+    ServerView,
+    SiteView,
+    SubmittedView,
+    TokenView,
+)
+
+_JSON = ("Content-Type", "application/json")
+BEGINNING = 0
+
+
+class Filters(TypedDict, total=False):
+    """Which jobs are meant. ``label`` is ``KEY=VALUE``; several ``state``s mean any of them."""
+
+    state: Sequence[str]
+    queue: str
+    user: str
+    tenant: str
+    name: str
+    array_id: str
+    label: str
+
+
+class LogPart(TypedDict, total=False):
+    """Which part of which log. ``stream`` is ``stdout`` or ``stderr``; ``tail`` counts lines;
+    ``attempt`` of ``None`` is the latest; ``offset`` and ``limit`` are bytes."""
+
+    attempt: int | None
+    task: int
+    stream: str
+    offset: int
+    tail: int | None
+    limit: int
+
+
+def submit(spec: JobSpec, key: str | None) -> Call[SubmittedView]:
+    """One job, array or sweep. With a ``key``, doing it twice is doing it once."""
+    return Call(
+        "POST",
+        "/v1/jobs",
+        view(SubmittedView),
+        headers=_keyed(key),
+        content=msgspec.json.encode(spec),
+        repeatable=key is not None,
+    )
+
+
+def submit_many(specs: Sequence[JobSpec], key: str | None) -> Call[SubmittedView]:
+    """Several jobs, all or none."""
+    return Call(
+        "POST",
+        "/v1/jobs/batch",
+        view(SubmittedView),
+        headers=_keyed(key),
+        content=msgspec.json.encode({"jobs": specs}),
+        repeatable=key is not None,
+    )
+
+
+def _keyed(key: str | None) -> tuple[tuple[str, str], ...]:
+    return (_JSON, ("Idempotency-Key", key)) if key else (_JSON,)
+
+
+def get(job: str) -> Call[JobDetail]:
+    return Call("GET", f"/v1/jobs/{_part(job)}", view(JobDetail))
+
+
+def page(filters: Filters, cursor: str | None, limit: int) -> Call[JobList]:
+    query = (*_query(filters), *_query({"cursor": cursor, "limit": limit}))
+    return Call("GET", "/v1/jobs", view(JobList), query=query)
+
+
+def counts(filters: Filters) -> Call[dict[str, int]]:
+    return Call("GET", "/v1/jobs/counts", view(dict[str, int]), query=_query(filters))
+
+
+def cancel(job: str) -> Call[tuple[str, ...]]:
+    path = f"/v1/jobs/{_part(job)}/cancel"
+    return Call("POST", path, member("cancelled", tuple[str, ...]))
+
+
+def logs(job: str, part: LogPart, *, follow: bool) -> Call[None]:
+    query = _query(part)
+    if follow:
+        query = (*query, ("follow", "true"))
+    return Call(
+        "GET",
+        f"/v1/jobs/{_part(job)}/logs",
+        nothing,
+        query=query,
+        headers=(("Accept", "application/octet-stream"),),
+    )
+
+
+def explain(job: str) -> Call[ExplanationView]:
+    return Call("GET", f"/v1/jobs/{_part(job)}/explain", view(ExplanationView))
+
+
+def plan(spec: JobSpec) -> Call[tuple[ExplanationView, ...]]:
+    return Call(
+        "POST",
+        "/v1/plans",
+        member("plans", tuple[ExplanationView, ...]),
+        headers=(_JSON,),
+        content=msgspec.json.encode(spec),
+    )
+
+
+def pools() -> Call[tuple[PoolView, ...]]:
+    return Call("GET", "/v1/pools", member("pools", tuple[PoolView, ...]))
+
+
+def pool(name: str) -> Call[PoolView]:
+    return Call("GET", f"/v1/pools/{_part(name)}", view(PoolView))
+
+
+def drain(name: str, *, drained: bool) -> Call[None]:
+    return Call("POST", f"/v1/pools/{_part(name)}/{'drain' if drained else 'undrain'}", nothing)
+
+
+def queues() -> Call[tuple[QueueView, ...]]:
+    return Call("GET", "/v1/queues", member("queues", tuple[QueueView, ...]))
+
+
+def set_queue(name: str, changes: Mapping[str, Any]) -> Call[QueueView]:
+    return Call(
+        "PUT",
+        f"/v1/queues/{_part(name)}",
+        view(QueueView),
+        headers=(_JSON,),
+        content=msgspec.json.encode(changes),
+    )
+
+
+def events(after: int, limit: int | None) -> Call[tuple[EventView, ...]]:
+    query = _query({"after": after, "limit": limit})
+    return Call("GET", "/v1/events", member("events", tuple[EventView, ...]), query=query)
+
+
+def event_stream(after: int) -> Call[None]:
+    return Call(
+        "GET",
+        "/v1/events",
+        nothing,
+        query=_query({"after": after}),
+        headers=(("Accept", "text/event-stream"), ("Last-Event-ID", str(after))),
+    )
+
+
+def sites() -> Call[tuple[SiteView, ...]]:
+    return Call("GET", "/v1/sites", member("sites", tuple[SiteView, ...]))
+
+
+def server() -> Call[ServerView]:
+    return Call("GET", "/v1/server", view(ServerView))
+
+
+def health() -> Call[dict[str, Any]]:
+    return Call("GET", "/v1/health", view(dict[str, Any]))
+
+
+def create_token(wanted: Mapping[str, Any]) -> Call[TokenView]:
+    return Call(
+        "POST",
+        "/v1/tokens",
+        view(TokenView),
+        headers=(_JSON,),
+        content=msgspec.json.encode({k: v for k, v in wanted.items() if v is not None}),
+        repeatable=False,
+    )
+
+
+def tokens() -> Call[tuple[TokenView, ...]]:
+    return Call("GET", "/v1/tokens", member("tokens", tuple[TokenView, ...]))
+
+
+def revoke_token(token: str) -> Call[None]:
+    return Call("DELETE", f"/v1/tokens/{_part(token)}", nothing)
+
+
+def _part(name: str) -> str:
+    """A name as one segment of a path, whatever it holds."""
+    return quote(name, safe="") or "%20"
+
+
+def _query(wanted: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in wanted.items():
+        values = value if isinstance(value, (list, tuple)) else (value,)
+        pairs += [(name, str(one)) for one in values if one is not None]
+    return tuple(pairs)

@@ -1,0 +1,224 @@
+"""The blocking client."""
+
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from suan.client import calls, discovery, retry
+from suan.client.calls import Filters, LogPart
+from suan.client.errors import WaitTimeout
+from suan.client.follow import FollowedEvents, FollowedLog
+from suan.client.jobs import JobSource, new_key, one, several
+from suan.client.line import Line
+from suan.client.wire import Sender
+from suan.model.job import JobState
+from suan.model.views import (
+    EventView,
+    ExplanationView,
+    JobDetail,
+    JobList,
+    JobView,
+    PoolView,
+    QueueView,
+    ServerView,
+    SiteView,
+    SubmittedView,
+    TokenView,
+)
+
+PAGE = 1000  # jobs: the most that the API gives at once
+
+
+class Client:
+    """Everything a suan server can do, blocking. Use it as a context manager, or ``close`` it.
+
+    Without a ``url`` it finds the server: ``$SUAN_SERVER``, else the one ``suan up`` started.
+    ``timeout_s`` bounds each wait for the network; ``patience_s`` is how long followed logs,
+    events and ``wait`` outlast a server that restarts. Every method raises ``InputError``,
+    ``NotFound``, or an error of ``suan.client.errors``.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        timeout_s: float = 60.0,
+        patience_s: float = 30.0,
+        sender: Sender | None = None,
+    ) -> None:
+        endpoint = discovery.find(url, token)
+        self.endpoint = endpoint
+        self._line = Line(sender or _pooled(timeout_s), endpoint, patience_s)
+        self.tokens = TokenCalls(self._line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._line.close()
+
+    def submit(self, job: JobSource, *, key: str | None = None) -> SubmittedView:
+        """Submit a ``JobSpec``, a job file's path, or a job file's text (of several lines).
+
+        Each call has an idempotency key of its own, so that it can be retried after a broken
+        connection; give ``key`` to make a later call the same one.
+        """
+        return self._line.do(calls.submit(one(job), key or new_key()))
+
+    def submit_many(self, jobs: Sequence[JobSource], *, key: str | None = None) -> SubmittedView:
+        """Submit several, all or none. ``after`` may name others of them."""
+        return self._line.do(calls.submit_many(several(jobs), key or new_key()))
+
+    def get(self, job: str) -> JobDetail:
+        """A job, whole."""
+        return self._line.do(calls.get(job))
+
+    def page(
+        self, *, cursor: str | None = None, limit: int = 100, **filters: Unpack[Filters]
+    ) -> JobList:
+        """One page of jobs, newest first."""
+        return self._line.do(calls.page(filters, cursor, limit))
+
+    def list(self, **filters: Unpack[Filters]) -> Iterator[JobView]:
+        """Every job that the filters let through, newest first, fetched page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.page(cursor=cursor, limit=PAGE, **filters)
+            yield from page.jobs
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def counts(self, **filters: Unpack[Filters]) -> dict[str, int]:
+        """How many jobs are in each state."""
+        return self._line.do(calls.counts(filters))
+
+    def cancel(self, job: str) -> tuple[str, ...]:
+        """Cancel a job, or an array's unfinished members; the ids that were told to stop."""
+        return self._line.do(calls.cancel(job))
+
+    def explain(self, job: str) -> ExplanationView:
+        """Why a job waits, or where it runs."""
+        return self._line.do(calls.explain(job))
+
+    def plan(self, job: JobSource) -> tuple[ExplanationView, ...]:
+        """Where a job would go if it were submitted now; nothing is changed."""
+        return self._line.do(calls.plan(one(job)))
+
+    def pools(self) -> tuple[PoolView, ...]:
+        """All pools."""
+        return self._line.do(calls.pools())
+
+    def pool(self, name: str) -> PoolView:
+        """One pool, with its nodes."""
+        return self._line.do(calls.pool(name))
+
+    def drain(self, pool: str) -> None:
+        """Start nothing new in a pool; what runs may end."""
+        self._line.do(calls.drain(pool, drained=True))
+
+    def undrain(self, pool: str) -> None:
+        """Take a drain back."""
+        self._line.do(calls.drain(pool, drained=False))
+
+    def queues(self) -> tuple[QueueView, ...]:
+        """All queues."""
+        return self._line.do(calls.queues())
+
+    def set_queue(
+        self, name: str, *, weight: int = 1, discipline: str = "fifo", is_open: bool = True
+    ) -> QueueView:
+        """Make or change a queue."""
+        wanted = {"weight": weight, "discipline": discipline, "open": is_open}
+        return self._line.do(calls.set_queue(name, wanted))
+
+    def sites(self) -> tuple[SiteView, ...]:
+        """The reference map."""
+        return self._line.do(calls.sites())
+
+    def server(self) -> ServerView:
+        """The server that answers, and how it is doing."""
+        return self._line.do(calls.server())
+
+    def health(self) -> dict[str, Any]:
+        """``{"status": "ok", "checks": {…}}``. Needs no token."""
+        return self._line.do(calls.health())
+
+    def wait(self, job: str, timeout: float | None = None) -> JobDetail:
+        """Wait until a job has ended, at most ``timeout`` seconds.
+
+        Raises:
+            WaitTimeout: it has not; it goes on.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        pauses = retry.growing(retry.FIRST_LOOK_S, retry.LONGEST_LOOK_S)
+        while True:
+            detail = self._line.patiently(calls.get(job))
+            if JobState(detail.job.state).final:
+                return detail
+            if until is not None and time.monotonic() >= until:
+                raise WaitTimeout(f"job {job} is still {detail.job.state} after {timeout:g} s")
+            time.sleep(next(pauses))
+
+    def logs(self, job: str, *, follow: bool = False, **part: Unpack[LogPart]) -> Iterator[bytes]:
+        """A task's output, in pieces. With ``follow``, until the run has ended."""
+        offset = part.get("offset", 0)
+        if not follow or part.get("tail") is not None:
+            with self._line.open(calls.logs(job, part, follow=False)) as stream:
+                yield from stream.chunks
+                offset = int(stream.headers.get("x-suan-next-offset", offset))
+        if follow:
+            yield from self._line.followed(FollowedLog(job, part, offset))
+
+    def events(
+        self, *, after: int = 0, limit: int | None = None, follow: bool = False
+    ) -> Iterator[EventView]:
+        """What happened after the event with the id ``after``. With ``follow``, for ever."""
+        if follow:
+            yield from self._line.followed(FollowedEvents(after))
+        else:
+            yield from self._line.do(calls.events(after, limit))
+
+
+class TokenCalls:
+    """``client.tokens``: access tokens. Needs the scope ``admin``."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def create(
+        self,
+        name: str,
+        scope: str,
+        *,
+        user: str | None = None,
+        expires_in_s: int | None = None,
+    ) -> TokenView:
+        """Make a token. Its ``secret`` is in this answer and nowhere else."""
+        wanted = {"name": name, "scope": scope, "user": user, "expires_in_s": expires_in_s}
+        return self._line.do(calls.create_token(wanted))
+
+    def list(self) -> tuple[TokenView, ...]:
+        """All tokens, without their secrets."""
+        return self._line.do(calls.tokens())
+
+    def revoke(self, token_id: str) -> None:
+        """End a token at once."""
+        self._line.do(calls.revoke_token(token_id))
+
+
+def _pooled(timeout_s: float) -> Sender:
+    from suan.client.pooled import PooledSender
+
+    return PooledSender(timeout_s)
