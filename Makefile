@@ -1,0 +1,52 @@
+# Each target prepares what it needs: a fresh clone and Python 3.11 are enough.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+export PYTHON
+BIN := .venv/bin
+WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
+ARGS ?=
+
+.PHONY: run test check bench bench-quick lint types contracts lock wheel clean help setup setup-dev
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup:
+	@scripts/setup run
+
+setup-dev:
+	@scripts/setup dev
+
+run: setup ## the tour: start the platform, run jobs, see reasons and the bill
+	@scripts/tour
+
+test: setup-dev ## every test (ARGS="tests/core -k gang" for some)
+	@scripts/test -n $(WORKERS) $(ARGS)
+
+check: setup-dev ## lint, format, types, import contracts, tidiness: what CI demands
+	@scripts/check
+
+bench: setup-dev ## every benchmark; writes benchmarks/RESULTS.md
+	@$(BIN)/python benchmarks/harness.py
+
+bench-quick: setup-dev ## every benchmark, small; writes nothing
+	@$(BIN)/python benchmarks/harness.py --quick
+
+lint: setup-dev ## mend what the linter and the formatter can mend
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+types: setup-dev ## mypy --strict on src
+	@$(BIN)/mypy
+
+contracts: setup-dev ## who may import whom
+	@$(BIN)/lint-imports
+
+lock: ## pin every dependency again, with hashes and no host
+	@scripts/lock
+
+wheel: setup-dev ## dist/suan-*.whl
+	@$(BIN)/python -m build --wheel --outdir dist . >/dev/null && ls -1 dist/*.whl
+
+clean: ## remove what can be made again (not .venv, not ~/.suan)
+	@rm -rf build dist .cache/lock-venv .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,241 @@
+"""The documentation is complete: each list in the code is a list in a page, and names nothing else.
+
+A thing counts as documented when its exact name stands in backquotes in the page that owns it.
+"""
+
+import ast
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from suan import killpoints
+from suan.model import errors
+from suan.model.refusal import RefusalCode
+from suan.model.spec import JobSpec, ResourceOption, RetryPolicy
+from tests.tidy.tree import DOCS, PACKAGE, constants, modules, name, syntax, text
+
+REFERENCE = DOCS / "reference"
+SETTING = re.compile(r"SUAN_[A-Z][A-Z0-9_]*")
+NOUNS = [
+    "Job",
+    "Run",
+    "Task",
+    "Gang",
+    "Queue",
+    "Tenant",
+    "Quota",
+    "PriorityClass",
+    "Pool",
+    "Site",
+    "Node",
+    "Flavor",
+    "Accelerator",
+    "Snapshot",
+    "Plan",
+    "Decision",
+    "Refusal",
+    "Explanation",
+    "Reservation",
+    "Lease",
+]
+VERBS = [
+    "submit",
+    "admit",
+    "place",
+    "launch",
+    "hold",
+    "preempt",
+    "requeue",
+    "backfill",
+    "cordon",
+    "drain",
+    "cancel",
+]
+
+
+def quoted(page: Path) -> set[str]:
+    """The words and phrases in backquotes, and those at the start of one (a command's arguments)."""
+    spans = re.findall(r"`([^`\n]+)`", text(page))
+    return {span.strip() for span in spans} | {span.split()[0] for span in spans if span.split()}
+
+
+def missing(wanted: set[str], page: Path) -> list[str]:
+    assert page.exists(), f"{page} is not written"
+    return sorted(wanted - quoted(page))
+
+
+def test_every_refusal_code_is_documented() -> None:
+    assert not missing({code.value for code in RefusalCode}, REFERENCE / "refusals.md")
+
+
+def tree_of(kind: type[errors.SuanError]) -> Iterator[type[errors.SuanError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from tree_of(each)
+
+
+def test_every_error_code_is_documented() -> None:
+    codes = {each.code for each in tree_of(errors.SuanError)} - {"error"}
+    assert not missing(codes, REFERENCE / "errors.md")
+
+
+def test_every_problem_code_of_the_api_is_documented() -> None:
+    from suan.api import problems
+
+    codes = {
+        text
+        for table in vars(problems).values()
+        if isinstance(table, dict)
+        for text in table
+        if isinstance(text, str) and re.fullmatch(r"[a-z]+(_[a-z]+)*", text)
+    }
+    assert "invalid_input" in codes
+    assert not missing(codes, REFERENCE / "errors.md")
+
+
+def passed_points() -> dict[str, str]:
+    """Kill points that the code passes, each with where."""
+    found = {}
+    for path in modules():
+        for node in ast.walk(syntax(path)):
+            if (
+                isinstance(node, ast.Call)
+                and ast.unparse(node.func).endswith("passing")
+                and node.args
+                and isinstance(node.args[0], ast.Constant)
+            ):
+                found[str(node.args[0].value)] = f"{name(path)}:{node.lineno}"
+    return found
+
+
+def test_every_kill_point_is_passed_and_every_passed_one_is_listed() -> None:
+    assert set(passed_points()) == set(killpoints.NAMES)
+    assert len(killpoints.NAMES) >= 15
+
+
+def test_every_environment_variable_is_documented() -> None:
+    used = {
+        match
+        for path in modules()
+        for constant in constants(path)
+        for match in SETTING.findall(constant)
+        if not match.endswith("_")
+    }
+    pages = quoted(REFERENCE / "settings.md") | quoted(REFERENCE / "job-file.md")
+    assert "SUAN_HOME" in used
+    assert not sorted(used - {word.partition("=")[0].lstrip("$") for word in pages})
+
+
+def commands(group: click.Group, prefix: str = "") -> Iterator[str]:
+    context = click.Context(group, info_name="suan")
+    for each in group.list_commands(context):
+        found = group.get_command(context, each)
+        assert found is not None, f"{prefix}{each} is listed and cannot be loaded"
+        yield f"{prefix}{each}"
+        if isinstance(found, click.Group):
+            yield from commands(found, f"{prefix}{each} ")
+
+
+def test_every_command_is_documented() -> None:
+    from suan.app.main import SERVER_COMMANDS
+    from suan.cli.main import build
+    from suan.cli.table import COMMANDS
+
+    wanted = {f"suan {each}" for each in commands(build({**COMMANDS, **SERVER_COMMANDS}))}
+    assert "suan run" in wanted
+    page = text(REFERENCE / "cli.md")
+    assert not sorted(each for each in wanted if not re.search(rf"{each}\b", page))
+
+
+def test_every_exit_code_is_documented() -> None:
+    from suan.cli import exits
+
+    codes = {value for value in vars(exits).values() if isinstance(value, int)}
+    page = text(REFERENCE / "exit-codes.md")
+    assert codes
+    assert not [code for code in sorted(codes) if not re.search(rf"\|\s*`?{code}\b", page)]
+
+
+def feed_kinds() -> set[str]:
+    """What the live loop tells the feed: constants like ``job.submitted``."""
+    kind = re.compile(r"(job|run|pool|queue|leader|term|token|server)\.[a-z_]+")
+    return {
+        constant
+        for folder in ("control", "store", "api")
+        for path in (PACKAGE / folder).rglob("*.py")
+        for constant in constants(path)
+        if kind.fullmatch(constant)
+    }
+
+
+def test_every_event_is_documented() -> None:
+    kinds = feed_kinds()
+    assert "job.submitted" in kinds
+    assert not missing(kinds, REFERENCE / "events.md")
+
+
+def test_every_metric_is_documented() -> None:
+    metric = re.compile(r"suan_[a-z]+(_[a-z]+)+")
+    used = {
+        constant
+        for path in (PACKAGE / "api").rglob("*.py")
+        for constant in constants(path)
+        if metric.fullmatch(constant)
+    }
+    assert used
+    page = text(REFERENCE / "metrics.md")
+    assert not sorted(each for each in used if each not in page)
+
+
+def test_every_endpoint_is_documented() -> None:
+    paths = {
+        f"/v1{constant}" if not constant.startswith("/v1") else constant
+        for path in (PACKAGE / "api").rglob("*.py")
+        for node in ast.walk(syntax(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("get", "post", "put", "delete")
+        and "router" in ast.unparse(node.func.value)
+        for constant in [a.value for a in node.args[:1] if isinstance(a, ast.Constant)]
+        if isinstance(constant, str)
+    }
+    assert paths
+    page = re.sub(r"\{[^}]*\}", "{}", text(REFERENCE / "api.md"))
+    assert not sorted(each for each in paths if re.sub(r"\{[^}]*\}", "{}", each) not in page)
+
+
+@pytest.mark.parametrize("kind", [JobSpec, RetryPolicy])
+def test_every_field_of_a_job_is_documented(kind: type) -> None:
+    ours = {"array", "origin"} if kind is JobSpec else set()  # written as options, or set by suan
+    wanted = {field.name for field in dataclasses.fields(kind)} - ours
+    page = text(REFERENCE / "job-file.md")
+    assert not sorted(each for each in wanted if not re.search(rf"\b{each}\b", page))
+
+
+def test_every_field_of_resources_is_documented() -> None:
+    written_as = {"cpu_milli": "cpus", "memory_mib": "memory"}
+    wanted = {
+        written_as.get(field.name, field.name) for field in dataclasses.fields(ResourceOption)
+    }
+    assert not sorted(
+        each for each in wanted if not re.search(rf"\b{each}\b", text(REFERENCE / "job-file.md"))
+    )
+
+
+def test_the_glossary_has_every_noun_and_verb() -> None:
+    page = text(DOCS / "glossary.md")
+    words = {word.lower() for word in re.findall(r"^\| \*\*([^*]+)\*\*", page, re.MULTILINE)}
+    assert not sorted(each for each in (*NOUNS, *VERBS) if each.lower() not in words)
+
+
+def test_every_decision_is_numbered_without_a_gap() -> None:
+    numbers = [
+        int(path.name[:4])
+        for path in sorted((DOCS / "decisions").glob("*.md"))
+        if path.name != "README.md"
+    ]
+    assert numbers == list(range(1, len(numbers) + 1))
