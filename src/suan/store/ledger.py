@@ -1,0 +1,99 @@
+"""What the leader reads: ``suan.model.store.Ledger`` but for ``record``."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, select, text
+
+from suan.model.job import Job, JobState, Run
+from suan.model.store import Command, Gathered
+from suan.model.units import JobId
+from suan.store import schema
+from suan.store.codec import json_reader
+from suan.store.part import Part
+from suan.store.rows import JOB_COLUMNS, chunks, read_jobs, read_run
+
+_read_args = json_reader(dict[str, str])
+
+
+class StoredLedger(Part):
+    """What is new, and what a new leader needs to know."""
+
+    async def gather(self, limit: int) -> Gathered:
+        """The oldest jobs and commands (``limit`` of each) that no recorded cycle has taken.
+
+        A ``cancel`` may come before the job it names, when many jobs wait to be gathered: that
+        job then comes with ``cancel_requested``.
+        """
+
+        def work(connection: Connection) -> Gathered:
+            jobs, commands = schema.jobs.c, schema.commands
+            untaken = text(schema.UNTAKEN)
+            asked = select(commands).where(untaken).order_by(commands.c.number).limit(limit)
+            new = select(*JOB_COLUMNS).where(untaken).order_by(jobs.seq).limit(limit)
+            # Commands first: a job that is read after them already bears their mark.
+            found = connection.execute(asked).all()
+            return Gathered(
+                jobs=read_jobs(connection, connection.execute(new).all(), self._specs),
+                commands=tuple(
+                    (row.number, Command(row.kind, row.target, row.asked_by, _read_args(row.args)))
+                    for row in found
+                ),
+            )
+
+        return await self._db.read(work)
+
+    async def unfinished_jobs(self, after_seq: int, limit: int) -> tuple[Job, ...]:
+        jobs = schema.jobs.c
+        query = (
+            select(*JOB_COLUMNS)
+            .where(schema.unfinished, jobs.seq > after_seq, jobs.taken == 1)
+            .order_by(jobs.seq)
+            .limit(limit)
+        )
+
+        def work(connection: Connection) -> tuple[Job, ...]:
+            return read_jobs(connection, connection.execute(query).all(), self._specs)
+
+        return await self._db.read(work)
+
+    async def open_runs(self) -> tuple[Run, ...]:
+        runs = schema.runs
+        query = select(runs).where(text(schema.UNENDED)).order_by(runs.c.placed_at, runs.c.id)
+
+        def work(connection: Connection) -> tuple[Run, ...]:
+            found = [read_run(row) for row in connection.execute(query)]
+            # Again here: engines differ in how they order text.
+            return tuple(sorted(found, key=lambda run: (run.placed_at, run.id)))
+
+        return await self._db.read(work)
+
+    async def drained_pools(self) -> tuple[str, ...]:
+        def work(connection: Connection) -> tuple[str, ...]:
+            return tuple(sorted(connection.execute(select(schema.drained_pools.c.pool)).scalars()))
+
+        return await self._db.read(work)
+
+    async def queues(self) -> Mapping[str, tuple[int, str, bool]]:
+        def work(connection: Connection) -> Mapping[str, tuple[int, str, bool]]:
+            rows = connection.execute(select(schema.queues)).all()
+            return {
+                row.name: (row.weight, row.discipline, bool(row.is_open))
+                for row in sorted(rows, key=lambda row: str(row.name))
+            }
+
+        return await self._db.read(work)
+
+    async def job_states(self, jobs: Sequence[JobId]) -> Mapping[JobId, JobState]:
+        """The states of those of ``jobs`` that exist."""
+
+        def work(connection: Connection) -> Mapping[JobId, JobState]:
+            columns = schema.jobs.c
+            return {
+                JobId(job): JobState(state)
+                for piece in chunks(jobs)
+                for job, state in connection.execute(
+                    select(columns.id, columns.state).where(columns.id.in_(piece))
+                )
+            }
+
+        return await self._db.read(work)

@@ -1,0 +1,101 @@
+"""Recording a cycle: fenced by the lease, applied whole or not at all."""
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from suan.model.store import Cycle, FeedEntry, JournalEntry, Lease
+from suan.store import schema
+from suan.store.codec import encode_events, to_json
+from suan.store.leasing import check_held
+from suan.store.part import Part
+from suan.store.rows import Values, run_values, update_values
+
+
+class StoredRecords(Part):
+    """``record``."""
+
+    async def record(self, cycle: Cycle, lease: Lease) -> None:
+        """Record a cycle, durably.
+
+        Only this writes the feed, and one writer is at work at a time: so entries appear in the
+        order of their ids, and a reader that goes on after an id misses none.
+
+        Raises:
+            LeaseLost: the lease is no longer the newest; nothing was recorded.
+        """
+        entries = [_entry_values(entry) for entry in cycle.entries]
+        runs = [run_values(run) for run in cycle.runs]
+        jobs = [update_values(job) for job in cycle.jobs]
+
+        def work(connection: Connection) -> None:
+            check_held(connection, lease)
+            _many(connection, insert(schema.journal), entries)
+            _many(connection, _UPDATE_JOB, jobs)
+            _upsert(connection, schema.runs, "id", runs)
+            _many(connection, insert(schema.feed), [_feed_values(entry) for entry in cycle.feed])
+            _many(connection, _TAKE_JOB, [{"key": job} for job in cycle.taken_jobs])
+            _many(connection, _TAKE_COMMAND, [{"key": number} for number in cycle.taken_commands])
+            _set_pools(connection, cycle.drained_pools)
+            _set_queues(connection, cycle.queues)
+
+        rows = len(jobs) + len(runs) + len(cycle.feed) + len(cycle.taken_jobs)
+        await self._db.write(work, kind="record", rows=1 + rows)
+
+
+_UPDATE_JOB = update(schema.jobs).where(schema.jobs.c.id == schema.key)
+_TAKE_JOB = update(schema.jobs).where(schema.jobs.c.id == schema.key).values(taken=1)
+_TAKE_COMMAND = update(schema.commands).where(schema.commands.c.number == schema.key)
+_TAKE_COMMAND = _TAKE_COMMAND.values(taken=1)
+
+
+def _entry_values(entry: JournalEntry) -> Values:
+    return {
+        "number": entry.number,
+        "kind": entry.kind,
+        "token": entry.token,
+        "now": entry.now,
+        "events": encode_events(entry.events),
+        "decision_limit": entry.limit,
+        "digest": entry.digest,
+    }
+
+
+def _feed_values(entry: FeedEntry) -> Values:
+    return {
+        "at": entry.at,
+        "kind": entry.kind,
+        "job": entry.job,
+        "run": entry.run,
+        "data": to_json(entry.data),
+    }
+
+
+def _many(connection: Connection, statement: Any, rows: list[Values]) -> None:
+    if rows:
+        connection.execute(statement, rows)
+
+
+def _upsert(connection: Connection, table: Any, key: str, rows: list[Values]) -> None:
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table)
+    changed = {
+        column.name: statement.excluded[column.name] for column in table.c if column.name != key
+    }
+    _many(connection, statement.on_conflict_do_update(index_elements=[key], set_=changed), rows)
+
+
+def _set_pools(connection: Connection, drained: dict[str, bool]) -> None:
+    pools = schema.drained_pools
+    named = [{"key": pool} for pool in drained]
+    _many(connection, delete(pools).where(pools.c.pool == schema.key), named)
+    _many(connection, insert(pools), [{"pool": pool} for pool, on in drained.items() if on])
+
+
+def _set_queues(connection: Connection, queues: dict[str, tuple[int, str, bool]]) -> None:
+    rows = [
+        {"name": name, "weight": weight, "discipline": discipline, "is_open": int(is_open)}
+        for name, (weight, discipline, is_open) in queues.items()
+    ]
+    _upsert(connection, schema.queues, "name", rows)
