@@ -11,38 +11,36 @@ LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 # Hosts that a reader may be sent to. Everything else (a registry, a mirror, a machine of ours) is
 # refused, so no list of what is forbidden has to be written down.
-PUBLIC_HOSTS = set(
-    [
-        "localhost",
-        "example.com",
-        "example.org",
-        "example.net",
-        "github.com",
-        "www.apache.org",
-        "apache.org",
-        "docs.python.org",
-        "peps.python.org",
-        "www.rfc-editor.org",
-        "datatracker.ietf.org",
-        "www.w3.org",
-        "semver.org",
-        "keepachangelog.com",
-        "slurm.schedmd.com",
-        "kubernetes.io",
-        "docs.skypilot.co",
-        "json-schema.org",
-        "spec.openapis.org",
-        "opensource.org",
-        "hypothesis.readthedocs.io",
-        "bford.info",
-        "prometheus.io",
-        "www.postgresql.org",
-        "sqlite.org",
-        "www.sqlite.org",
-        "docs.sqlalchemy.org",
-        "just-the-docs.com",
-    ]
-)
+PUBLIC_HOSTS = {
+    "localhost",
+    "example.com",
+    "example.org",
+    "example.net",
+    "github.com",
+    "www.apache.org",
+    "apache.org",
+    "docs.python.org",
+    "peps.python.org",
+    "www.rfc-editor.org",
+    "datatracker.ietf.org",
+    "www.w3.org",
+    "semver.org",
+    "keepachangelog.com",
+    "slurm.schedmd.com",
+    "kubernetes.io",
+    "docs.skypilot.co",
+    "json-schema.org",
+    "spec.openapis.org",
+    "opensource.org",
+    "hypothesis.readthedocs.io",
+    "bford.info",
+    "prometheus.io",
+    "www.postgresql.org",
+    "sqlite.org",
+    "www.sqlite.org",
+    "docs.sqlalchemy.org",
+    "no-color.org",
+}
 URL_HOST = re.compile(r"\b(?:https?|git|ssh)://(?:[^\s/@\"'`<>{}()]*@)?([A-Za-z0-9.-]+)")
 RESERVED = re.compile(
     r"127\.\d+\.\d+\.\d+|0\.0\.0\.0|10(\.\d+){3}|192\.0\.2\.\d+|198\.51\.100\.\d+|203\.0\.113\.\d+"

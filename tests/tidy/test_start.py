@@ -6,25 +6,23 @@ import sys
 
 import pytest
 
-HEAVY = set(
-    [
-        "alembic",
-        "fastapi",
-        "httpx",
-        "kubernetes",
-        "numpy",
-        "prometheus_client",
-        "psycopg",
-        "pydantic",
-        "ray",
-        "rich",
-        "sqlalchemy",
-        "starlette",
-        "uvicorn",
-        "uvloop",
-        "yaml",
-    ]
-)
+HEAVY = {
+    "alembic",
+    "fastapi",
+    "httpx",
+    "kubernetes",
+    "numpy",
+    "prometheus_client",
+    "psycopg",
+    "pydantic",
+    "ray",
+    "rich",
+    "sqlalchemy",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "yaml",
+}
 SERVER_ONLY = {"suan.api", "suan.control", "suan.core", "suan.pools", "suan.store"}
 
 RUN = """

@@ -24,7 +24,7 @@ def bill(
         return Bill(currency=terms.currency)
     reserved = Resources().plus(per_task, times=tasks)
     drawn = energy(reserved=reserved, duration=duration, usage=usage or Usage(), terms=terms)
-    money, unpriced = _money(reserved, duration, drawn.mwh, terms)
+    money, unpriced = _money(reserved, duration, energy_mwh=drawn.mwh, terms=terms)
     ungrid = () if terms.carbon_mg_per_kwh else ("no grid factor is set: carbon is counted as 0",)
     return Bill(
         cpu_ms=divided(reserved.cpu_milli * duration, CPU_MILLI_US_PER_MS),
@@ -39,7 +39,7 @@ def bill(
 
 
 def _money(
-    reserved: Resources, duration: Duration, energy_mwh: int, terms: Terms
+    reserved: Resources, duration: Duration, *, energy_mwh: int, terms: Terms
 ) -> tuple[Money, tuple[str, ...]]:
     """Device-hours and energy at the pool's prices, and what has no price there."""
     prices = dict(terms.accelerator_hour)

@@ -37,7 +37,9 @@ def energy(*, reserved: Resources, duration: Duration, usage: Usage, terms: Term
     if usage.energy_mwh is not None:
         method = "counter:" + usage.energy_method.removeprefix("counter:")
         return Energy(divided(usage.energy_mwh * terms.pue_milli, 1000), method)
-    cpu, cpu_notes = _cpu_work(reserved.cpu_milli, duration, usage.cpu_us, terms)
+    cpu, cpu_notes = _cpu_work(
+        reserved.cpu_milli * duration, cpu_us=usage.cpu_us, busy_mw=terms.cpu_power_mw
+    )
     work, notes = cpu, list(cpu_notes)
     for model, amount in reserved.accelerators:
         power, found = accelerator_power_mw(
@@ -69,13 +71,9 @@ def accelerator_power_mw(
     return idle + divided(utilisation_milli * (peak - idle), FULL_MILLI), notes
 
 
-def _cpu_work(
-    cpu_milli: int, duration: Duration, cpu_us: int | None, terms: Terms
-) -> tuple[int, tuple[str, ...]]:
-    """Milliwatts times thousandths of a processor times microseconds."""
-    reserved = cpu_milli * duration
+def _cpu_work(reserved: int, *, cpu_us: int | None, busy_mw: int) -> tuple[int, tuple[str, ...]]:
+    """Milliwatts x thousandths of a processor x microseconds; ``reserved`` without milliwatts."""
     if cpu_us is None:
         notes = ("processor time is not measured: every reserved processor taken as busy",)
-        return terms.cpu_power_mw * reserved, notes if reserved else ()
-    busy = max(cpu_us * 1000, divided(reserved * CPU_FLOOR_PERCENT, 100))
-    return terms.cpu_power_mw * busy, ()
+        return busy_mw * reserved, notes if reserved else ()
+    return busy_mw * max(cpu_us * 1000, divided(reserved * CPU_FLOOR_PERCENT, 100)), ()
