@@ -1,0 +1,155 @@
+"""The examples of the OpenAPI document: real values of the types they stand for."""
+
+from datetime import UTC, datetime
+
+from suan.model.bill import Bill
+from suan.model.views import (
+    AmountView,
+    CostView,
+    EventView,
+    ExplanationView,
+    JobDetail,
+    JobList,
+    JobView,
+    NodeView,
+    PoolView,
+    QueueView,
+    RefusalView,
+    RunView,
+    ServerView,
+    SiteView,
+    SubmittedView,
+    TokenView,
+)
+
+_ID, _TIME = "7k3m9x2q5w8r", datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
+JOB = {
+    "name": "digits",
+    "run": "python train.py --epochs 3",
+    "resources": [{"cpu_milli": 4000, "memory_mib": 8192, "accelerators": {"A100-80GB": 1000}}],
+    "envs": {"LR": "0.1"},
+    "queue": "default",
+}
+BATCH = {
+    "jobs": [
+        {"name": "prepare", "run": "python prepare.py"},
+        {"name": "train", "run": "python train.py", "after": [{"job": "prepare"}]},
+    ]
+}
+YAML = "name: digits\nresources:\n  accelerators: A100:1\nrun: python train.py\n"
+SCRIPT = "#!/bin/bash\n#SBATCH --job-name=digits\n#SBATCH --array=0-9\npython train.py\n"
+SUBMITTED = SubmittedView(_ID, (_ID,))
+_VIEW = JobView(
+    id=_ID,
+    name="digits",
+    state="running",
+    user="ada",
+    tenant="default",
+    queue="default",
+    priority=0,
+    num_nodes=1,
+    resources="cpus 4, memory 8 GiB, A100-80GB:1",
+    submitted_at=_TIME,
+    started_at=_TIME,
+    attempts=1,
+    pool="lab",
+)
+JOB_LIST = JobList((_VIEW,), None)
+COUNTS = {"pending": 2, "running": 1, "succeeded": 40, "failed": 0, "cancelled": 0, "skipped": 0}
+_RUN = RunView(
+    id=f"{_ID}-r1",
+    attempt=1,
+    pool="lab",
+    nodes=("node-1",),
+    state="started",
+    placed_at=_TIME,
+    started_at=_TIME,
+    reasons=("lab 3.20 CNY/h: the cheapest of 2",),
+)
+JOB_DETAIL = JobDetail(_VIEW, {**JOB, "secrets": {"API_KEY": "***"}}, (), (_RUN,), Bill())
+CANCELLED = {"cancelled": [_ID]}
+EXPLANATION = ExplanationView(
+    job=_ID,
+    state="pending",
+    summary="waits for 1 A100-80GB in lab",
+    refusals=(
+        RefusalView(
+            "no_capacity", "lab", "needs 1 A100-80GB, 0 are free", "a run there has to end"
+        ),
+    ),
+    ahead=3,
+)
+PLANS = {
+    "plans": [
+        ExplanationView(
+            job="",
+            state="plan",
+            summary="would start now in lab",
+            costs=(CostView("lab", {"devices": 3_000_000, "energy": 200_000}, 3_200_000, "CNY"),),
+        )
+    ]
+}
+_AMOUNT = AmountView(64_000, 262_144, {"A100-80GB": 8000})
+POOL = PoolView(
+    name="lab",
+    kind="local",
+    site="here",
+    available=True,
+    drained=False,
+    nodes=1,
+    total=_AMOUNT,
+    free=_AMOUNT,
+    runs=0,
+    terms={"currency": "CNY", "cpu_hour": 50_000},
+    capabilities=("logs",),
+    frameworks=(),
+    observed_at=_TIME,
+    node_list=(NodeView("node-1", _AMOUNT, schedulable=True),),
+)
+POOLS = {"pools": [POOL]}
+DRAINED = {"pool": "lab", "asked": "drain"}
+QUEUE = QueueView("research", weight=2, discipline="fifo", open=True, pending=3, running=1)
+QUEUES = {"queues": [QUEUE]}
+QUEUE_REQUEST = {"weight": 2, "discipline": "fifo", "open": True}
+_EVENT = EventView(17, _TIME, "job.submitted", _ID)
+EVENTS = {"events": [_EVENT]}
+SSE = (
+    "id: 17\nevent: job.submitted\n"
+    f'data: {{"id":17,"at":"2026-03-01T08:30:00Z","kind":"job.submitted","job":"{_ID}"}}\n\n'
+)
+SERVER = ServerView(
+    version="0.1.0",
+    engine="sqlite",
+    leading=True,
+    leader_url="http://127.0.0.1:7826",
+    started_at=_TIME,
+    cycles=12,
+    jobs={"pending": 2, "running": 1},
+    pools=1,
+)
+SITES = {
+    "sites": [
+        SiteView(
+            site="zhangjiakou",
+            kind="cluster",
+            parent="beijing-tianjin-hebei",
+            name_en="Zhangjiakou",
+            name_zh="张家口",
+            province="Hebei",
+            latitude=40.8,
+            longitude=114.9,
+            pue_milli=1250,
+            carbon_mg_per_kwh=700_000,
+            basis="PUE: …; grid factor: …",
+        )
+    ]
+}
+HEALTHY = {"status": "ok", "checks": {"store": "ok", "leader": "ok", "loop": "ok"}}
+UNHEALTHY = {
+    "status": "unhealthy",
+    "checks": {"store": "ok", "leader": "ok", "loop": "no cycle for 31 s"},
+}
+METRICS = 'suan_jobs{state="pending"} 2.0\n'
+TOKEN = TokenView("t5f3c9a1b2d40", "ci", "submitter", "ci", _TIME, secret="suan_…")  # noqa: S106 - an example
+TOKENS = {"tokens": [TokenView("t5f3c9a1b2d40", "ci", "submitter", "ci", _TIME)]}
+TOKEN_REQUEST = {"name": "ci", "scope": "submitter", "expires_in_s": 2_592_000}

@@ -1,0 +1,15 @@
+"""One module for each resource; ``ROUTERS`` lists them. Each translates, and decides nothing."""
+
+from suan.api.routes import events, jobs, logs, plans, pools, queues, server, submit, tokens
+
+ROUTERS = (
+    submit.router,
+    jobs.router,
+    logs.router,
+    plans.router,
+    pools.router,
+    queues.router,
+    events.router,
+    server.router,
+    tokens.router,
+)

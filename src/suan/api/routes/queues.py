@@ -1,0 +1,96 @@
+"""Queues: list, make, change."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from fastapi import APIRouter, Request, Response
+
+from suan.api import examples
+from suan.api.answers import answer, documented
+from suan.api.auth import Operator, Viewer
+from suan.api.body import read_json
+from suan.api.checks import NAME
+from suan.api.openapi import json_body
+from suan.api.queues import Queue
+from suan.api.services import ApiContext, context_of
+from suan.model.errors import InputError
+from suan.model.job import JobState
+from suan.model.store import Command, JobFilter
+from suan.model.views import QueueView
+
+router = APIRouter(prefix="/v1/queues", tags=["queues"])
+DISCIPLINES = ("fifo", "sjf", "las", "edf")
+MAX_WEIGHT = 1_000_000
+RECORDED_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRequest:
+    """What a queue should be. ``weight`` is its share beside other queues."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    weight: int = 1
+    discipline: str = "fifo"
+    open: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.weight <= MAX_WEIGHT:
+            raise ValueError(f"weight: must be from 1 to {MAX_WEIGHT}, got {self.weight}")
+        if self.discipline not in DISCIPLINES:
+            raise ValueError(
+                f"discipline: {self.discipline[:40]!r} is not one of {', '.join(DISCIPLINES)}"
+            )
+
+
+@router.get("", responses=documented(200, dict[str, list[QueueView]], examples.QUEUES))
+async def list_queues(request: Request, _: Viewer) -> Response:
+    """Every queue, with how many jobs stand in it."""
+    context = context_of(request)
+    known = await context.queues.all(fresh=True)
+    return answer({"queues": [await _view(context, name, known[name]) for name in sorted(known)]})
+
+
+@router.put(
+    "/{name}",
+    responses=documented(
+        200,
+        QueueView,
+        examples.QUEUE,
+        also={202: "Asked for; the leader has not recorded it yet"},
+    ),
+    openapi_extra=json_body("QueueRequest", examples.QUEUE_REQUEST, "operator"),
+)
+async def put_queue(request: Request, caller: Operator, name: str) -> Response:
+    """Make a queue or change it."""
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"{name[:80]!r} is not a name",
+            where="name",
+            mend="use letters, digits and . _ - (first a letter or digit), at most 64",
+        )
+    context = context_of(request)
+    asked = await read_json(request, QueueRequest)
+    queue = (asked.weight, asked.discipline, asked.open)
+    args = {
+        "weight": str(asked.weight),
+        "discipline": asked.discipline,
+        "open": "true" if asked.open else "false",
+    }
+    await context.store.request(Command("set_queue", name, caller.user, args), context.now())
+    context.live.nudge()
+    recorded = await context.queues.wait_for(name, queue, RECORDED_WITHIN_S)
+    return answer(await _view(context, name, queue), 200 if recorded else 202)
+
+
+async def _view(context: ApiContext, name: str, queue: Queue) -> QueueView:
+    weight, discipline, open_ = queue
+    counts = await context.store.counts(JobFilter(queue=name))
+    return QueueView(
+        name=name,
+        weight=weight,
+        discipline=discipline,
+        open=open_,
+        pending=counts.get(JobState.PENDING, 0),
+        running=counts.get(JobState.RUNNING, 0),
+    )

@@ -1,0 +1,86 @@
+"""What the API is given: a store, a live loop, settings, a clock and a source of random bytes."""
+
+import ipaddress
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fastapi import Request
+
+from suan.api.auth import Gate
+from suan.api.metrics import HttpMetrics
+from suan.api.queues import QueueBook
+from suan.model.live import Live
+from suan.model.store import Store
+from suan.model.units import Instant
+
+
+def wall_clock() -> Instant:
+    """Now, in microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """How the API behaves. ``allowed_hosts`` are further names this machine is asked by."""
+
+    bind_host: str = "127.0.0.1"
+    require_tokens: bool = False
+    version: str = "0.0.0"
+    started_at: Instant = 0
+    allowed_hosts: tuple[str, ...] = ()
+
+    @property
+    def tokens_required(self) -> bool:
+        """Tokens are needed wherever anything but this machine could ask."""
+        return self.require_tokens or not is_loopback(self.bind_host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's loopback."""
+    if host.casefold() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that the API needs from outside, made by the composition root."""
+
+    store: Store
+    live: Live
+    settings: ApiSettings = ApiSettings()
+    clock: Callable[[], Instant] = wall_clock
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """The services, and what the API itself keeps between requests."""
+
+    services: Services
+    gate: Gate
+    queues: QueueBook
+    metrics: HttpMetrics = field(default_factory=HttpMetrics)
+
+    @property
+    def store(self) -> Store:
+        return self.services.store
+
+    @property
+    def live(self) -> Live:
+        return self.services.live
+
+    def now(self) -> Instant:
+        """The wall clock, in microseconds."""
+        return self.services.clock()
+
+
+def context_of(request: Request) -> ApiContext:
+    """The context of the application that serves this request."""
+    context: ApiContext = request.app.state.context
+    return context

@@ -1,0 +1,201 @@
+"""From what is recorded to what is shown."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from suan.model.bill import Bill
+from suan.model.job import Job, Run
+from suan.model.live import PoolStatus
+from suan.model.plan import Explanation
+from suan.model.resources import Resources
+from suan.model.spec import JobSpec, ResourceOption
+from suan.model.store import FeedEntry, Token
+from suan.model.units import Instant
+from suan.model.views import (
+    AmountView,
+    CostView,
+    EventView,
+    ExplanationView,
+    JobDetail,
+    JobView,
+    NodeView,
+    PoolView,
+    RefusalView,
+    RunView,
+    TokenView,
+)
+
+MASK = "***"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_of(instant: Instant) -> datetime:
+    """Microseconds since 1970 as a UTC datetime; the far future is shown as the year 9999."""
+    try:
+        return _EPOCH + timedelta(microseconds=instant)
+    except OverflowError:
+        return datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def _time(instant: Instant | None) -> datetime | None:
+    return None if instant is None else time_of(instant)
+
+
+def job_view(job: Job) -> JobView:
+    """A job in a list."""
+    spec = job.spec
+    return JobView(
+        id=job.id,
+        name=spec.name,
+        state=job.state.value,
+        user=job.user,
+        tenant=spec.tenant,
+        queue=spec.queue,
+        priority=spec.priority,
+        num_nodes=spec.num_nodes,
+        resources=" | ".join(map(resources_text, spec.resources)),
+        submitted_at=time_of(job.submitted_at),
+        started_at=_time(job.started_at),
+        ended_at=_time(job.ended_at),
+        attempts=job.attempts,
+        pool=job.pool,
+        exit_code=job.exit_code,
+        detail=job.detail,
+        array_id=job.array_id,
+        array_index=job.array_index,
+        params=job.params,
+    )
+
+
+def resources_text(option: ResourceOption) -> str:
+    """``cpus 4, memory 16 GiB, A100-80GB:8``."""
+    parts = [f"cpus {option.cpu_milli / 1000:g}"]
+    if option.memory_mib is not None:
+        whole, rest = divmod(option.memory_mib, 1024)
+        parts.append(f"memory {option.memory_mib} MiB" if rest else f"memory {whole} GiB")
+    parts += [f"{model}:{milli / 1000:g}" for model, milli in sorted(option.accelerators.items())]
+    return ", ".join(parts) + (f" on {option.infra}" if option.infra else "")
+
+
+def job_detail(job: Job, runs: tuple[Run, ...], secret_names: tuple[str, ...]) -> JobDetail:
+    """A job, whole. Secrets are named, never shown."""
+    return JobDetail(
+        job=job_view(job),
+        spec=spec_view(job.spec, secret_names),
+        after=tuple((name, condition) for name, condition in job.after),
+        runs=tuple(map(run_view, runs)),
+        bill=bill_of(runs),
+    )
+
+
+def spec_view(spec: JobSpec, secret_names: tuple[str, ...]) -> dict[str, Any]:
+    """A specification as plain data, each secret's value masked."""
+    plain: dict[str, Any] = msgspec.to_builtins(spec)
+    plain["secrets"] = dict.fromkeys(sorted({*secret_names, *spec.secrets}), MASK)
+    return plain
+
+
+def run_view(run: Run) -> RunView:
+    """One attempt."""
+    outcome = run.outcome
+    return RunView(
+        id=run.id,
+        attempt=run.attempt,
+        pool=run.pool,
+        nodes=run.nodes,
+        state=run.state.value,
+        placed_at=time_of(run.placed_at),
+        started_at=_time(run.started_at),
+        ended_at=_time(run.ended_at),
+        cause=outcome.cause.value if outcome else None,
+        exit_code=outcome.exit_code if outcome else None,
+        detail=outcome.detail if outcome else "",
+        reasons=run.reasons,
+        bill=run.bill,
+    )
+
+
+def bill_of(runs: tuple[Run, ...]) -> Bill:
+    """The sum of the runs' bills. A run in another currency is named, not converted."""
+    bills = [run.bill for run in runs if run.bill is not None]
+    if not bills:
+        return Bill()
+    total = bills[0]
+    for bill in bills[1:]:
+        if bill.currency != total.currency:
+            left_out = f"left out: {bill.money} micro-{bill.currency} of another run"
+            bill = replace(bill, money=0, currency=total.currency, notes=(*bill.notes, left_out))
+        total = total.plus(bill)
+    return total
+
+
+def explanation_view(explanation: Explanation, currencies: Mapping[str, str]) -> ExplanationView:
+    """Why a job waits, or where it would go. ``currencies`` are those of the pools, by name."""
+    return ExplanationView(
+        job=explanation.job,
+        state=explanation.state,
+        summary=explanation.summary,
+        refusals=tuple(
+            RefusalView(each.code.value, each.pool, each.detail, each.unblocked_by, each.permanent)
+            for each in explanation.refusals
+        ),
+        costs=tuple(
+            CostView(each.pool, dict(each.terms), each.total, currencies.get(each.pool, ""))
+            for each in explanation.costs
+        ),
+        ahead=explanation.ahead,
+        earliest=_time(explanation.earliest),
+    )
+
+
+def amount_view(amount: Resources) -> AmountView:
+    """An amount of resources."""
+    return AmountView(amount.cpu_milli, amount.memory_mib, dict(amount.accelerators))
+
+
+def pool_view(status: PoolStatus, *, with_nodes: bool = False) -> PoolView:
+    """A pool; its nodes one by one only if asked for."""
+    offer = status.offer
+    nodes = status.nodes if with_nodes else ()
+    return PoolView(
+        name=offer.pool,
+        kind=offer.kind,
+        site=offer.terms.site,
+        available=status.available,
+        drained=status.drained,
+        nodes=len(status.nodes),
+        total=amount_view(status.total),
+        free=amount_view(status.free),
+        runs=status.runs,
+        terms=msgspec.to_builtins(offer.terms),
+        capabilities=offer.capabilities,
+        frameworks=offer.frameworks,
+        observed_at=_time(status.observed_at),
+        detail=status.detail,
+        node_list=tuple(
+            NodeView(node.name, amount_view(node.total), node.schedulable) for node in nodes
+        ),
+    )
+
+
+def event_view(entry: FeedEntry) -> EventView:
+    """One thing that happened."""
+    return EventView(entry.id, time_of(entry.at), entry.kind, entry.job, entry.run, entry.data)
+
+
+def token_view(token: Token, secret: str | None = None) -> TokenView:
+    """A token; its secret only when it is made."""
+    return TokenView(
+        id=token.id,
+        name=token.name,
+        scope=token.scope,
+        user=token.user,
+        created_at=time_of(token.created_at),
+        expires_at=_time(token.expires_at),
+        revoked_at=_time(token.revoked_at),
+        secret=secret,
+    )
