@@ -70,6 +70,8 @@ def command(
 ) -> Sample:
     """Run a program several times: wall time, and the peak memory of its process.
 
+    The memory of a process that holds less than this one did reads as this one's at the fork.
+
     Raises:
         subprocess.CalledProcessError: it exited with anything but 0.
     """
