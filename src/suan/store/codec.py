@@ -5,12 +5,13 @@ pairs. Fields go by name, so that one may be added with a default and old journa
 """
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
 
-from suan.model.errors import StoreCorrupt
+from suan.model.errors import InputError, StoreCorrupt
 from suan.model.events import EVENT_TYPES, Event
 
 T = TypeVar("T")
@@ -24,6 +25,19 @@ _decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {
     kind.__name__: msgspec.msgpack.Decoder(kind) for kind in EVENT_TYPES
 }
 _json = msgspec.json.Encoder()
+
+
+@contextmanager
+def storable(what: str) -> Iterator[None]:
+    """Turn what cannot be encoded inside into an ``InputError`` that names ``what``."""
+    try:
+        yield
+    except (OverflowError, UnicodeEncodeError, TypeError) as error:
+        raise InputError(
+            f"{what} cannot be stored: {error}",
+            where=what,
+            mend="use text without lone surrogates, and numbers of at most 64 bits",
+        ) from error
 
 
 def encode_events(events: Iterable[Event]) -> bytes:
@@ -54,6 +68,11 @@ def _unreadable(where: str, why: str) -> StoreCorrupt:
         f"{where} cannot be read: {why}",
         mend="was it written by a newer suan? upgrade this one, or restore the store from a backup",
     )
+
+
+def check_size(value: object) -> None:
+    """Raise ``OverflowError`` for a number that JSON can hold and the journal cannot."""
+    _encoder.encode(value)
 
 
 def to_json(value: object) -> str:

@@ -10,7 +10,7 @@ from suan.model.job import Job, Run
 from suan.model.store import Command, FeedEntry
 from suan.model.units import Instant, JobId, RunId
 from suan.store import schema
-from suan.store.codec import json_reader, to_json
+from suan.store.codec import json_reader, storable, to_json
 from suan.store.part import Part
 from suan.store.rows import JOB_COLUMNS, chunks, read_jobs, read_run
 
@@ -66,13 +66,14 @@ class StoredJobs(Part):
         A ``cancel`` also marks an unfinished job, so that a leader that gathers the job only
         after the command still learns of it (``Job.cancel_requested``).
         """
-        values = {
-            "at": now,
-            "kind": command.kind,
-            "target": command.target,
-            "asked_by": command.by,
-            "args": to_json(command.args),
-        }
+        with storable("a command"):
+            values = {
+                "at": now,
+                "kind": command.kind,
+                "target": command.target,
+                "asked_by": command.by,
+                "args": to_json(command.args),
+            }
 
         def work(connection: Connection) -> int:
             if command.kind == "cancel":

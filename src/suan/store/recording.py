@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from suan.model.store import Cycle, FeedEntry, JournalEntry, Lease
 from suan.store import schema
-from suan.store.codec import encode_events, to_json
+from suan.store.codec import encode_events, storable, to_json
 from suan.store.leasing import check_held
 from suan.store.part import Part
 from suan.store.rows import Values, run_values, update_values
@@ -25,22 +25,24 @@ class StoredRecords(Part):
         Raises:
             LeaseLost: the lease is no longer the newest; nothing was recorded.
         """
-        entries = [_entry_values(entry) for entry in cycle.entries]
-        runs = [run_values(run) for run in cycle.runs]
-        jobs = [update_values(job) for job in cycle.jobs]
+        with storable("a cycle"):
+            entries = [_entry_values(entry) for entry in cycle.entries]
+            runs = [run_values(run) for run in cycle.runs]
+            jobs = [update_values(job) for job in cycle.jobs]
+            feed = [_feed_values(entry) for entry in cycle.feed]
 
         def work(connection: Connection) -> None:
             check_held(connection, lease)
             _many(connection, insert(schema.journal), entries)
             _many(connection, _UPDATE_JOB, jobs)
             _upsert(connection, schema.runs, "id", runs)
-            _many(connection, insert(schema.feed), [_feed_values(entry) for entry in cycle.feed])
+            _many(connection, insert(schema.feed), feed)
             _many(connection, _TAKE_JOB, [{"key": job} for job in cycle.taken_jobs])
             _many(connection, _TAKE_COMMAND, [{"key": number} for number in cycle.taken_commands])
             _set_pools(connection, cycle.drained_pools)
             _set_queues(connection, cycle.queues)
 
-        rows = len(jobs) + len(runs) + len(cycle.feed) + len(cycle.taken_jobs)
+        rows = len(jobs) + len(runs) + len(feed) + len(cycle.taken_jobs)
         await self._db.write(work, kind="record", rows=1 + rows)
 
 

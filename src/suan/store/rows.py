@@ -6,18 +6,16 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Row, select
 
 from suan.model.bill import Bill
-from suan.model.errors import InputError
 from suan.model.job import Job, JobState, Outcome, Run, RunState
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
 from suan.model.store import JobUpdate, NewJob
 from suan.model.units import Instant, JobId, NodeName, PoolName, RunId
 from suan.store import schema
-from suan.store.codec import json_reader, to_json
+from suan.store.codec import check_size, json_reader, storable, to_json
 
 Values = dict[str, Any]
 
@@ -128,16 +126,11 @@ def spec_text(spec: JobSpec) -> str:
     """A spec as stored: without its secrets.
 
     Raises:
-        InputError: it holds a value that cannot be written as JSON.
+        InputError: it holds a value that cannot be written.
     """
-    try:
+    with storable(f"the job {spec.name!r}"):
+        check_size(spec)
         return to_json(replace(spec, secrets={}) if spec.secrets else spec)
-    except (OverflowError, UnicodeEncodeError, msgspec.EncodeError, TypeError) as error:
-        raise InputError(
-            f"the job {spec.name!r} cannot be stored: {error}",
-            where="spec",
-            mend="use text without lone surrogates, and numbers of at most 64 bits",
-        ) from error
 
 
 def update_values(update: JobUpdate) -> Values:

@@ -1,0 +1,130 @@
+"""A real PostgreSQL server for tests: one for a whole run, an empty database for each test.
+
+Import ``postgres_server`` and ``postgres_url`` into a folder's ``conftest.py``, and mark the tests
+``postgres``. Where no server can be had the tests are skipped and say why; with
+``SUAN_REQUIRE_POSTGRES=1``, as in CI, they fail instead. ``SUAN_TEST_POSTGRES`` may name a server
+that runs already.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "postgres"
+START_SECONDS = 240.0  # apt-get may have to fetch it first
+
+
+class NoPostgres(Exception):
+    """No server can be had here; says why."""
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server's own database, with the right to create others."""
+    given = os.environ.get("SUAN_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    try:
+        with shared_server(_shared_directory(tmp_path_factory)) as url:
+            yield url
+    except NoPostgres as reason:
+        if os.environ.get("SUAN_REQUIRE_POSTGRES") == "1":
+            raise
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """An empty database, gone after the test."""
+    with fresh_database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(server: str) -> Iterator[str]:
+    """A new database on ``server``; yields its URL."""
+    name = f"t{uuid.uuid4().hex[:16]}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield f"{server.rpartition('/')[0]}/{name}"
+        finally:
+            admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def private_server(*settings: str) -> Iterator[tuple[str, Path]]:
+    """A server of the test's own, to be stopped and broken; yields its URL and directory."""
+    directory = Path(tempfile.mkdtemp(prefix="suan-postgres-"))  # not below pytest's own folder:
+    try:  # the user "postgres" must be able to reach it
+        yield start(directory, *settings), directory
+    finally:
+        stop(directory)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def shared_server(state: Path) -> Iterator[str]:
+    """One server for all workers of a run: the first one starts it, the last one stops it."""
+    with _locked(state) as users:
+        if not users["count"]:
+            users["directory"] = tempfile.mkdtemp(prefix="suan-postgres-")
+            users["url"] = start(Path(users["directory"]))
+        users["count"] += 1
+        url = str(users["url"])
+    try:
+        yield url
+    finally:
+        with _locked(state) as users:
+            users["count"] -= 1
+            if not users["count"]:
+                stop(Path(users["directory"]))
+                shutil.rmtree(users["directory"], ignore_errors=True)
+
+
+def start(directory: Path, *settings: str) -> str:
+    """Start the server that lives (or will live) in ``directory``; returns its URL."""
+    done = subprocess.run(
+        [str(SCRIPT), "start", str(directory), *settings],
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise NoPostgres(f"no PostgreSQL here: {said[-1]}")
+    return done.stdout.strip()
+
+
+def stop(directory: Path) -> None:
+    """Stop it, if it runs."""
+    subprocess.run([str(SCRIPT), "stop", str(directory)], capture_output=True, timeout=60)
+
+
+def _shared_directory(factory: pytest.TempPathFactory) -> Path:
+    base = factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres.json"
+
+
+@contextmanager
+def _locked(state: Path) -> Iterator[dict]:
+    with state.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        users = json.loads(file.read() or '{"count": 0}')
+        yield users
+        file.seek(0)
+        file.truncate()
+        file.write(json.dumps(users))
+        file.flush()
