@@ -68,8 +68,7 @@ class Allocation:
             self._give_back(run)
             shares: list[tuple[Share, ...]] = []
             try:
-                for node in nodes:
-                    shares.append(self._take_on(run, node, per_task))
+                shares.extend(self._take_on(run, node, per_task) for node in nodes)
             except (PoolRejected, PoolUnavailable):
                 self._give_back(run)
                 raise

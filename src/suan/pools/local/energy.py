@@ -6,6 +6,9 @@ share of all processor time that the machine spent meanwhile. Accelerators: NVML
 the bill falls back to a model.
 """
 
+# Plain paths, not pathlib: a runner must start in a millisecond and stay small.
+# ruff: noqa: PTH123, PTH208
+
 import ctypes
 import os
 

@@ -60,11 +60,12 @@ class Forkserver:
     def serve(self) -> None:
         """Until idle."""
         while True:
-            ready, _, _ = select.select([self._listener, self._woken], [], [], _IDLE_S)
+            watched = [self._listener.fileno(), self._woken]
+            ready, _, _ = select.select(watched, [], [], _IDLE_S)
             if self._woken in ready:
                 _drain(self._woken)
             self._reap()
-            if self._listener in ready:
+            if self._listener.fileno() in ready:
                 self._accept()
             elif time.monotonic() - self._last_asked >= _IDLE_S and self._unused():
                 return

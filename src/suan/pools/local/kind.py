@@ -1,6 +1,7 @@
 """The table's entry for the local pool: reading its declaration, and opening it."""
 
 import os
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -79,8 +80,6 @@ def _allocation(nodes: tuple[NodeStatus, ...], machine: Machine | None) -> Alloc
 def _with_notes(offer: Offer, machine: Machine | None) -> Offer:
     if machine is None or not machine.notes:
         return offer
-    from dataclasses import replace
-
     return replace(offer, terms=replace(offer.terms, notes=offer.terms.notes + machine.notes))
 
 

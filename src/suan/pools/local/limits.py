@@ -6,6 +6,9 @@ what a program merely reserves or maps) and the runner ends a tree whose residen
 in sum; a share of the processors cannot be limited so.
 """
 
+# Plain paths, not pathlib: a runner must start in a millisecond and stay small.
+# ruff: noqa: PTH102, PTH106, PTH110, PTH118, PTH123
+
 import os
 import resource
 from collections.abc import Callable

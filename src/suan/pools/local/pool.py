@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -117,12 +116,12 @@ class LocalPool:
         )
 
     def _end_of_events(self) -> tuple[int, int]:
-        status = os.stat(self._runs.events)
+        status = self._runs.events.stat()
         return status.st_ino, status.st_size
 
     def _news(self, offset: int) -> tuple[dict[RunId, RunReport], int]:
         """The newest report of each run that whole lines after ``offset`` tell of."""
-        with open(self._runs.events, "rb") as file:
+        with self._runs.events.open("rb") as file:
             file.seek(offset)
             data = file.read()
         whole, _, _ = data.rpartition(b"\n")

@@ -6,6 +6,9 @@ outlive the run. Durations are measured on the monotonic clock; only what is wri
 is wall time.
 """
 
+# Plain paths, not pathlib: a runner must start in a millisecond and stay small.
+# ruff: noqa: PTH103, PTH110, PTH118, PTH123
+
 import json
 import os
 import resource

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from suan.facts.devices import vendor_of
 from suan.killpoints import passing
 from suan.model.errors import PoolOutcomeUnknown, PoolRejected, PoolUnavailable
 from suan.model.job import Cause
@@ -143,7 +144,7 @@ class RunStore:
             node_devices=[self.allocation.devices(node) for node in launch.nodes],
         )
         request["nonce"] = record["nonce"]
-        request["energy_devices"] = self._metered(launch, shares)
+        request["energy_devices"] = self._metered(shares)
         request["env"] = self.settings.inherited | environment.shared(launch, place)
         ranks = range(len(launch.nodes))
         request["tasks"] = [environment.own(launch, place, rank) for rank in ranks]
@@ -167,14 +168,13 @@ class RunStore:
             "nonce": secrets.token_hex(16),
         }
 
-    def _metered(self, launch: Launch, shares: list[tuple[Share, ...]]) -> list[int]:
+    def _metered(self, shares: list[tuple[Share, ...]]) -> list[int]:
         """NVIDIA's indices of real devices that the run has to itself."""
         if not self.settings.real_devices:
             return []
-        del launch
         taken = [share for task in shares for share in task]
         whole = all(share.amount == 1000 for share in taken)
-        nvidia = all(environment.vendor_of(share.model) == "NVIDIA" for share in taken)
+        nvidia = all(vendor_of(share.model) == "NVIDIA" for share in taken)
         return sorted(share.index for share in taken) if whole and nvidia else []
 
     # settling
@@ -232,7 +232,7 @@ class RunStore:
     def look_at_all(self) -> list[RunReport]:
         """Every run that has a status; what the live ones hold is taken note of."""
         found = []
-        for name in sorted(os.listdir(self.runs)):
+        for name in sorted(path.name for path in self.runs.iterdir()):
             report = self.look(name)
             if report is None:
                 continue

@@ -1,6 +1,7 @@
 """Asking each vendor's own tool which accelerators there are."""
 
 import os
+import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from suan.facts.accelerators import accelerator, canonical
 from suan.facts.devices import DEVICES
 from suan.pools.local.allocation import Device
 from suan.pools.local.discovery import parsers
-from suan.pools.local.discovery.parsers import Parser, Row
+from suan.pools.local.discovery.parsers import Parser
 
 _TIMEOUT_S = 5.0
 _MIB_PER_GB = 1000**3 / 1024**2
@@ -33,7 +34,7 @@ QUESTIONS: dict[str, tuple[tuple[str, ...], Parser]] = {
 
 
 def discover() -> tuple[tuple[Device, ...], tuple[str, ...]]:
-    """The devices of every vendor whose tool is installed, and a note for each that did not work."""
+    """The devices of every vendor whose tool is installed, and a note for each tool that failed."""
     installed = [vendor for vendor in QUESTIONS if _tool(vendor)]
     if not installed:
         return (), ()
@@ -70,22 +71,22 @@ def _ask(vendor: str) -> tuple[list[Device], str]:
         why = said[0][:200] if said else "nothing said"
         return [], f"{name} failed with code {error.returncode} ({why})"
     except (OSError, ValueError, KeyError) as error:
-        return [], f"{name}: {error}"
-    return [Device(model(*row), row[0]) for row in rows], ""
+        return [], f"{name}: {error}; its accelerators are not offered"
+    return [Device(model(product, memory), number) for number, product, memory in rows], ""
 
 
-def model(number: int, name: str, memory_mib: int | None) -> str:
+def model(name: str, memory_mib: int | None) -> str:
     """The canonical model of a product name such as ``NVIDIA H100 80GB HBM3``.
 
-    Words are dropped from the end until the table knows the rest; a variant whose memory is not
-    what the tool says is not taken.
+    The longest run of its words that the table knows decides; a variant whose memory is not what
+    the tool says is not taken.
     """
-    del number
-    words = name.replace("-", " ").split()
+    words = re.split(r"[-\s\[\]()]+", name.strip("[]() "))
     for length in range(len(words), 0, -1):
-        known = accelerator(" ".join(words[:length]))
-        if known and _same_memory(known.memory_gb, memory_mib):
-            return known.model
+        for start in range(len(words) - length + 1):
+            known = accelerator(" ".join(words[start : start + length]))
+            if known and _same_memory(known.memory_gb, memory_mib):
+                return known.model
     return canonical(name)
 
 
@@ -93,6 +94,3 @@ def _same_memory(memory_gb: float | None, memory_mib: int | None) -> bool:
     if memory_gb is None or memory_mib is None:
         return True
     return abs(memory_mib - memory_gb * _MIB_PER_GB) <= _NEAR * memory_mib
-
-
-__all__ = ["QUESTIONS", "Row", "discover", "model"]
