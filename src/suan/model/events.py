@@ -9,6 +9,7 @@ from typing import TypeAlias
 from suan.model.demand import Demand
 from suan.model.job import Outcome
 from suan.model.offer import NodeStatus, Offer
+from suan.model.resources import Resources
 from suan.model.spec import RetryPolicy
 from suan.model.units import (
     Duration,
@@ -108,7 +109,10 @@ class PoolRemoved:
 
 @dataclass(frozen=True, slots=True)
 class RunPlaced:
-    """A run that an earlier leader placed and that has not ended: told once, on taking over."""
+    """A run that an earlier leader placed and that has not ended: told once, on taking over.
+
+    ``per_task`` is what each task really took, where the job had left the accelerator open.
+    """
 
     at: Instant
     run: RunId
@@ -117,6 +121,7 @@ class RunPlaced:
     nodes: tuple[NodeName, ...]
     option: int
     started: bool = False
+    per_task: Resources | None = None
 
 
 @dataclass(frozen=True, slots=True)
