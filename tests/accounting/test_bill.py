@@ -48,6 +48,26 @@ def test_the_documents_worked_example_holds() -> None:
     assert (failed, tried > 5) == (0, True)
 
 
+@pytest.mark.parametrize(
+    ("counter", "expected_mwh", "method"),
+    [
+        ("counter:rapl", 8000 + 71_000, "counter:rapl, model:accelerators"),
+        ("counter:nvml", 8000 + 4000, "counter:nvml, model:processors"),
+        ("counter:rapl+nvml", 8000, "counter:rapl+nvml"),
+        ("ipmi", 8000, "counter:ipmi"),
+    ],
+)
+def test_what_no_counter_saw_is_modelled(counter: str, expected_mwh: int, method: str) -> None:
+    made = bill(
+        per_task=Resources(cpu_milli=1000, accelerators=(("T4", 1000),)),
+        tasks=1,
+        duration=HOUR,
+        usage=Usage(energy_mwh=8000, energy_method=counter, cpu_us=HOUR),
+        terms=Terms(),
+    )
+    assert (made.energy_mwh, made.energy_method) == (expected_mwh, method)
+
+
 def test_a_counter_goes_before_the_model() -> None:
     used = Usage(energy_mwh=8000, energy_method="rapl", cpu_us=HOUR)
     made = bill(

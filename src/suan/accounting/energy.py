@@ -20,7 +20,10 @@ from suan.model.resources import Resources
 from suan.model.units import HOUR, Duration
 
 FULL_MILLI = 1000
-MODEL = "model:threads and devices"
+
+_PROCESSORS, _ACCELERATORS = "processors", "accelerators"
+_EVERYTHING = frozenset({_PROCESSORS, _ACCELERATORS})
+_COUNTERS = {"rapl": frozenset({_PROCESSORS}), "nvml": frozenset({_ACCELERATORS})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +36,36 @@ class Energy:
 
 
 def energy(*, reserved: Resources, duration: Duration, usage: Usage, terms: Terms) -> Energy:
-    """The energy of a run whose tasks reserved ``reserved`` together, times the site's PUE."""
-    if usage.energy_mwh is not None:
-        method = "counter:" + usage.energy_method.removeprefix("counter:")
-        return Energy(divided(usage.energy_mwh * terms.pue_milli, 1000), method)
-    cpu, cpu_notes = _cpu_work(
-        reserved.cpu_milli * duration, cpu_us=usage.cpu_us, busy_mw=terms.cpu_power_mw
-    )
-    work, notes = cpu, list(cpu_notes)
-    for model, amount in reserved.accelerators:
-        power, found = accelerator_power_mw(
-            model, utilisation_milli=usage.accelerator_utilisation_milli, terms=terms
+    """The energy of a run whose tasks reserved ``reserved`` together, times the site's PUE.
+
+    A counter that saw only processors, or only accelerators, is completed by the model.
+    """
+    counters, unseen = _seen(usage)
+    measured = usage.energy_mwh or 0
+    work, methods, notes = 0, list(counters), list[str]()
+    if _PROCESSORS in unseen:
+        work, assumed = _cpu_work(
+            reserved.cpu_milli * duration, cpu_us=usage.cpu_us, busy_mw=terms.cpu_power_mw
         )
-        work += power * amount * duration
-        notes.extend(found)
-    return Energy(divided(work * terms.pue_milli, 1000 * 1000 * HOUR), MODEL, tuple(notes))
+        notes += assumed
+        methods.append("model:processors")
+    if _ACCELERATORS in unseen and reserved.accelerators:
+        drawn, assumed = _accelerator_work(reserved, duration, usage=usage, terms=terms)
+        work += drawn
+        notes += assumed
+        methods.append("model:accelerators")
+    modelled_and_measured = work + measured * 1000 * HOUR
+    mwh = divided(modelled_and_measured * terms.pue_milli, 1000 * 1000 * HOUR)
+    return Energy(mwh, ", ".join(methods), tuple(notes))
+
+
+def _seen(usage: Usage) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The counters that measured the run, and what none of them saw."""
+    if usage.energy_mwh is None:
+        return (), _EVERYTHING
+    names = usage.energy_method.removeprefix("counter:").split("+")
+    seen = frozenset().union(*(_COUNTERS.get(name, _EVERYTHING) for name in names))
+    return (f"counter:{'+'.join(names)}",), _EVERYTHING - seen
 
 
 def accelerator_power_mw(
@@ -77,3 +95,17 @@ def _cpu_work(reserved: int, *, cpu_us: int | None, busy_mw: int) -> tuple[int, 
         notes = ("processor time is not measured: every reserved processor taken as busy",)
         return busy_mw * reserved, notes if reserved else ()
     return busy_mw * max(cpu_us * 1000, divided(reserved * CPU_FLOOR_PERCENT, 100)), ()
+
+
+def _accelerator_work(
+    reserved: Resources, duration: Duration, *, usage: Usage, terms: Terms
+) -> tuple[int, tuple[str, ...]]:
+    """The same unit as ``_cpu_work``, over every accelerator."""
+    work, notes = 0, list[str]()
+    for model, amount in reserved.accelerators:
+        power, assumed = accelerator_power_mw(
+            model, utilisation_milli=usage.accelerator_utilisation_milli, terms=terms
+        )
+        work += power * amount * duration
+        notes += assumed
+    return work, tuple(notes)

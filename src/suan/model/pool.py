@@ -41,7 +41,8 @@ class Launch:
 class Usage:
     """What a pool measured of a run. ``None`` where it cannot.
 
-    ``energy_mwh`` is all that the run drew, accelerators included, without the building's overhead.
+    ``energy_mwh`` is what the counters in ``energy_method`` ("counter:rapl+nvml") saw, without the
+    building's overhead: ``rapl`` the processors, ``nvml`` the accelerators, any other all of it.
     """
 
     cpu_us: int | None = None  # processor time really used
