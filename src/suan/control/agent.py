@@ -1,0 +1,268 @@
+"""One pool's agent: it launches and stops runs in the background, and tells what it learns.
+
+A slow pool holds up nobody but itself. Where an outcome is unknown, ``find`` settles it before
+anything else is tried.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from suan.control.calls import PoolCalls, Surroundings
+from suan.control.happenings import Launched, Over, Reported
+from suan.control.watcher import Watcher
+from suan.killpoints import passing
+from suan.model.errors import PoolError, PoolOutcomeUnknown, PoolRejected, StoreError
+from suan.model.job import Cause, Outcome, Run, RunState
+from suan.model.plan import Stop
+from suan.model.pool import Pool, RunReport
+from suan.model.units import PoolName, RunId
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Charge:
+    """A run in the agent's care. ``unsure``: the pool may know it though we have no reference."""
+
+    run: Run
+    ref: str | None = None
+    unsure: bool = False
+    begun: bool = False  # the pool may be hearing of it right now
+    launched_at: int = 0  # elapsed time; a look at everything that began earlier may miss it
+    started: bool = False
+    over: bool = False
+    stop: Stop | None = None
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class PoolAgent:
+    """Carries out one pool's share of the plan, and reports what happens there."""
+
+    def __init__(self, name: PoolName, pool: Pool, around: Surroundings) -> None:
+        self._name = name
+        self._pool = pool
+        self._around = around
+        self._settings = around.settings
+        self._calls = PoolCalls(name, around)
+        self._watcher = Watcher(
+            pool, self._calls, around, hear=self._hear, reconcile=self._reconcile
+        )
+        self._permits = asyncio.Semaphore(around.settings.launches_at_once)
+        self._charges: dict[RunId, _Charge] = {}
+        self._strangers: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # What the term asks ----------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start observing. Runs of earlier terms have to be adopted first."""
+        self._spawn(self._watcher.run())
+
+    async def first_look(self) -> None:
+        """Return when the pool has been observed, or has failed to be."""
+        await self._watcher.looked.wait()
+
+    async def end(self) -> None:
+        """Stop everything here. Runs go on, and calls under way are left to their pool."""
+        self.crashed.cancel()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def launch(self, run: Run) -> None:
+        """Start a run that was just recorded."""
+        self._take(_Charge(run))
+
+    def adopt(self, run: Run) -> None:
+        """Take over an open run of an earlier term."""
+        started = run.state is RunState.STARTED
+        self._take(_Charge(run, ref=run.ref, unsure=run.ref is None, started=started))
+
+    def stop(self, stop: Stop) -> None:
+        """End a run, or see to it that it never starts."""
+        charge = self._charges.get(stop.run)
+        if charge is None or charge.over or charge.stop is not None:
+            return
+        charge.stop = stop
+        if charge.ref is None and not charge.begun and not charge.unsure:
+            self._unborn(charge)
+        else:
+            self._spawn(self._end_run(charge, stop))
+
+    def forget(self, run: RunId) -> None:
+        """A run is over and recorded so."""
+        charge = self._charges.pop(run, None)
+        if charge is not None:
+            charge.over = True
+            charge.settled.set()
+
+    # Launching -------------------------------------------------------------------------------
+
+    def _take(self, charge: _Charge) -> None:
+        self._charges[charge.run.id] = charge
+        if charge.ref is not None:
+            charge.settled.set()
+        else:
+            self._spawn(self._settle(charge))
+
+    async def _settle(self, charge: _Charge) -> None:
+        """Bring a run to the point where it has a reference or is over."""
+        async with self._permits:
+            if charge.over:
+                return
+            charge.begun = True
+            try:
+                charge.ref = await self._obtain(charge)
+            except PoolRejected as refused:
+                self._over(charge, Cause.REJECTED, str(refused))
+            except PoolError as error:
+                self._over(charge, Cause.LOST, f"it was never launched: {error}")
+        if charge.ref is not None:
+            self._launched(charge, charge.ref)
+        elif charge.stop is not None:
+            self._unborn(charge)
+        charge.settled.set()
+
+    async def _obtain(self, charge: _Charge) -> str | None:
+        """The run's reference, or ``None`` if it is not wanted any more and was never launched.
+
+        Raises:
+            PoolRejected: refused for good.
+            PoolError: it was not launched, and will not be: the pool does not answer.
+        """
+        give_up_at = self._around.clock.elapsed() + self._settings.launch_patience
+        for delay in self._calls.delays():
+            try:
+                return await self._try_once(charge)
+            except PoolRejected:
+                raise
+            except PoolError as error:
+                self._calls.failed(error)
+                if isinstance(error, PoolOutcomeUnknown):
+                    charge.unsure = True
+                if self._around.clock.elapsed() >= give_up_at and not charge.unsure:
+                    raise
+            except StoreError as error:
+                log.warning("run=%s not launched yet: %s", charge.run.id, error)
+            await asyncio.sleep(delay)
+        raise AssertionError("the delays never end")
+
+    async def _try_once(self, charge: _Charge) -> str | None:
+        if charge.unsure:
+            ref = await self._calls.call(self._pool.find, charge.run.id)
+            if ref is not None:
+                return ref
+            charge.unsure = False
+        if charge.stop is not None or charge.over:
+            return None
+        launch = await self._around.build(charge.run)
+        passing("launch.before")
+        ref = await self._calls.call(self._pool.launch, launch)
+        passing("launch.after")
+        self._calls.launched()
+        return ref
+
+    def _launched(self, charge: _Charge, ref: str) -> None:
+        charge.launched_at = self._around.clock.elapsed()
+        self._around.post(Launched(charge.run.id, ref))
+        self._around.metrics.launch.add(self._around.clock.now() - charge.run.placed_at)
+
+    # Stopping --------------------------------------------------------------------------------
+
+    async def _end_run(self, charge: _Charge, stop: Stop) -> None:
+        await charge.settled.wait()
+        if charge.over or charge.ref is None:
+            return
+        passing("stop.before")
+        await self._cancel(charge.ref)
+        passing("stop.after")
+        await asyncio.sleep((self._settings.stop_grace + self._settings.call_timeout) / 1e6)
+        # A pool that says nothing of a run it was told to end may have forgotten it.
+        if await self._vanished(charge):
+            self._over(charge, stop.cause, "the pool no longer knows it")
+
+    async def _cancel(self, ref: str) -> None:
+        for delay in self._calls.delays():
+            try:
+                await self._calls.call(self._pool.cancel, ref, self._settings.stop_grace)
+            except PoolRejected as error:
+                log.error("pool=%s ref=%s cannot be stopped: %s", self._name, ref, error)
+                return
+            except PoolError as error:  # stopping twice is harmless, so is an unknown outcome
+                self._calls.failed(error)
+                await asyncio.sleep(delay)
+            else:
+                return
+
+    def _unborn(self, charge: _Charge) -> None:
+        assert charge.stop is not None
+        detail = charge.stop.detail or "stopped before it was launched"
+        self._over(charge, charge.stop.cause, detail)
+
+    def _over(self, charge: _Charge, cause: Cause, detail: str) -> None:
+        if not charge.over:
+            charge.over = True
+            self._around.post(Over(charge.run.id, Outcome(cause, detail=detail)))
+
+    # What the pool says ----------------------------------------------------------------------
+
+    def _hear(self, report: RunReport) -> None:
+        charge = self._charges.get(report.run)
+        if charge is None:
+            if report.outcome is None and report.ref not in self._strangers:
+                self._strangers.add(report.ref)
+                self._spawn(self._stranger(report))
+        elif report.outcome is not None or (report.started_at is not None and not charge.started):
+            charge.started = True
+            self._around.post(Reported(self._name, report))
+
+    async def _stranger(self, report: RunReport) -> None:
+        """End a run that nobody here answers for: unknown to the store, or recorded as over."""
+        try:
+            run = await self._around.recorded(report.run)
+        except StoreError:
+            self._strangers.discard(report.ref)
+            return
+        if run is not None and run.state is not RunState.ENDED:
+            self._strangers.discard(report.ref)
+            return
+        known = "is not in the store" if run is None else "is recorded as ended"
+        log.warning("pool=%s run=%s %s: it is stopped", self._name, report.run, known)
+        self._around.metrics.orphans += 1
+        await self._cancel(report.ref)
+
+    def _reconcile(self, reports: tuple[RunReport, ...], began: int) -> None:
+        reported = {report.run for report in reports}
+        for charge in tuple(self._charges.values()):
+            missing = charge.ref is not None and charge.run.id not in reported
+            if missing and not charge.over and charge.launched_at < began:
+                self._spawn(self._look_for(charge))
+
+    async def _look_for(self, charge: _Charge) -> None:
+        if await self._vanished(charge):
+            self._over(charge, Cause.LOST, "the pool no longer knows it")
+
+    async def _vanished(self, charge: _Charge) -> bool:
+        """Whether the pool denies a run; one that does not answer is asked another time."""
+        try:
+            found = await self._calls.call(self._pool.find, charge.run.id)
+        except PoolError as error:
+            self._calls.failed(error)
+            return False
+        return found is None and not charge.over
+
+    # Tasks -----------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (bug := task.exception()) and not self.crashed.done():
+            self.crashed.set_exception(bug)

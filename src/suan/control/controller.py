@@ -1,0 +1,200 @@
+"""The live loop of one process: it follows until the lease is free, then leads."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from suan.control.clock import SteadyClock, elapsed_us, wall_us
+from suan.control.draft import BillOf
+from suan.control.lease import LeaseKeeper
+from suan.control.logs import keeper_of_logs
+from suan.control.metrics import ControlMetrics
+from suan.control.settings import ControlSettings
+from suan.control.tasks import all_until_first_ends
+from suan.control.term import Parts, SchedulerProtocol, Term
+from suan.core import Scheduler
+from suan.model.errors import LeaseLost, NotLeader, PoolUnavailable, StoreError
+from suan.model.job import Run, RunState
+from suan.model.live import LiveStatus, PoolStatus
+from suan.model.plan import Explanation
+from suan.model.pool import LogChunk, Pool
+from suan.model.spec import JobSpec
+from suan.model.store import Store
+from suan.model.units import Instant, JobId, PoolName
+
+log = logging.getLogger(__name__)
+
+
+class Controller:
+    """Implements ``suan.model.live.Live``. Several may share one store: one of them leads.
+
+    ``start`` returns at once; ``stop`` gives the lease back and leaves runs alone. A bug found
+    while leading ends the loop: ``status().trouble`` says so from then on, and ``run`` raises it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        pools: Mapping[PoolName, Pool],
+        *,
+        bill: BillOf,
+        settings: ControlSettings,
+        clock: Callable[[], Instant] = wall_us,
+        elapsed: Callable[[], int] = elapsed_us,
+        scheduler_factory: Callable[[], SchedulerProtocol] = Scheduler,
+    ) -> None:
+        steady = SteadyClock(clock, elapsed)
+        self.metrics = ControlMetrics()
+        self._settings = settings
+        self._pools = pools
+        self._clock = steady
+        self._keeper = LeaseKeeper(store, settings, steady)
+        self._parts = Parts(
+            store=store,
+            pools=pools,
+            scheduler_factory=scheduler_factory,
+            bill=bill,
+            clock=steady,
+            settings=settings,
+            metrics=self.metrics,
+            keeper=self._keeper,
+            on_trouble=self._note_trouble,
+        )
+        self._term: Term | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._trouble = ""
+        self._bug = ""
+
+    # Life ------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to follow or lead, in the background."""
+        self._task = asyncio.get_running_loop().create_task(self.run(), name="suan-control")
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def stop(self) -> None:
+        """Stop leading or following. Runs go on."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._keeper.release()
+
+    async def run(self) -> None:
+        """Follow and lead, for ever.
+
+        Raises:
+            Exception: a bug, after which this process does not lead again.
+        """
+        while True:
+            await self._keeper.acquire()
+            try:
+                await self._lead()
+            except LeaseLost as lost:
+                log.warning("no longer leading: %s", lost)
+            except StoreError as error:
+                log.error("no longer leading, the store failed: %s", error)
+                self._note_trouble(f"the store failed: {error}")
+                await self._keeper.release()
+                await asyncio.sleep(self._settings.retry_most / 1e6)
+            except Exception as bug:  # the loop's one boundary: loud, and never led on with
+                self._bug = f"the live loop stopped at a bug: {bug!r}"
+                log.exception("the live loop stopped at a bug")
+                await self._keeper.release()
+                raise
+
+    async def _lead(self) -> None:
+        """Terms under one lease, until it is lost."""
+        keeping = asyncio.ensure_future(self._keeper.keep(self._note_trouble))
+        try:
+            while True:
+                self._term = Term(self._parts)
+                await all_until_first_ends(self._term.run(), asyncio.shield(keeping))
+        finally:
+            self._term = None
+            self._trouble = ""
+            self.metrics.pending = self.metrics.running = 0
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            self._keeper.drop()
+
+    def _note_trouble(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            log.log(
+                logging.ERROR if trouble else logging.INFO, "%s", trouble or "all is well again"
+            )
+        self._trouble = trouble
+
+    # Live ------------------------------------------------------------------------------------
+
+    def status(self) -> LiveStatus:
+        """How the loop is doing."""
+        leading = self._term is not None and self._term.ready
+        return LiveStatus(
+            leading=leading,
+            leader_url=self._settings.url if leading else self._other_leader(),
+            cycles=self.metrics.cycles,
+            pending=self.metrics.pending,
+            running=self.metrics.running,
+            last_cycle_us=self.metrics.cycle.last_us,
+            trouble=self._bug or self._trouble,
+        )
+
+    def nudge(self) -> None:
+        """Something was written to the store: look soon."""
+        if self._term is not None:
+            self._term.nudge()
+
+    async def explain(self, job: JobId) -> Explanation | None:
+        """Why an unfinished job is where it is; ``None`` if the scheduler does not know it.
+
+        Raises:
+            NotLeader: ask the leader.
+        """
+        return self._leading().explain(job)
+
+    async def dry_run(self, spec: JobSpec, user: str) -> Explanation:
+        """Where a job would go if it were submitted now. Changes nothing.
+
+        Raises:
+            NotLeader: ask the leader.
+        """
+        return self._leading().dry_run(spec, user)
+
+    async def pools(self) -> tuple[PoolStatus, ...]:
+        """Every configured pool as the leader sees it, by name.
+
+        Raises:
+            NotLeader: ask the leader.
+        """
+        return self._leading().book.statuses()
+
+    async def read_log(
+        self, run: Run, *, task: int, stream: str, offset: int, limit: int
+    ) -> LogChunk:
+        """A piece of a run's output. A run that is not launched yet has an empty log.
+
+        Raises:
+            NotLeader: ask the leader.
+            PoolError: the pool cannot give it; the message says why.
+        """
+        self._leading()
+        pool = keeper_of_logs(self._pools, run)
+        if run.ref is None:
+            return LogChunk(b"", max(0, offset), end=run.state is RunState.ENDED)
+        try:
+            async with asyncio.timeout(self._settings.call_timeout / 1e6):
+                return await pool.read_log(
+                    run.ref, task=task, stream=stream, offset=offset, limit=limit
+                )
+        except TimeoutError as late:
+            raise PoolUnavailable(f"pool {run.pool} did not give the log in time") from late
+
+    def _leading(self) -> Term:
+        if self._term is None or not self._term.ready:
+            raise NotLeader(self._other_leader())
+        return self._term
+
+    def _other_leader(self) -> str | None:
+        """Who leads if not we: never our own address, or a request would be sent in a circle."""
+        url = self._keeper.leader_url
+        return url if url and url != self._settings.url else None

@@ -1,0 +1,48 @@
+"""What the loop counts of itself, as plain numbers; the API gives them their outward form."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Timing:
+    """A sum and a count, from which a rate and a mean follow. Times are in microseconds."""
+
+    count: int = 0
+    total_us: int = 0
+    last_us: int = 0
+    max_us: int = 0
+
+    def add(self, us: int) -> None:
+        """Take one more measurement."""
+        self.count += 1
+        self.total_us += us
+        self.last_us = us
+        self.max_us = max(self.max_us, us)
+
+
+@dataclass(slots=True)
+class ControlMetrics:
+    """Counters since this process started. Gauges are what holds now; 0 where not leading."""
+
+    cycles: int = 0
+    terms: int = 0
+    jobs_taken: int = 0
+    decisions: dict[str, int] = field(default_factory=dict)  # by kind: "place", "finish", …
+    pool_failures: dict[str, int] = field(default_factory=dict)  # by pool
+    orphans: int = 0
+    store_retries: int = 0
+    cycle: Timing = field(default_factory=Timing)  # gather to recorded
+    apply: Timing = field(default_factory=Timing)
+    decide: Timing = field(default_factory=Timing)
+    record: Timing = field(default_factory=Timing)
+    launch: Timing = field(default_factory=Timing)  # recorded to launched
+    pending: int = 0
+    running: int = 0
+
+    def decided(self, kind: str) -> None:
+        """Count a decision."""
+        self.decisions[kind] = self.decisions.get(kind, 0) + 1
+
+    def pool_failed(self, pool: str) -> None:
+        """Count a pool's fault."""
+        self.pool_failures[pool] = self.pool_failures.get(pool, 0) + 1

@@ -1,0 +1,36 @@
+"""What an operator may set of the live loop."""
+
+from dataclasses import dataclass
+
+from suan.model.units import DAY, MINUTE, SECOND, Duration
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """Who this process is, and how the loop keeps time.
+
+    ``holder`` must differ between processes; ``url`` is where its API answers, for followers to
+    forward to. A leader that is killed is replaced within little more than ``lease_ttl``.
+    """
+
+    holder: str
+    url: str = ""
+    lease_ttl: Duration = 6 * SECOND  # renewed each third of it, looked at each twelfth
+    store_poll: Duration = SECOND // 2  # other processes' writes are seen at least this often
+    jobs_per_cycle: int = 500  # the most that one cycle takes in
+    reports_per_cycle: int = 500
+    decisions_per_cycle: int = 200
+    launches_at_once: int = 64  # in each pool
+    call_timeout: Duration = MINUTE  # of any one call to a pool
+    observe_every: Duration = 2 * SECOND  # where a pool cannot say that something changed
+    observe_gap: Duration = SECOND // 100  # the least between two looks at one pool
+    reconcile_every: Duration = 5 * MINUTE  # a pool is asked for everything, not only for news
+    first_look: Duration = 2 * SECOND  # how long a new leader waits for its pools before deciding
+    failures_to_lose: int = 3  # in a row, before a pool counts as lost
+    launch_patience: Duration = 20 * SECOND  # a run that cannot be launched for so long is lost
+    retry_first: Duration = SECOND // 2  # the first back-off towards a pool or the store …
+    retry_most: Duration = 15 * SECOND  # … and the longest
+    stop_grace: Duration = 10 * SECOND  # between asking a run to end and ending it
+    term_length: Duration = 7 * DAY  # then the journal begins anew, so that it can be pruned
+    journal_keep: Duration = 30 * DAY
+    breath: Duration = 5_000  # the longest the loop works before it lets requests through

@@ -1,0 +1,311 @@
+"""One term of leadership: the scheduler rebuilt from the store, then cycle after cycle.
+
+Each cycle takes a bounded piece of what has happened, so that requests served by the same process
+get their turn however long the line is; where there is more, the next cycle follows at once.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from suan.control.agent import PoolAgent
+from suan.control.book import Book, PoolSight
+from suan.control.calls import Surroundings
+from suan.control.clock import SteadyClock
+from suan.control.dependencies import Never, resolve
+from suan.control.draft import BillOf, Draft
+from suan.control.happenings import Happening, Over
+from suan.control.intake import demand_of, hypothesis_of, launch_of, submission_of
+from suan.control.lease import LeaseKeeper
+from suan.control.metrics import ControlMetrics
+from suan.control.recorder import PASSING, Recorder
+from suan.control.settings import ControlSettings
+from suan.control.takeover import opening, returning
+from suan.control.tasks import all_until_first_ends
+from suan.killpoints import passing
+from suan.model.demand import Demand
+from suan.model.errors import InvariantViolation
+from suan.model.events import Event, JobSubmitted
+from suan.model.job import Job, JobState, Outcome, Run
+from suan.model.plan import Explanation, Plan
+from suan.model.pool import Launch, Pool
+from suan.model.spec import JobSpec
+from suan.model.store import Gathered, Store
+from suan.model.units import Instant, JobId, PoolName
+
+log = logging.getLogger(__name__)
+
+RECENT_JOBS = 2000  # kept from intake to launch, so that a job that starts at once is read once
+
+
+class SchedulerProtocol(Protocol):
+    """What the loop needs of ``suan.core.Scheduler``."""
+
+    def apply(self, event: Event) -> None: ...
+
+    def decide(self, now: Instant, limit: int) -> Plan: ...
+
+    def explain(self, job: JobId, now: Instant) -> Explanation | None: ...
+
+    def consider(self, event: JobSubmitted, now: Instant) -> Explanation: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a process leads with."""
+
+    store: Store
+    pools: Mapping[PoolName, Pool]
+    scheduler_factory: Callable[[], SchedulerProtocol]
+    bill: BillOf
+    clock: SteadyClock
+    settings: ControlSettings
+    metrics: ControlMetrics
+    keeper: LeaseKeeper
+    on_trouble: Callable[[str], None]
+
+
+class Term:
+    """Leads until told to stop, or until the lease or the store is lost."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._settings = parts.settings
+        self._clock = parts.clock
+        self._recorder = Recorder(
+            parts.store, parts.keeper, parts.settings, parts.metrics, parts.on_trouble
+        )
+        self._inbox: deque[Happening] = deque()
+        self._wake = asyncio.Event()
+        self._wake_at: Instant | None = None
+        self._undecided = False  # the last plan was cut short by its limit
+        self._at_once = False
+        self._recent: OrderedDict[JobId, Job] = OrderedDict()
+        self._agents = {name: self._agent(name) for name in sorted(parts.pools)}
+        self.scheduler = parts.scheduler_factory()
+        self.book = Book(
+            pools={name: PoolSight(parts.pools[name].offer) for name in sorted(parts.pools)}
+        )
+        self.ready = False
+
+    async def run(self) -> None:
+        """Take over, then lead until the term's length is over.
+
+        Raises:
+            LeaseLost: another process leads.
+            StoreError: the store cannot go on.
+            InvariantViolation: a bug; this process must not lead on.
+        """
+        try:
+            await self._take_over()
+            crashes = (agent.crashed for agent in self._agents.values())
+            await all_until_first_ends(self._lead(), *crashes)
+        finally:
+            self.ready = False
+            await asyncio.gather(*(agent.end() for agent in self._agents.values()))
+
+    def nudge(self) -> None:
+        """There is news."""
+        self._wake.set()
+
+    def explain(self, job: JobId) -> Explanation | None:
+        """Why an unfinished job is where it is; ``None`` if the scheduler does not know it."""
+        return self.scheduler.explain(job, self._clock.now())
+
+    def dry_run(self, spec: JobSpec, user: str) -> Explanation:
+        """Where a job would go if it were submitted now, last in line."""
+        now = self._clock.now()
+        event = hypothesis_of(spec, user, now=now)
+        return self.scheduler.consider(event, now)
+
+    # Taking over -----------------------------------------------------------------------------
+
+    async def _take_over(self) -> None:
+        passing("takeover.before_term")
+        await self._recorder.begin()
+        began, settings = self._clock.now(), self._settings
+        self.book.runs.update((run.id, run) for run in await self._store.open_runs())
+        draft = await opening(self._store, self.book, began, self._parts.bill)
+        draft.led(settings.holder, settings.url, self._parts.keeper.lease.token)
+        await self._enter(draft, kind="term")
+        async for draft in returning(self._store, self.book, began, self._parts.bill):
+            await self._enter(draft)
+        passing("takeover.after_term")
+        for run in self.book.runs.values():
+            if (agent := self._agents.get(run.pool)) is not None:
+                agent.adopt(run)
+            else:
+                log.warning("run=%s is open in %s, which is not configured", run.id, run.pool)
+        for agent in self._agents.values():
+            agent.begin()
+        await self._first_look()
+        self._undecided = self._at_once = self.ready = True
+        self._parts.metrics.terms += 1
+        log.info("leading jobs=%d runs=%d", self.book.pending, self.book.running)
+
+    async def _enter(self, draft: Draft, *, kind: str = "cycle") -> None:
+        """One entry of the term's beginning: nothing is decided yet."""
+        await self._apply(draft.events)
+        token = self._parts.keeper.lease.token
+        entry = draft.entry(self._recorder.next_number, token, kind=kind)
+        await self._recorder.record(draft.cycle(entry))
+
+    async def _first_look(self) -> None:
+        """Wait for the pools, so that the first plan sees all that answer."""
+        looks = [asyncio.ensure_future(agent.first_look()) for agent in self._agents.values()]
+        if looks:
+            _, late = await asyncio.wait(looks, timeout=self._settings.first_look / 1e6)
+            for look in late:
+                look.cancel()
+
+    # Cycles ----------------------------------------------------------------------------------
+
+    async def _lead(self) -> None:
+        ends_at = self._clock.elapsed() + self._settings.term_length
+        while self._clock.elapsed() < ends_at:
+            if not self._at_once:
+                await self._rest()
+            try:
+                gathered, states = await self._gather()
+            except PASSING as error:
+                self._parts.on_trouble(f"the store cannot be read: {error}")
+                await asyncio.sleep(self._settings.retry_first / 1e6)
+                continue
+            await self._cycle(gathered, states)
+            await asyncio.sleep(0)
+
+    async def _rest(self) -> None:
+        """Wait for news, for the scheduler's time to come, or for the next look at the store."""
+        wait = self._settings.store_poll
+        if self._wake_at is not None:
+            wait = min(wait, max(0, self._wake_at - self._clock.now()))
+        try:
+            async with asyncio.timeout(wait / 1e6):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _gather(self) -> tuple[Gathered, dict[JobId, JobState]]:
+        """Everything that has to be read, so that nothing can fail between here and the record."""
+        self._wake.clear()
+        gathered = await self._store.gather(self._settings.jobs_per_cycle)
+        waited_for = [other for job in gathered.jobs for other, _ in job.after]
+        states = dict(await self._store.job_states(waited_for)) if waited_for else {}
+        passing("cycle.gathered")
+        return gathered, states
+
+    async def _cycle(self, gathered: Gathered, states: dict[JobId, JobState]) -> None:
+        began, now = self._clock.elapsed(), self._clock.now()
+        draft = Draft(self.book, now, self._parts.bill)
+        self._hear(draft)
+        for number, command in gathered.commands:
+            draft.command(number, command)
+        self._take(draft, gathered.jobs, states)
+        due = self._wake_at is not None and now >= self._wake_at
+        if draft.events or due or self._undecided:
+            await self._decide(draft)
+        elif not draft.changes_nothing:
+            await self._recorder.record(draft.cycle())
+        self._carry_out(draft)
+        self._at_once = self._undecided or bool(self._inbox) or self._was_full(gathered)
+        self._count(began, len(gathered.jobs))
+
+    def _was_full(self, gathered: Gathered) -> bool:
+        limit = self._settings.jobs_per_cycle
+        return len(gathered.jobs) >= limit or len(gathered.commands) >= limit
+
+    def _hear(self, draft: Draft) -> None:
+        for _ in range(min(len(self._inbox), self._settings.reports_per_cycle)):
+            draft.happened(self._inbox.popleft())
+
+    def _take(self, draft: Draft, jobs: tuple[Job, ...], states: dict[JobId, JobState]) -> None:
+        demands: dict[int, Demand] = {}  # by the identity of a spec that array members share
+        for job in jobs:
+            waits = resolve(job.after, states)
+            if isinstance(waits, Never):
+                states[job.id] = JobState.SKIPPED
+                draft.skipped(job, waits.detail)
+                continue
+            demand = demands.get(id(job.spec)) or demand_of(job.spec)
+            demands[id(job.spec)] = demand
+            draft.submitted(job, submission_of(job, waits.open, demand))
+            self._recent[job.id] = job
+        while len(self._recent) > RECENT_JOBS:
+            self._recent.popitem(last=False)
+
+    async def _decide(self, draft: Draft) -> None:
+        limit = self._settings.decisions_per_cycle
+        await self._apply(draft.events)
+        began = self._clock.elapsed()
+        plan = self.scheduler.decide(draft.now, limit)
+        self._parts.metrics.decide.add(self._clock.elapsed() - began)
+        draft.decided(plan.decisions)
+        for decision in plan.decisions:
+            self._parts.metrics.decided(type(decision).__name__.lower())
+        passing("cycle.decided")
+        entry = draft.entry(self._recorder.next_number, self._parts.keeper.lease.token)
+        entry = replace(entry, limit=limit, digest=plan.digest())
+        began = self._clock.elapsed()
+        await self._recorder.record(draft.cycle(entry))
+        self._parts.metrics.record.add(self._clock.elapsed() - began)
+        self._wake_at, self._undecided = plan.wake_at, plan.more
+
+    async def _apply(self, events: list[Event]) -> None:
+        began = breath = self._clock.elapsed()
+        for event in events:
+            self.scheduler.apply(event)
+            if self._clock.elapsed() - breath > self._settings.breath:
+                await asyncio.sleep(0)
+                breath = self._clock.elapsed()
+        self._parts.metrics.apply.add(self._clock.elapsed() - began)
+
+    def _carry_out(self, draft: Draft) -> None:
+        for run in draft.ended:
+            if (agent := self._agents.get(run.pool)) is not None:
+                agent.forget(run.id)
+        for run in draft.placed:
+            self._agents[run.pool].launch(run)
+        for stop in draft.stops:
+            run = self.book.runs[stop.run]
+            if (agent := self._agents.get(run.pool)) is not None:
+                agent.stop(stop)
+            else:
+                detail = f"pool {run.pool} is not configured any more"
+                self._post(Over(run.id, Outcome(stop.cause, detail=detail)))
+
+    def _count(self, began: int, jobs: int) -> None:
+        metrics = self._parts.metrics
+        metrics.cycles += 1
+        metrics.jobs_taken += jobs
+        metrics.cycle.add(self._clock.elapsed() - began)
+        metrics.pending, metrics.running = self.book.pending, self.book.running
+
+    # What the agents need --------------------------------------------------------------------
+
+    def _agent(self, name: PoolName) -> PoolAgent:
+        parts = self._parts
+        around = Surroundings(
+            post=self._post,
+            guard=parts.keeper.ensure_valid,
+            build=self._build,
+            recorded=parts.store.run,
+            settings=parts.settings,
+            clock=parts.clock,
+            metrics=parts.metrics,
+        )
+        return PoolAgent(name, parts.pools[name], around)
+
+    def _post(self, happening: Happening) -> None:
+        self._inbox.append(happening)
+        self._wake.set()
+
+    async def _build(self, run: Run) -> Launch:
+        """Secrets are read here, at the last moment, and kept nowhere."""
+        job = self._recent.pop(run.job, None) or await self._store.get(run.job)
+        if job is None:
+            raise InvariantViolation(f"{run.id} is to be launched and its job is not recorded")
+        return launch_of(job, run, await self._store.secrets(run.job))
