@@ -1,0 +1,201 @@
+"""One pass of the scheduler, as the steps that a decision goes through.
+
+The design names seven: order, filter, score, place, hold, backfill, preempt. Here stand those
+that exist: *settle* answers what has ended; *order* walks the front of the line (``core.line``);
+*filter* and *score* are kept per shape and brought up to date before the walk (``core.matching``);
+*place* packs one job, whole (``core.packing``). A held job, a reservation that lets a smaller job
+pass, and a preemption will each be one more answer to "this job cannot start now", given where
+``_order`` finds that out.
+
+The work follows change: a cycle looks only at flavors in ``Capacity.awake``, those that grew or
+for which someone else is first in line now. Why that is enough is in
+``docs/explanation/scheduling.md``.
+"""
+
+from bisect import bisect_left
+from heapq import heappop
+
+from suan.core.fates import settle_next
+from suan.core.matching import Candidate, Match, Shape, refusal_of
+from suan.core.packing import Spots, by_rank, find
+from suan.core.records import JobRecord, Phase, RunRecord
+from suan.core.state import State
+from suan.model.plan import Cost, Decision, Place, Plan, Stop
+from suan.model.refusal import Refusal
+from suan.model.units import Instant, JobId, run_id
+
+Holders = list[tuple[int, JobRecord]]  # earlier jobs that wait, and the flavors they hold
+
+
+class Cycle:
+    """One call of ``decide``: at most ``limit`` decisions, committed to the state as they fall."""
+
+    __slots__ = ("decisions", "limit", "now", "state")
+
+    def __init__(self, state: State, now: Instant, limit: int) -> None:
+        self.state = state
+        self.now = now
+        self.limit = limit
+        self.decisions: list[Decision] = []
+
+    def run(self) -> Plan:
+        """All steps, until nothing more follows or the limit is reached."""
+        self._stop()
+        self._settle()
+        self._return()
+        self.state.line.refresh()
+        self._order()
+        back_off = self.state.back_off
+        return Plan(
+            now=self.now,
+            decisions=tuple(self.decisions),
+            wake_at=back_off[0][0] if back_off else None,
+            more=self._more(),
+        )
+
+    def _full(self) -> bool:
+        return len(self.decisions) >= self.limit
+
+    def _more(self) -> bool:
+        state = self.state
+        if not self._full():
+            return False
+        return bool(state.stops or state.unsettled or (state.capacity.awake and state.line.front))
+
+    def _stop(self) -> None:
+        """Ask for the end of runs whose jobs were cancelled."""
+        stops = self.state.stops
+        while stops and not self._full():
+            run = stops.popleft()
+            if run.id in self.state.runs and run.stopping is not None:
+                self.decisions.append(Stop(run.id, run.stopping, "its job was cancelled"))
+
+    def _settle(self) -> None:
+        """Answer what has ended: finish the job, or put it back in its place."""
+        unsettled = self.state.unsettled
+        while unsettled and not self._full():
+            self.decisions.append(settle_next(self.state, self.now))
+
+    def _return(self) -> None:
+        """Jobs whose back-off is over take their place in line again."""
+        back_off = self.state.back_off
+        while back_off and (
+            back_off[0][0] <= self.now or back_off[0][2].phase is not Phase.BACKS_OFF
+        ):
+            job = heappop(back_off)[2]
+            if job.phase is Phase.BACKS_OFF:
+                self.state.line.enter(job)
+
+    def _order(self) -> None:
+        """Walk the front: who is first for some flavor that is awake starts, or holds it."""
+        state = self.state
+        front, capacity = state.line.front, state.capacity
+        reserved, at = 0, 0
+        holders: Holders = []
+        while at < len(front):
+            if not capacity.awake & ~reserved:
+                break
+            _, mask, contest = front[at]
+            job = contest.first()
+            assert job is not None
+            if mask & capacity.awake & ~reserved:
+                if self._full():
+                    return
+                placed = self._place(job, mask & ~reserved, holders)
+                if placed is not None:
+                    self.decisions.append(placed)
+                    continue
+            reserved |= mask
+            holders.append((mask, job))
+            at += 1
+        capacity.awake = 0
+
+    def _place(self, job: JobRecord, allowed: int, holders: Holders) -> Place | None:
+        """Start a job on the best pool that takes it now, or leave it first in line."""
+        shape = job.shape
+        assert shape is not None
+        for candidate in shape.candidates:
+            if candidate.mask & allowed and candidate.asleep_at != candidate.pool.growth:
+                spots = find(candidate, allowed)
+                if spots is not None:
+                    costs, refusals = reasons(shape, allowed, holders)
+                    return self._start(job, candidate, spots, costs=costs, refusals=refusals)
+                if not candidate.mask & ~allowed:
+                    candidate.asleep_at = candidate.pool.growth
+        return None
+
+    def _start(
+        self,
+        job: JobRecord,
+        candidate: Candidate,
+        spots: Spots,
+        *,
+        costs: tuple[Cost, ...],
+        refusals: tuple[Refusal, ...],
+    ) -> Place:
+        job.attempts += 1
+        run = RunRecord(
+            run_id(job.id, job.attempts),
+            job,
+            pool=candidate.pool.name,
+            nodes=by_rank(spots),
+            per_task=candidate.per_task,
+            option=candidate.option,
+        )
+        self.state.start(run)
+        return Place(
+            job=job.id,
+            run=run.id,
+            attempt=job.attempts,
+            pool=run.pool,
+            option=run.option,
+            nodes=run.nodes,
+            per_task=run.per_task,
+            costs=costs,
+            refusals=refusals,
+        )
+
+
+def reasons(
+    shape: Shape, allowed: int, holders: Holders
+) -> tuple[tuple[Cost, ...], tuple[Refusal, ...]]:
+    """What every pool says to a shape now: the costs of those that could take it, best first, and
+    the refusals of the others, by name. ``allowed`` has the flavors that no earlier job holds."""
+    costs: list[Cost] = []
+    takes: set[str] = set()
+    held: dict[str, JobId] = {}
+    for candidate in shape.candidates:
+        pool = candidate.pool
+        if pool.name in takes or candidate.asleep_at == pool.growth:
+            continue
+        if candidate.mask & allowed and find(candidate, allowed):
+            costs.append(candidate.cost)
+            takes.add(pool.name)
+        elif candidate.mask & ~allowed and find(candidate, candidate.mask):
+            held.setdefault(pool.name, holder_of(candidate.mask & ~allowed, holders))
+        else:
+            candidate.asleep_at = pool.growth
+    refusals = tuple(
+        [_refusal(match, held) for match in shape.ordered_matches if match.pool.name not in takes]
+    )
+    return tuple(costs), refusals
+
+
+def _refusal(match: Match, held: dict[str, JobId]) -> Refusal:
+    return match.refusal or refusal_of(match, held.get(match.pool.name))
+
+
+def holder_of(mask: int, holders: Holders) -> JobId:
+    """The first of the earlier jobs that hold some of these flavors."""
+    return next(job.id for flavors, job in holders if flavors & mask)
+
+
+def holders_before(state: State, job: JobRecord) -> Holders:
+    """The earlier jobs that wait, each first in its contest, and the flavors they hold."""
+    front = state.line.front
+    found: Holders = []
+    for _, mask, contest in front[: bisect_left(front, (job.rank,))]:
+        first = contest.first()
+        assert first is not None
+        found.append((mask, first))
+    return found

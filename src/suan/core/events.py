@@ -1,0 +1,143 @@
+"""Apply: what each event changes. One function an event, in one table."""
+
+from collections.abc import Callable
+from typing import Any
+
+from suan.core.records import JobRecord, Phase, RunRecord
+from suan.core.retry import fate
+from suan.core.state import State
+from suan.model.errors import InvariantViolation
+from suan.model.events import (
+    JobCancelled,
+    JobSubmitted,
+    PastRun,
+    PoolDrained,
+    PoolLost,
+    PoolObserved,
+    PoolRemoved,
+    QueueChanged,
+    RunEnded,
+    RunPlaced,
+    RunStarted,
+    TimePassed,
+)
+from suan.model.job import Cause, Outcome
+
+
+def _job_submitted(state: State, event: JobSubmitted) -> None:
+    if event.job in state.jobs:
+        raise InvariantViolation(f"submitted twice: {state.jobs[event.job].story()}")
+    job = JobRecord(event)
+    for past in event.history:
+        _remember(job, past)
+    state.admit(job)
+
+
+def _remember(job: JobRecord, past: PastRun) -> None:
+    """What an earlier leader made of a run that has ended still holds."""
+    found = fate(past.outcome, job.told.retry, job.tries)
+    job.tries = job.tries.counting(past.outcome.cause)
+    job.not_before = past.ended_at + found.wait if found.wait else 0
+    if found.elsewhere:
+        job.rejected_by = tuple(sorted({*job.rejected_by, past.pool}))
+
+
+def _job_cancelled(state: State, event: JobCancelled) -> None:
+    job = state.jobs.get(event.job)
+    if job is None or job.cancelled:
+        return
+    job.cancelled = True
+    if job.run is not None:
+        job.run.stopping = Cause.CANCELLED
+        state.stops.append(job.run)
+    elif job.phase is not Phase.SETTLES:
+        state.withdraw(job)
+
+
+def _pool_observed(state: State, event: PoolObserved) -> None:
+    pool = state.capacity.pool(event.offer.pool)
+    if not pool.available or pool.offer != event.offer:
+        pool.offer = event.offer
+        pool.available, pool.detail = True, ""
+        state.capacity.changed[pool.name] = None
+    pool.observed_at = event.at
+    state.capacity.observe(pool, event.nodes, event.removed, complete=event.complete)
+
+
+def _pool_lost(state: State, event: PoolLost) -> None:
+    pool = state.capacity.pool(event.pool)
+    pool.available, pool.detail = False, event.detail
+    state.capacity.changed[pool.name] = None
+
+
+def _pool_drained(state: State, event: PoolDrained) -> None:
+    pool = state.capacity.pool(event.pool)
+    if pool.drained != event.drained:
+        pool.drained = event.drained
+        state.capacity.changed[pool.name] = None
+
+
+def _pool_removed(state: State, event: PoolRemoved) -> None:
+    if event.pool not in state.capacity.pools:
+        return
+    for run in [run for run in state.runs.values() if run.pool == event.pool]:
+        detail = f"pool {event.pool} was removed from the platform"
+        state.end(run, Outcome(Cause.LOST, detail=detail))
+    state.capacity.remove(event.pool)
+
+
+def _run_placed(state: State, event: RunPlaced) -> None:
+    job = state.jobs.get(event.job)
+    if job is None:
+        raise InvariantViolation(f"run {event.run} is of a job that was never told: {event.job}")
+    if job.run is not None or job.phase is Phase.SETTLES:
+        raise InvariantViolation(f"run {event.run} is told on taking over, but {job.story()}")
+    run = RunRecord(
+        event.run,
+        job,
+        pool=event.pool,
+        nodes=event.nodes,
+        per_task=event.per_task or job.told.demand.options[event.option].per_task,
+        option=event.option,
+    )
+    run.started = event.started
+    state.start(run)
+
+
+def _run_started(state: State, event: RunStarted) -> None:
+    run = state.runs.get(event.run)
+    if run is not None:
+        run.started = True
+
+
+def _run_ended(state: State, event: RunEnded) -> None:
+    run = state.runs.get(event.run)
+    if run is not None:
+        state.end(run, event.outcome)
+
+
+def _queue_changed(state: State, event: QueueChanged) -> None:
+    queue = state.queue(event.queue)
+    queue.weight, queue.discipline = event.weight, event.discipline
+    if queue.is_open != event.open:
+        queue.is_open = event.open
+        state.line.set_open(event.queue, is_open=event.open)
+
+
+def _time_passed(state: State, event: TimePassed) -> None:
+    """Time has no state of its own: ``decide`` is told what time it is."""
+
+
+APPLY: dict[type, Callable[[State, Any], None]] = {
+    JobSubmitted: _job_submitted,
+    JobCancelled: _job_cancelled,
+    PoolObserved: _pool_observed,
+    PoolLost: _pool_lost,
+    PoolDrained: _pool_drained,
+    PoolRemoved: _pool_removed,
+    RunPlaced: _run_placed,
+    RunStarted: _run_started,
+    RunEnded: _run_ended,
+    QueueChanged: _queue_changed,
+    TimePassed: _time_passed,
+}

@@ -1,0 +1,17 @@
+"""Availability: nothing new goes to a pool that does not answer."""
+
+from suan.core.ask import Ask
+from suan.core.capacity import Pool
+from suan.model.refusal import Refusal, RefusalCode
+
+
+def check(ask: Ask, pool: Pool) -> Refusal | None:  # noqa: ARG001 — one signature for the table
+    """Refuses a pool that is lost, or was never observed."""
+    if pool.available:
+        return None
+    return Refusal(
+        code=RefusalCode.POOL_UNAVAILABLE,
+        pool=pool.name,
+        detail=f"this pool does not answer: {pool.detail or 'no detail was given'}",
+        unblocked_by=f"{pool.name} is observed again",
+    )

@@ -1,0 +1,100 @@
+"""Fork: the same state once more, sharing only values that never change.
+
+What is derived (shapes, lanes, contests, flavors) is built anew from what is known, so that a
+fork is also a check: its plans equal the original's.
+"""
+
+from suan.core.capacity import Capacity, Held, Node, Pool, unindex
+from suan.core.records import JobRecord, Phase, RunRecord
+from suan.core.state import QueueState, State, Unsettled
+from suan.model.units import JobId
+
+
+def fork(state: State) -> State:
+    """A copy in which nothing that changes is shared."""
+    other = State()
+    for name, queue in state.queues.items():
+        other.queues[name] = _queue(queue)
+    other.line.closed = set(state.line.closed)
+    for pool in state.capacity.pools.values():
+        _pool(other.capacity, pool)
+    jobs = {job.id: _job(other, job) for job in state.jobs.values()}
+    other.jobs = jobs
+    for run in state.runs.values():
+        _run(other, jobs, run)
+    _queues_of_work(state, other, jobs)
+    return other
+
+
+def _queue(queue: QueueState) -> QueueState:
+    other = QueueState()
+    other.weight, other.discipline, other.is_open = queue.weight, queue.discipline, queue.is_open
+    other.jobs, other.running = queue.jobs, queue.running
+    return other
+
+
+def _pool(capacity: Capacity, pool: Pool) -> None:
+    other = capacity.pool(pool.name)
+    other.offer, other.available, other.drained = pool.offer, pool.available, pool.drained
+    other.detail, other.observed_at, other.runs = pool.detail, pool.observed_at, pool.runs
+    for node in pool.nodes.values():
+        copy = other.nodes[node.name] = Node(node.name)
+        copy.status, copy.known = node.status, node.known
+        if node.known:
+            capacity.file(other, copy)
+        _occupancy(capacity, node, copy)
+
+
+def _occupancy(capacity: Capacity, node: Node, copy: Node) -> None:
+    """The very same devices stay taken by the very same runs."""
+    filed = copy.home is not None
+    unindex(copy)
+    copy.cpu, copy.memory = node.cpu, node.memory
+    copy.devices = tuple(list(devices) for devices in node.devices)
+    for run, held in node.runs.items():
+        copy.runs[run] = Held(held.per_task, held.tasks)
+        copy.runs[run].grant = held.grant
+    if filed:
+        capacity.index(copy)
+
+
+def _job(state: State, job: JobRecord) -> JobRecord:
+    other = JobRecord(job.told)
+    other.attempts, other.tries, other.rejected_by = job.attempts, job.tries, job.rejected_by
+    other.cancelled, other.not_before, other.phase = job.cancelled, job.not_before, job.phase
+    other.waits_for = None if job.waits_for is None else dict(job.waits_for)
+    other.shape = state.line.shape_of(job.told.demand, job.rejected_by)
+    other.shape.jobs += 1
+    if job.phase is Phase.IN_LINE:
+        state.line.enter(other)
+    return other
+
+
+def _run(state: State, jobs: dict[JobId, JobRecord], run: RunRecord) -> None:
+    other = RunRecord(
+        run.id,
+        jobs[run.job.id],
+        pool=run.pool,
+        nodes=run.nodes,
+        per_task=run.per_task,
+        option=run.option,
+    )
+    other.started, other.stopping = run.started, run.stopping
+    other.job.run = other
+    state.runs[run.id] = other
+
+
+def _queues_of_work(state: State, other: State, jobs: dict[JobId, JobRecord]) -> None:
+    other.waiters = {
+        name: [jobs[job.id] for job in waiting if job.id in jobs]
+        for name, waiting in state.waiters.items()
+    }
+    other.back_off = [
+        (until, rank, jobs[job.id]) for until, rank, job in state.back_off if job.id in jobs
+    ]
+    for item in state.unsettled:
+        job = jobs[item.job.id]
+        other.unsettled.append(Unsettled(job, item.run, item.outcome, item.skipped))
+    for run in state.stops:
+        if run.id in other.runs:
+            other.stops.append(other.runs[run.id])

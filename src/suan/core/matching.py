@@ -1,0 +1,177 @@
+"""Filter and score: what each pool says to each shape, worked out once and kept.
+
+A *shape* is a demand that any number of jobs share (together with the pools that rejected them).
+A *match* is one pool's word on one shape: a standing refusal, or the candidates to place it by.
+Matches change only when a pool's offer, nodes or readiness do, never as runs come and go.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from suan.core.ask import Ask, asks
+from suan.core.capacity import Flavor, Need, Pool
+from suan.core.filters import first_refusal
+from suan.core.scorers import cost_of
+from suan.core.wording import amount_of
+from suan.model.demand import Demand
+from suan.model.plan import Cost
+from suan.model.refusal import Refusal, RefusalCode
+from suan.model.resources import Resources
+from suan.model.units import JobId, PoolName, QueueName
+
+if TYPE_CHECKING:
+    from suan.core.line import Contest, Lane
+
+
+@dataclass(slots=True, eq=False)
+class Candidate:
+    """One way to run a shape in one pool. ``kinds`` are the flavors that can hold a task of it,
+    smallest first, and ``mask`` their bits. ``asleep_at`` is the pool's growth at which it last
+    did not fit: until the pool has grown again, it still does not."""
+
+    pool: Pool
+    option: int
+    tasks: int
+    per_task: Resources
+    cost: Cost
+    kinds: tuple[tuple[Flavor, Need], ...]
+    mask: int
+    asleep_at: int = -1
+
+
+@dataclass(slots=True, eq=False)
+class Match:
+    """One pool's word on one shape. With candidates, ``full`` is what to say while they do not
+    fit, and ``behind`` what was last said of an earlier job that holds the pool."""
+
+    pool: Pool
+    refusal: Refusal | None
+    candidates: tuple[Candidate, ...] = ()
+    full: Refusal | None = None
+    behind: tuple[JobId | None, Refusal | None] = (None, None)
+
+
+@dataclass(slots=True, eq=False)
+class Shape:
+    """Jobs with equal needs. ``mask`` has the bits of every flavor that such a job could use, and
+    ``candidates`` are all pools' together, the best first."""
+
+    demand: Demand
+    rejected_by: tuple[PoolName, ...]
+    jobs: int = 0
+    mask: int = 0
+    matches: dict[PoolName, Match] = field(default_factory=dict)
+    ordered_matches: tuple[Match, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    contest: "Contest | None" = None
+    lanes: "dict[tuple[QueueName, int], Lane]" = field(default_factory=dict)
+
+    def rematch(self, pool: Pool) -> None:
+        """Ask one pool anew. ``settle`` must follow."""
+        self.matches[pool.name] = match(self.demand, self.rejected_by, pool)
+
+    def settle(self) -> None:
+        """Put the candidates in order: cheapest first, or by option if the demand is ordered."""
+        self.ordered_matches = tuple(self.matches[name] for name in sorted(self.matches))
+        every = [c for found in self.ordered_matches for c in found.candidates]
+        first_option = self.demand.ordered
+        every.sort(
+            key=lambda c: (c.option if first_option else 0, c.cost.total, c.pool.name, c.option)
+        )
+        self.candidates = tuple(every)
+        self.mask = 0
+        for candidate in every:
+            self.mask |= candidate.mask
+
+
+def match(demand: Demand, rejected_by: tuple[PoolName, ...], pool: Pool) -> Match:
+    """Run the tables of filters and scorers for one shape and one pool.
+
+    Of several options' refusals the one that passed the most filters is told.
+    """
+    candidates: list[Candidate] = []
+    nearest: tuple[int, Refusal | None] = (-1, None)
+    for ask in asks(demand, rejected_by, pool):
+        passed, refusal = first_refusal(ask, pool)
+        if refusal is None:
+            candidate = _candidate(ask, pool)
+            if candidate is not None:
+                candidates.append(candidate)
+                continue
+            refusal = _held_by_others(ask, pool)
+        if passed > nearest[0]:
+            nearest = (passed, refusal)
+    if not candidates:
+        return Match(pool, nearest[1])
+    return Match(pool, None, tuple(candidates), full=_full(candidates, pool))
+
+
+def _candidate(ask: Ask, pool: Pool) -> Candidate | None:
+    """The flavors in reach, or ``None`` if the gang would not fit though all our runs ended."""
+    kinds: list[tuple[Flavor, Need]] = []
+    room = 0
+    for flavor in sorted(pool.flavors.values(), key=lambda f: (_size(f), f.key)):
+        need = flavor.need(ask.per_task)
+        if need is None:
+            continue
+        held = sum(n * need.slots(vector, ask.tasks) for vector, n in flavor.reach.items())
+        if held:
+            kinds.append((flavor, need))
+            room += held
+    if room < ask.tasks:
+        return None
+    mask = 0
+    for flavor, _ in kinds:
+        mask |= flavor.mask
+    cost = cost_of(ask, pool.offer)
+    return Candidate(pool, ask.option, ask.tasks, ask.per_task, cost, tuple(kinds), mask)
+
+
+def _size(flavor: Flavor) -> int:
+    return sum(amount for _, amount in flavor.key[0])
+
+
+def _held_by_others(ask: Ask, pool: Pool) -> Refusal:
+    return Refusal(
+        code=RefusalCode.NO_CAPACITY,
+        pool=pool.name,
+        detail=f"{_wanted(ask.tasks, ask.per_task)}; what others than suan use here, and cordoned"
+        " nodes, leave too little even if every run of suan's ended",
+        unblocked_by="the others' work ends, or cordoned nodes return",
+    )
+
+
+def _full(candidates: list[Candidate], pool: Pool) -> Refusal:
+    ways = dict.fromkeys(_wanted(c.tasks, c.per_task) for c in candidates)
+    return Refusal(
+        code=RefusalCode.NO_CAPACITY,
+        pool=pool.name,
+        detail=f"{' or '.join(ways)}; that much is not free at once",
+        unblocked_by="runs in this pool end",
+    )
+
+
+def _wanted(tasks: int, per_task: Resources) -> str:
+    each = f"{tasks} tasks of " if tasks > 1 else ""
+    return f"the job needs {each}{amount_of(per_task)}"
+
+
+def refusal_of(found: Match, holder: JobId | None) -> Refusal:
+    """What a pool says that does not take the job now. ``holder`` is the earlier job, if any,
+    without which it would."""
+    if found.refusal is not None:
+        return found.refusal
+    assert found.full is not None
+    if holder is None:
+        return found.full
+    known, refusal = found.behind
+    if refusal is None or known != holder:
+        refusal = Refusal(
+            code=RefusalCode.BEHIND_EARLIER_JOB,
+            pool=found.pool.name,
+            detail=f"there is room, but job {holder} comes earlier and waits for it",
+            unblocked_by=f"job {holder} starts or is cancelled",
+            preemption_helps=False,
+        )
+        found.behind = (holder, refusal)
+    return refusal
