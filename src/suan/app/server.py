@@ -1,0 +1,197 @@
+"""One server: a store, the pools, the live loop over them, and the API, from start to stop."""
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+
+from suan import __version__
+from suan.accounting import bill
+from suan.api import ApiSettings, Services, bootstrap_token, create_app
+from suan.app.registration import Registration
+from suan.app.settings import ServerSettings
+from suan.control import Controller, ControlSettings
+from suan.model.bill import Bill
+from suan.model.errors import InputError
+from suan.model.job import Run
+from suan.model.offer import Terms
+from suan.model.pool import Pool, Usage
+from suan.model.store import Store
+from suan.model.units import Instant, PoolName
+from suan.pools.declared import load_pools, open_pool
+from suan.store import open_store
+
+log = logging.getLogger(__name__)
+
+CLAIM_SECONDS = 0.5  # how often a server looks whether server.json should name it
+DRAIN_SECONDS = 3  # how long open requests (followed logs, event streams) may take to end
+
+
+def wall_clock() -> Instant:
+    """Now, in microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def listen(settings: ServerSettings) -> socket.socket:
+    """The listening socket, made before anything else so that a taken port stops the start.
+
+    Raises:
+        InputError: the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server(
+            (settings.host, settings.port), family=family, backlog=512, reuse_port=False
+        )
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
+            where="--host/--port",
+            mend="stop what uses it, or give another --port (0 takes any free one)",
+        ) from error
+
+
+async def serve(settings: ServerSettings) -> None:
+    """Run a server until it is told to stop (SIGTERM or SIGINT); runs go on without it."""
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with listen(settings) as listener:
+        host, port = listener.getsockname()[:2]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        async with opened_pools(settings) as pools, opened_store(settings) as store:
+            await _answer(settings, listener, url=url, store=store, pools=pools)
+
+
+@asynccontextmanager
+async def opened_store(settings: ServerSettings) -> AsyncIterator[Store]:
+    """The store, closed at the end."""
+    store = await open_store(settings.store_url)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def opened_pools(settings: ServerSettings) -> AsyncIterator[dict[PoolName, Pool]]:
+    """Every declared pool by name, closed at the end."""
+    pools: dict[PoolName, Pool] = {}
+    try:
+        for declaration in load_pools(settings.pools_file, home=settings.home):
+            pools[PoolName(declaration.name)] = open_pool(declaration, home=settings.home)
+        yield pools
+    finally:
+        for pool in pools.values():
+            await pool.close()
+
+
+async def _answer(
+    settings: ServerSettings,
+    listener: socket.socket,
+    *,
+    url: str,
+    store: Store,
+    pools: dict[PoolName, Pool],
+) -> None:
+    """The live loop and the API over it, until the API is told to stop."""
+    started_at = wall_clock()
+    controller = _controller(settings, url=url, store=store, pools=pools)
+    app = create_app(
+        Services(
+            store=store,
+            live=controller,
+            settings=ApiSettings(
+                bind_host=settings.host,
+                require_tokens=settings.require_tokens,
+                version=__version__,
+                started_at=started_at,
+            ),
+            clock=wall_clock,
+        )
+    )
+    if settings.require_tokens:
+        await _provide_token(settings, store)
+    web = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+    )
+    registration = Registration(settings.home, url, started_at)
+    await controller.start()
+    _settle_garbage()
+    claiming = asyncio.create_task(_keep_claimed(web, controller, registration))
+    try:
+        await web.serve(sockets=[listener])
+    finally:
+        claiming.cancel()
+        registration.withdraw()
+        await controller.stop()
+
+
+def _controller(
+    settings: ServerSettings, *, url: str, store: Store, pools: dict[PoolName, Pool]
+) -> Controller:
+    terms = {name: pool.offer.terms for name, pool in pools.items()}
+
+    def bill_of(run: Run, usage: Usage | None) -> Bill:
+        ended = run.ended_at or 0
+        return bill(
+            per_task=run.per_task,
+            tasks=len(run.nodes),
+            duration=ended - (run.started_at or ended),  # one that never started costs nothing
+            usage=usage,
+            terms=terms.get(run.pool, Terms()),
+        )
+
+    return Controller(
+        store,
+        pools,
+        bill=bill_of,
+        settings=ControlSettings(
+            holder=f"{socket.gethostname()}:{os.getpid()}:{wall_clock()}",
+            url=url,
+            lease_ttl=int(settings.lease_seconds * 1_000_000),
+        ),
+    )
+
+
+async def _keep_claimed(
+    web: uvicorn.Server, controller: Controller, registration: Registration
+) -> None:
+    """Name this server in ``server.json`` once it answers, and whenever it comes to lead."""
+    while True:
+        if web.started:
+            registration.claim(leading=controller.status().leading)
+        await asyncio.sleep(CLAIM_SECONDS if web.started else 0.01)
+
+
+async def _provide_token(settings: ServerSettings, store: Store) -> None:
+    """Where tokens are needed and there is none, make one and leave it for this machine's user."""
+    secret = await bootstrap_token(store, wall_clock(), os.urandom)
+    if secret is None:
+        return
+    path = settings.home / "token"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret)
+    log.warning("made the first admin token; it is in %s and nowhere else", path)
+
+
+def _settle_garbage() -> None:
+    """Keep what start-up made out of the collector's way, and let it look less often.
+
+    A hundred thousand pending jobs are a million live objects; a full collection over them would
+    stop every request for a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
