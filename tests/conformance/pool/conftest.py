@@ -1,0 +1,27 @@
+"""The suite runs once for each kind of pool in ``trial.KINDS``."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from trial import KINDS, LocalKind, Trial
+
+
+@pytest.fixture(autouse=True)
+def short_lived_fork_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork server ends a second after its last user, so that a test session leaves none."""
+    monkeypatch.setenv("SUAN_FORKSERVER_IDLE_S", "1")
+
+
+@pytest.fixture(params=sorted(KINDS))
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> LocalKind:
+    return KINDS[request.param](tmp_path)
+
+
+@pytest.fixture
+async def trial(kind: LocalKind) -> AsyncIterator[Trial]:
+    async with kind.trial() as trial:
+        yield trial

@@ -1,0 +1,120 @@
+"""A pool on trial: what every test of the suite does with one, whatever its kind."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from suan.model.job import Outcome
+from suan.model.pool import Launch, Logs, Pool, RunReport, Watch
+from suan.model.resources import Resources
+from suan.model.units import JobId, NodeName, RunId
+from suan.pools.declared import load_pools, open_pool
+
+PATIENCE_S = 30.0
+
+
+@dataclass
+class Trial:
+    """One pool object and all that it has reported so far."""
+
+    pool: Pool
+    directory: Path  # a place of the test's own
+    cursor: str | None = None
+    nodes: list[NodeName] = field(default_factory=list)
+    reports: dict[str, RunReport] = field(default_factory=dict)
+    ends: dict[str, int] = field(default_factory=dict)
+
+    async def observe(self) -> None:
+        """Look once and remember."""
+        observation = await self.pool.observe(self.cursor)
+        self.cursor = observation.cursor
+        if observation.nodes is not None:
+            self.nodes = [node.name for node in observation.nodes]
+        for report in observation.reports:
+            self.reports[report.run] = report
+            if report.outcome is not None:
+                self.ends[report.run] = self.ends.get(report.run, 0) + 1
+
+    def a_launch(self, run: str, script: str, *, tasks: int = 1, **more: Any) -> Launch:
+        """A launch of a small run."""
+        values: dict[str, Any] = {
+            "per_task": Resources(cpu_milli=100, memory_mib=16),
+            "nodes": tuple(self.nodes[index % len(self.nodes)] for index in range(tasks)),
+        }
+        return Launch(
+            run=RunId(run), job=JobId(run.rpartition("-r")[0]), name=run, script=script,
+            **values | more,
+        )  # fmt: skip
+
+    async def launch(self, run: str, script: str, **more: Any) -> str:
+        return await self.pool.launch(self.a_launch(run, script, **more))
+
+    async def until(
+        self, condition: Callable[[], object], *, what: str, patience: float = PATIENCE_S
+    ) -> None:
+        """Observe whenever something changed, until the condition holds."""
+        assert isinstance(self.pool, Watch)
+        async with asyncio.timeout(patience):
+            try:
+                await self.observe()
+                while not condition():
+                    await self.pool.changed()
+                    await self.observe()
+            except asyncio.CancelledError:
+                print(f"waited in vain for: {what}; reports: {self.reports}")
+                raise
+
+    async def end(self, run: str, *, patience: float = PATIENCE_S) -> Outcome:
+        """The outcome of a run, once it has ended."""
+        await self.until(lambda: run in self.ends, what=f"the end of {run}", patience=patience)
+        outcome = self.reports[run].outcome
+        assert outcome is not None
+        return outcome
+
+    async def output(self, run: str, *, task: int = 0, stream: str = "stdout") -> bytes:
+        """All that a task has written so far, read in pieces."""
+        assert isinstance(self.pool, Logs)
+        pieces, offset = [], 0
+        while True:
+            chunk = await self.pool.read_log(
+                run, task=task, stream=stream, offset=offset, limit=65536
+            )
+            pieces.append(chunk.data)
+            offset = chunk.next_offset
+            if chunk.end or not chunk.data:
+                return b"".join(pieces)
+
+    async def output_holds(self, run: str, wanted: bytes, *, task: int = 0) -> None:
+        """Wait until a task has written something."""
+        async with asyncio.timeout(PATIENCE_S):
+            while wanted not in await self.output(run, task=task):
+                await asyncio.sleep(0.01)
+
+
+class LocalKind:
+    """How the suite gets a local pool. Another kind joins by a class like this in ``KINDS``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.home = directory / "home"
+
+    def open(self) -> Pool:
+        """The pool, as a server that has just started opens it."""
+        (declaration,) = load_pools(None, home=self.home)
+        return open_pool(declaration, home=self.home)
+
+    @asynccontextmanager
+    async def trial(self) -> AsyncIterator[Trial]:
+        pool = self.open()
+        trial = Trial(pool, self.directory)
+        try:
+            await trial.observe()
+            yield trial
+        finally:
+            await pool.close()
+
+
+KINDS = {"local": LocalKind}
