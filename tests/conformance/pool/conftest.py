@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from trial import KINDS, LocalKind, Trial
+from tests.conformance.pool.trial import KINDS, LocalKind, Trial
 
 
 @pytest.fixture(autouse=True)
