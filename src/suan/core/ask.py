@@ -32,12 +32,11 @@ class Ask:
 
 def asks(demand: Demand, rejected_by: tuple[PoolName, ...], pool: Pool) -> Iterator[Ask]:
     """Every way to ask a pool for a demand: by option, and by model where any model will do."""
-    models = sorted({model for flavor in pool.flavors.values() for model in flavor.models})
     for index, option in enumerate(demand.options):
         any_amount = option.per_task.accelerator(ANY_ACCELERATOR)
-        if not any_amount or not models:
+        if not any_amount or not pool.models:
             yield Ask(demand, index, option.per_task, rejected_by)
             continue
-        for model in models:
+        for model in pool.models:
             extra = Resources(accelerators=((model, any_amount), (ANY_ACCELERATOR, -any_amount)))
             yield Ask(demand, index, option.per_task.plus(extra), rejected_by)

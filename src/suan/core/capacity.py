@@ -62,7 +62,7 @@ class Flavor:
     """A kind of node in one pool. ``mask`` is its bit; ``reach`` counts what its schedulable
     nodes would offer if every run of suan's ended, ``totals`` what all its nodes have."""
 
-    __slots__ = ("buckets", "key", "mask", "models", "orders", "reach", "totals")
+    __slots__ = ("_asked", "buckets", "key", "mask", "models", "orders", "reach", "totals")
 
     def __init__(self, key: "FlavorKey", mask: int) -> None:
         self.key = key
@@ -70,16 +70,25 @@ class Flavor:
         self.models = tuple(model for model, _ in key[0])
         self.buckets: dict[Devices, Bucket] = {}
         self.orders: dict[tuple[tuple[int, Thousandths], ...], list[tuple[Bucket, int]]] = {}
+        self._asked: tuple[Resources | None, Need | None] = (None, None)  # filters ask in turn
         self.totals: dict[Vector, int] = {}
         self.reach: dict[Vector, int] = {}
 
     def need(self, per_task: Resources) -> Need | None:
         """What a task takes here, or ``None`` if this kind of node lacks a model."""
-        at = {model: index for index, model in enumerate(self.models)}
-        if any(model not in at for model, _ in per_task.accelerators):
-            return None
-        parts = tuple((at[model], amount) for model, amount in per_task.accelerators)
-        return Need(per_task.cpu_milli, per_task.memory_mib, parts)
+        asked, need = self._asked
+        if asked is not per_task:
+            need = self._need(per_task)
+            self._asked = (per_task, need)
+        return need
+
+    def _need(self, per_task: Resources) -> Need | None:
+        parts: list[tuple[int, Thousandths]] = []
+        for model, amount in per_task.accelerators:
+            if model not in self.models:
+                return None
+            parts.append((self.models.index(model), amount))
+        return Need(per_task.cpu_milli, per_task.memory_mib, tuple(parts))
 
     def bucket(self, devices: Devices) -> Bucket:
         """The bucket of nodes with these devices free, made if it is new."""
@@ -206,6 +215,7 @@ class Pool:
     """One pool: its offer, flavors and nodes. ``growth`` counts how often capacity grew."""
 
     __slots__ = (
+        "_kinds",
         "available",
         "detail",
         "drained",
@@ -229,6 +239,35 @@ class Pool:
         self.flavors: dict[FlavorKey, Flavor] = {}
         self.growth = 0
         self.runs = 0
+        self._kinds: tuple[tuple[Flavor, ...], tuple[str, ...]] | None = None
+
+    @property
+    def kinds(self) -> tuple[Flavor, ...]:
+        """The flavors, those with the fewest accelerators first, then the smallest."""
+        return self._sorted()[0]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every accelerator model that some node has, by name."""
+        return self._sorted()[1]
+
+    def _sorted(self) -> tuple[tuple[Flavor, ...], tuple[str, ...]]:
+        if self._kinds is None:
+            kinds = sorted(self.flavors.values(), key=lambda f: (_devices_of(f.key), f.key))
+            models = sorted({model for flavor in kinds for model in flavor.models})
+            self._kinds = (tuple(kinds), tuple(models))
+        return self._kinds
+
+    def add_flavor(self, key: FlavorKey, mask: int) -> Flavor:
+        """A new kind of node."""
+        self._kinds = None
+        flavor = self.flavors[key] = Flavor(key, mask)
+        return flavor
+
+    def drop_flavor(self, flavor: Flavor) -> None:
+        """The last node of a kind has gone."""
+        self._kinds = None
+        del self.flavors[flavor.key]
 
 
 class Capacity:
@@ -300,9 +339,7 @@ class Capacity:
         """Put a node under its flavor, with its runs charged."""
         total = node.status.total
         key = (total.accelerators, total.cpu_milli, total.memory_mib // _MIB_A_GIB)
-        flavor = pool.flavors.get(key)
-        if flavor is None:
-            flavor = pool.flavors[key] = Flavor(key, self._new_bit())
+        flavor = pool.flavors.get(key) or pool.add_flavor(key, self._new_bit())
         node.flavor = flavor
         reach = recharge(node)
         _count(flavor.totals, _vector_of(total), 1)
@@ -321,7 +358,7 @@ class Capacity:
             _count(flavor.reach, reach_of(node.status), -1)
         node.flavor = None
         if not flavor.totals:
-            del pool.flavors[flavor.key]
+            pool.drop_flavor(flavor)
 
     def _new_bit(self) -> int:
         bit = ~self._bits & (self._bits + 1)
@@ -383,6 +420,10 @@ class Capacity:
             self.grow(pool, node.flavor)
         elif not node.runs:
             del pool.nodes[name]
+
+
+def _devices_of(key: FlavorKey) -> Thousandths:
+    return sum(amount for _, amount in key[0])
 
 
 def unindex(node: Node) -> None:

@@ -17,7 +17,7 @@ from heapq import heappop
 
 from suan.core.fates import settle_next
 from suan.core.matching import Candidate, Match, Shape, refusal_of
-from suan.core.packing import Spots, by_rank, find
+from suan.core.packing import Spots, by_rank, find, fits
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
 from suan.model.plan import Cost, Decision, Place, Plan, Stop
@@ -115,13 +115,13 @@ class Cycle:
         shape = job.shape
         assert shape is not None
         for candidate in shape.candidates:
-            if candidate.mask & allowed and candidate.asleep_at != candidate.pool.growth:
-                spots = find(candidate, allowed)
-                if spots is not None:
-                    costs, refusals = reasons(shape, allowed, holders)
-                    return self._start(job, candidate, spots, costs=costs, refusals=refusals)
-                if not candidate.mask & ~allowed:
-                    candidate.asleep_at = candidate.pool.growth
+            if candidate.misses(allowed):
+                continue
+            spots = find(candidate, allowed)
+            if spots is not None:
+                costs, refusals = reasons(shape, allowed, holders)
+                return self._start(job, candidate, spots, costs=costs, refusals=refusals)
+            candidate.miss(allowed)
         return None
 
     def _start(
@@ -165,16 +165,14 @@ def reasons(
     takes: set[str] = set()
     held: dict[str, JobId] = {}
     for candidate in shape.candidates:
-        pool = candidate.pool
-        if pool.name in takes or candidate.asleep_at == pool.growth:
+        name = candidate.pool.name
+        if name in takes:
             continue
-        if candidate.mask & allowed and find(candidate, allowed):
+        if fits(candidate, allowed):
             costs.append(candidate.cost)
-            takes.add(pool.name)
-        elif candidate.mask & ~allowed and find(candidate, candidate.mask):
-            held.setdefault(pool.name, holder_of(candidate.mask & ~allowed, holders))
-        else:
-            candidate.asleep_at = pool.growth
+            takes.add(name)
+        elif candidate.mask & ~allowed and fits(candidate, -1):
+            held.setdefault(name, holder_of(candidate.mask & ~allowed, holders))
     refusals = tuple(
         [_refusal(match, held) for match in shape.ordered_matches if match.pool.name not in takes]
     )

@@ -9,6 +9,7 @@ So a million waiting jobs cost a cycle no more than the number of contests.
 
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Iterable
 from heapq import heappop, heappush, heapreplace
 
 from suan.core.capacity import Capacity
@@ -99,7 +100,16 @@ class Contest:
 class Line:
     """Everyone who waits for capacity, of every queue."""
 
-    __slots__ = ("_lane_count", "_prune_at", "capacity", "closed", "contests", "front", "shapes")
+    __slots__ = (
+        "_lane_count",
+        "_prune_at",
+        "_unmatched",
+        "capacity",
+        "closed",
+        "contests",
+        "front",
+        "shapes",
+    )
 
     def __init__(self, capacity: Capacity) -> None:
         self.capacity = capacity
@@ -107,6 +117,7 @@ class Line:
         self.contests: dict[int, Contest] = {}
         self.front: list[tuple[int, int, Contest]] = []
         self.closed: set[QueueName] = set()
+        self._unmatched: list[Shape] = []  # new since the last refresh
         self._lane_count = 0
         self._prune_at = _PRUNE_AT
 
@@ -117,10 +128,7 @@ class Line:
         if found is None:
             self._prune()
             found = self.shapes[key] = Shape(demand, rejected_by)
-            for pool in self.capacity.pools.values():
-                found.rematch(pool)
-            found.settle()
-            self._assign(found)
+            self._unmatched.append(found)
         return found
 
     def _prune(self) -> None:
@@ -177,22 +185,28 @@ class Line:
                     self._enlist(lane, shape.contest)
 
     def refresh(self) -> None:
-        """Match shapes anew with the pools that have changed since the last time."""
+        """Match what is new: new shapes with every pool, every shape with changed pools."""
+        for shape in self._unmatched:
+            self._match(shape, self.capacity.pools)
+        self._unmatched.clear()
         changed = self.capacity.changed
         if not changed:
             return
         for shape in self.shapes.values():
-            for name in changed:
-                pool = self.capacity.pools.get(name)
-                if pool is None:
-                    shape.matches.pop(name, None)
-                else:
-                    shape.rematch(pool)
-            shape.settle()
-            self._assign(shape)
+            self._match(shape, changed)
         kept = (shape.contest for shape in self.shapes.values())
         self.contests = {contest.mask: contest for contest in kept if contest}
         self.capacity.settle()
+
+    def _match(self, shape: Shape, names: Iterable[PoolName]) -> None:
+        for name in names:
+            pool = self.capacity.pools.get(name)
+            if pool is None:
+                shape.matches.pop(name, None)
+            else:
+                shape.rematch(pool)
+        shape.settle()
+        self._assign(shape)
 
     def _assign(self, shape: Shape) -> None:
         """Bring a shape's lanes to the contest of the flavors it can use now."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from suan.core.ask import Ask, asks
-from suan.core.capacity import Flavor, Need, Pool
+from suan.core.capacity import Bucket, Flavor, Need, Node, Pool
 from suan.core.filters import first_refusal
 from suan.core.scorers import cost_of
 from suan.core.wording import amount_of
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 @dataclass(slots=True, eq=False)
 class Candidate:
     """One way to run a shape in one pool. ``kinds`` are the flavors that can hold a task of it,
-    smallest first, and ``mask`` their bits. ``asleep_at`` is the pool's growth at which it last
-    did not fit: until the pool has grown again, it still does not."""
+    smallest first, and ``mask`` their bits.
+
+    What was found is kept. At growth ``missed_at`` of the pool it did not fit on the flavors
+    ``missed_in``: until the pool grows again, it still does not. ``witness`` is a node that had
+    room for one task while it stood in bucket ``witness_home``."""
 
     pool: Pool
     option: int
@@ -36,7 +39,21 @@ class Candidate:
     cost: Cost
     kinds: tuple[tuple[Flavor, Need], ...]
     mask: int
-    asleep_at: int = -1
+    missed_at: int = -1
+    missed_in: int = 0
+    witness: Node | None = None
+    witness_home: Bucket | None = None
+
+    def misses(self, allowed: int) -> bool:
+        """Whether it is known not to fit now on the flavors ``allowed``."""
+        if self.missed_at != self.pool.growth:
+            return not self.mask & allowed
+        return not self.mask & allowed & ~self.missed_in
+
+    def miss(self, allowed: int) -> None:
+        """It was tried on ``allowed`` and did not fit."""
+        self.missed_at = self.pool.growth
+        self.missed_in = self.mask & allowed
 
 
 @dataclass(slots=True, eq=False)
@@ -103,14 +120,14 @@ def match(demand: Demand, rejected_by: tuple[PoolName, ...], pool: Pool) -> Matc
             nearest = (passed, refusal)
     if not candidates:
         return Match(pool, nearest[1])
-    return Match(pool, None, tuple(candidates), full=_full(candidates, pool))
+    return Match(pool, None, tuple(candidates))
 
 
 def _candidate(ask: Ask, pool: Pool) -> Candidate | None:
     """The flavors in reach, or ``None`` if the gang would not fit though all our runs ended."""
     kinds: list[tuple[Flavor, Need]] = []
     room = 0
-    for flavor in sorted(pool.flavors.values(), key=lambda f: (_size(f), f.key)):
+    for flavor in pool.kinds:
         need = flavor.need(ask.per_task)
         if need is None:
             continue
@@ -127,10 +144,6 @@ def _candidate(ask: Ask, pool: Pool) -> Candidate | None:
     return Candidate(pool, ask.option, ask.tasks, ask.per_task, cost, tuple(kinds), mask)
 
 
-def _size(flavor: Flavor) -> int:
-    return sum(amount for _, amount in flavor.key[0])
-
-
 def _held_by_others(ask: Ask, pool: Pool) -> Refusal:
     return Refusal(
         code=RefusalCode.NO_CAPACITY,
@@ -141,11 +154,11 @@ def _held_by_others(ask: Ask, pool: Pool) -> Refusal:
     )
 
 
-def _full(candidates: list[Candidate], pool: Pool) -> Refusal:
-    ways = dict.fromkeys(_wanted(c.tasks, c.per_task) for c in candidates)
+def _full(found: Match) -> Refusal:
+    ways = dict.fromkeys(_wanted(c.tasks, c.per_task) for c in found.candidates)
     return Refusal(
         code=RefusalCode.NO_CAPACITY,
-        pool=pool.name,
+        pool=found.pool.name,
         detail=f"{' or '.join(ways)}; that much is not free at once",
         unblocked_by="runs in this pool end",
     )
@@ -161,8 +174,9 @@ def refusal_of(found: Match, holder: JobId | None) -> Refusal:
     without which it would."""
     if found.refusal is not None:
         return found.refusal
-    assert found.full is not None
     if holder is None:
+        if found.full is None:
+            found.full = _full(found)
         return found.full
     known, refusal = found.behind
     if refusal is None or known != holder:

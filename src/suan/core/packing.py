@@ -43,6 +43,30 @@ def find(candidate: Candidate, allowed: int) -> Spots | None:
     return None
 
 
+def fits(candidate: Candidate, allowed: int) -> bool:
+    """Whether the whole gang has room now on the flavors ``allowed``."""
+    node = candidate.witness
+    if (
+        node is not None
+        and node.home is candidate.witness_home
+        and node.cpu >= candidate.per_task.cpu_milli
+        and node.memory >= candidate.per_task.memory_mib
+        and node.flavor is not None
+        and node.flavor.mask & allowed
+    ):
+        return True
+    if candidate.misses(allowed):
+        return False
+    spots = find(candidate, allowed)
+    if spots is None:
+        candidate.miss(allowed)
+        return False
+    if candidate.tasks == 1:
+        candidate.witness = spots[0][0]
+        candidate.witness_home = candidate.witness.home
+    return True
+
+
 def by_rank(spots: Spots) -> tuple[NodeName, ...]:
     """One node's name for each task, in rank order: by node name, so neighbours stay together."""
     if len(spots) == 1:

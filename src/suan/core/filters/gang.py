@@ -8,7 +8,7 @@ from suan.model.refusal import Refusal, RefusalCode
 def check(ask: Ask, pool: Pool) -> Refusal | None:
     """Refuses a pool that holds fewer tasks of the gang than it has, even when empty."""
     held = 0
-    for flavor in pool.flavors.values():
+    for flavor in pool.kinds:
         if need := flavor.need(ask.per_task):
             for vector, nodes in flavor.totals.items():
                 held += nodes * need.slots(vector, ask.tasks)

@@ -13,7 +13,7 @@ def check(ask: Ask, pool: Pool) -> Refusal | None:
     Cordoned nodes and what others use count as there: both may come back by themselves.
     """
     sizes: list[Resources] = []
-    for flavor in pool.flavors.values():
+    for flavor in pool.kinds:
         need = flavor.need(ask.per_task)
         if need and any(need.slots(vector, 1) for vector in flavor.totals):
             return None
