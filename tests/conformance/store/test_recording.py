@@ -1,0 +1,235 @@
+"""Recording cycles, and what the leader reads."""
+
+from dataclasses import replace
+
+import pytest
+
+from suan.model.bill import Bill
+from suan.model.errors import InputError, LeaseLost, StoreConflict
+from suan.model.events import RunEnded, TimePassed
+from suan.model.job import Cause, JobState, Outcome, RunState
+from suan.model.store import Command, Cycle, FeedEntry, Lease, Store
+from suan.model.units import JobId, RunId
+from tests.conformance.store.samples import (
+    NOW,
+    TTL,
+    cycle,
+    entry,
+    lead,
+    placed,
+    submit,
+    submitted_event,
+    updated,
+)
+
+
+async def everything(store: Store) -> tuple[object, ...]:
+    """All that a cycle may change."""
+    return (
+        await store.entries(0, 100),
+        (await store.gather(100)),
+        await store.unfinished_jobs(0, 100),
+        await store.open_runs(),
+        await store.feed(0, 100),
+        await store.drained_pools(),
+        await store.queues(),
+    )
+
+
+def full_cycle(number: int = 1) -> Cycle:
+    return cycle(
+        entry(number),
+        jobs=(updated("a", JobState.RUNNING, started_at=NOW, pool="here"),),
+        runs=(placed("a"),),
+        feed=(FeedEntry(0, NOW, "run.placed", JobId("a"), RunId("a-r1"), {"pool": "here"}),),
+        taken_jobs=(JobId("a"),),
+        taken_commands=(1,),
+        drained_pools={"there": True},
+        queues={"night": (3, "fifo", False)},
+    )
+
+
+async def test_a_cycle_changes_everything_it_names(store: Store) -> None:
+    await submit(store, "a", "b")
+    await store.request(Command("drain", "there", "ada", {"why": "dust"}), NOW)
+    before = await store.gather(10)
+    assert before.commands == ((1, Command("drain", "there", "ada", {"why": "dust"})),)
+    await store.record(full_cycle(), await lead(store))
+    after = await store.gather(10)
+    assert [job.id for job in after.jobs] == ["b"]
+    assert after.commands == ()
+    (job,) = await store.unfinished_jobs(0, 10)
+    assert (job.id, job.state, job.attempts, job.started_at, job.pool) == (
+        "a",
+        JobState.RUNNING,
+        1,
+        NOW,
+        "here",
+    )
+    assert await store.open_runs() == (placed("a"),)
+    assert await store.run(RunId("a-r1")) == placed("a")
+    assert await store.drained_pools() == ("there",)
+    assert await store.queues() == {"night": (3, "fifo", False)}
+    assert await store.feed(0, 10) == (
+        FeedEntry(1, NOW, "run.placed", JobId("a"), RunId("a-r1"), {"pool": "here"}),
+    )
+    assert await store.last() == 1
+
+
+@pytest.mark.parametrize("how", ["taken over", "released", "another token", "another holder"])
+async def test_a_lost_lease_records_nothing(store: Store, how: str) -> None:
+    await submit(store, "a")
+    await store.request(Command("drain", "there"), NOW)
+    lease = await lead(store)
+    if how == "taken over":
+        await store.acquire("other", "", NOW + TTL, TTL)
+    elif how == "released":
+        await store.release(lease)
+    elif how == "another token":
+        lease = replace(lease, token=lease.token + 1)
+    else:
+        lease = replace(lease, holder="other")
+    before = await everything(store)
+    with pytest.raises(LeaseLost):
+        await store.record(full_cycle(), lease)
+    assert await everything(store) == before
+
+
+async def test_without_any_lease_nothing_is_recorded(store: Store) -> None:
+    with pytest.raises(LeaseLost):
+        await store.record(full_cycle(), Lease("nobody", 1, "", NOW + TTL))
+    assert await store.last() == 0
+
+
+async def test_a_cycle_that_fails_midway_changes_nothing(store: Store) -> None:
+    await submit(store, "a")
+    lease = await lead(store)
+    await store.record(cycle(entry(1)), lease)
+    before = await everything(store)
+    with pytest.raises(StoreConflict):
+        await store.record(cycle(entry(2), entry(1), taken_jobs=(JobId("a"),)), lease)
+    assert await everything(store) == before
+
+
+async def test_what_cannot_be_stored_is_refused_whole(store: Store) -> None:
+    lease = await lead(store)
+    with pytest.raises(InputError):
+        await store.record(cycle(entry(1), entry(2, TimePassed(2**70))), lease)
+    assert await store.last() == 0
+
+
+async def test_a_run_is_made_and_then_changed(store: Store) -> None:
+    await submit(store, "a")
+    lease = await lead(store)
+    await store.record(cycle(entry(1), runs=(placed("a"), placed("a", 2))), lease)
+    outcome = Outcome(Cause.FAILED, 137, 9, "killed: 内存\x00\ud800")
+    ended = placed(
+        "a",
+        state=RunState.ENDED,
+        started_at=NOW + 1,
+        ended_at=NOW + 2,
+        ref="/runs/a-r1",
+        outcome=replace(outcome, detail="killed"),
+        bill=Bill(cpu_ms=5, money=7, energy_method="model", notes=("assumed",)),
+    )
+    await store.record(cycle(entry(2), runs=(ended,)), lease)
+    assert await store.runs([JobId("a")]) == (ended, placed("a", 2))
+    assert await store.open_runs() == (placed("a", 2),)
+    with pytest.raises(InputError):  # a lone surrogate is no text
+        await store.record(cycle(entry(3, RunEnded(NOW, ended.id, outcome))), lease)
+
+
+async def test_a_final_job_keeps_why_it_ended(store: Store) -> None:
+    await submit(store, "a")
+    fields = {"ended_at": NOW + 9, "exit_code": 3, "detail": "exit code 3\x00 at 节点"}
+    update = updated("a", JobState.FAILED, attempts=2, **fields)
+    await store.record(cycle(entry(1), jobs=(update,), taken_jobs=(JobId("a"),)), await lead(store))
+    job = await store.get(JobId("a"))
+    assert job is not None
+    assert (job.state, job.attempts, job.ended_at, job.exit_code, job.detail) == (
+        JobState.FAILED,
+        2,
+        NOW + 9,
+        3,
+        "exit code 3\ufffd at 节点",
+    )
+    assert await store.unfinished_jobs(0, 10) == ()
+    assert await store.job_states([JobId("a"), JobId("none")]) == {"a": JobState.FAILED}
+
+
+async def test_gather_gives_the_oldest_that_are_not_taken(store: Store) -> None:
+    await submit(store, *(f"j{at}" for at in range(10)))
+    numbers = [await store.request(Command("cancel", f"j{at}"), NOW) for at in range(4)]
+    assert numbers == sorted(set(numbers))
+    lease = await lead(store)
+    seen: list[str] = []
+    for number in range(1, 5):
+        gathered = await store.gather(3)
+        seen += [job.id for job in gathered.jobs]
+        taken = tuple(job.id for job in gathered.jobs)
+        commands = tuple(number for number, _ in gathered.commands)
+        await store.record(cycle(entry(number), taken_jobs=taken, taken_commands=commands), lease)
+    assert seen == [f"j{at}" for at in range(10)]
+    assert (await store.gather(3)) == type(gathered)((), ())
+    assert [job.id for job in await store.unfinished_jobs(0, 100)] == seen
+    first = (await store.unfinished_jobs(0, 4))[-1]
+    assert [job.id for job in await store.unfinished_jobs(first.seq, 3)] == ["j4", "j5", "j6"]
+
+
+async def test_a_cancel_marks_the_job_it_names(store: Store) -> None:
+    await submit(store, "a", "b", "c")
+    update = updated("c", JobState.SUCCEEDED)
+    await store.record(cycle(entry(1), jobs=(update,)), await lead(store))
+    for target in ("b", "c", "none"):
+        await store.request(Command("cancel", target, by="ada"), NOW)
+    await store.request(Command("drain", "a"), NOW)
+    marked = {job.id: job.cancel_requested for job in (await store.gather(10)).jobs}
+    assert marked == {"a": False, "b": True, "c": False}
+
+
+async def test_pools_and_queues_change_back(store: Store) -> None:
+    lease = await lead(store)
+    drained = {"x": True, "y": True}
+    queues = {"q": (1, "fifo", True), "p": (2, "sjf", False)}
+    await store.record(cycle(entry(1), drained_pools=drained, queues=queues), lease)
+    await store.record(
+        cycle(entry(2), drained_pools={"x": False, "y": True}, queues={"q": (9, "las", False)}),
+        lease,
+    )
+    assert await store.drained_pools() == ("y",)
+    assert await store.queues() == {"p": (2, "sjf", False), "q": (9, "las", False)}
+
+
+async def test_the_feed_is_read_forward_and_from_its_end(store: Store) -> None:
+    lease = await lead(store)
+    for number in range(1, 6):
+        entries = tuple(FeedEntry(0, NOW + number, f"k{number}{x}", None, None) for x in "ab")
+        await store.record(cycle(entry(number), feed=entries), lease)
+    whole = await store.feed(0, 100)
+    assert [e.kind for e in whole] == [f"k{n}{x}" for n in range(1, 6) for x in "ab"]
+    assert [e.id for e in whole] == sorted({e.id for e in whole})
+    assert await store.feed(whole[3].id, 2) == whole[4:6]
+    assert await store.feed(-1, 3) == whole[-3:]
+    assert await store.feed(whole[-1].id, 3) == ()
+
+
+async def test_many_jobs_in_one_cycle(store: Store) -> None:
+    names = [f"j{at}" for at in range(1500)]
+    await submit(store, *names)
+    jobs = (await store.gather(2000)).jobs
+    events = tuple(submitted_event(job) for job in jobs)
+    await store.record(
+        cycle(
+            entry(1, *events),
+            jobs=tuple(updated(name, JobState.RUNNING) for name in names),
+            runs=tuple(placed(name) for name in names),
+            taken_jobs=tuple(job.id for job in jobs),
+        ),
+        await lead(store),
+    )
+    assert len(await store.open_runs()) == 1500
+    assert len(await store.runs([JobId(name) for name in names])) == 1500
+    states = await store.job_states([JobId(name) for name in names])
+    assert set(states.values()) == {JobState.RUNNING}
+    assert len(states) == 1500
+    assert (await store.entries(0, 1))[0].events == events
