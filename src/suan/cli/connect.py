@@ -1,11 +1,13 @@
 """A client for a command, and the options that commands share."""
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
-from suan.client.discovery import find
+from suan.client.discovery import LOOPBACK, find
 from suan.client.sync import Client
 from suan.client.wire import Sender
 
@@ -14,23 +16,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 TIMEOUT_S = 60.0
 
 
-def connect(*, timeout_s: float = TIMEOUT_S, patience_s: float = 30.0) -> Client:
-    """A client for the server that the user named, or the one found."""
+def connect(url: str | None = None, *, timeout_s: float = TIMEOUT_S) -> Client:
+    """A client for the server at ``url``, else the one the user named, else the one found."""
     context = click.get_current_context(silent=True)
-    url = context.find_root().obj if context else None
+    if url is None and context is not None:
+        url = context.find_root().obj
     endpoint = find(url)
-    return Client(
-        url, timeout_s=timeout_s, patience_s=patience_s, sender=_sender(endpoint.url, timeout_s)
-    )
+    return Client(url, timeout_s=timeout_s, sender=_sender(endpoint.url, timeout_s))
 
 
 def _sender(url: str, timeout_s: float) -> Sender | None:
-    """The sender that loads fast; httpx only where a proxy has to be gone through."""
-    from urllib.request import getproxies_environment, proxy_bypass_environment
-
-    proxies = getproxies_environment()
-    scheme, _, rest = url.partition("://")
-    if scheme in proxies and not proxy_bypass_environment(rest.partition("/")[0], proxies):
+    """The sender that loads fast; httpx only where there may be a proxy to go through."""
+    parts = urlsplit(url)
+    names = (f"{parts.scheme}_proxy", "all_proxy")
+    proxied = any(os.environ.get(name) or os.environ.get(name.upper()) for name in names)
+    if proxied and parts.hostname not in LOOPBACK:
         return None
     from suan.client.plain import PlainSender
 

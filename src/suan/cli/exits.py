@@ -51,7 +51,11 @@ class Failure(click.ClickException):
     def __init__(self, error: SuanError) -> None:
         super().__init__(error.message)
         self.error = error
-        self.exit_code = exit_code(error)
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override] # click has a variable, we a rule
+        """What to exit with."""
+        return exit_code(self.error)
 
     def show(self, file: IO[Any] | None = None) -> None:
         """What is wrong, where, and how to mend it."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from suan.model.bill import Bill
-from suan.model.views import AmountView
+from suan.model.views import AmountView, JobDetail
 
 _SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "JP¥"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -41,10 +41,10 @@ def moment(at: datetime | None) -> str:
 
 
 def money(micro: int, currency: str) -> str:
-    """An amount of money: two decimals, four where it is small."""
+    """An amount of money: two decimals, four below one."""
     sign = _SIGNS.get(currency, f"{currency} ")
     amount = abs(micro) / 1_000_000
-    digits = 2 if amount >= 1 or micro == 0 else 4
+    digits = 2 if amount >= 1 else 4
     if 0 < amount < 0.00005:
         return f"{'-' if micro < 0 else ''}<{sign}0.0001"
     return f"{'-' if micro < 0 else ''}{sign}{amount:,.{digits}f}"
@@ -100,12 +100,27 @@ def used_of(free: int, total: int) -> str:
 
 def bill(of: Bill) -> str:
     """A bill in one line: device time, money, energy, carbon, and how the energy is known."""
-    parts = [f"{seconds(of.cpu_ms / 1000)} cpu"]
+    parts = [f"{seconds(of.cpu_ms / 1000)} × cpu"]
     if of.accelerator_ms:
-        parts.append(f"{seconds(of.accelerator_ms / 1000)} accelerator")
-    parts += [money(of.money, of.currency), energy(of.energy_mwh), carbon(of.carbon_mg)]
+        parts.append(f"{seconds(of.accelerator_ms / 1000)} × accelerator")
+    return " · ".join([*parts, *_amounts(of)])
+
+
+def _amounts(of: Bill) -> tuple[str, ...]:
     method = f" ({of.energy_method})" if of.energy_method else ""
-    return " · ".join(parts) + method
+    return (money(of.money, of.currency), energy(of.energy_mwh), carbon(of.carbon_mg) + method)
+
+
+def job_bill(detail: JobDetail) -> str:
+    """What a job took, in one line: ``2.1 s · cpus 1 · ¥0.0000 · 20 mWh · 10 mg CO2e (…)``."""
+    ran = sum(
+        (run.ended_at - run.started_at).total_seconds()
+        for run in detail.runs
+        if run.started_at and run.ended_at
+    )
+    job = detail.job
+    needs = f"{job.num_nodes} × ({job.resources})" if job.num_nodes > 1 else job.resources
+    return " · ".join((seconds(ran), needs, *_amounts(detail.bill)))
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -74,7 +74,7 @@ def _padded(cell: str, wide: int, *, right: bool) -> str:
 
 def _one_line(cell: str) -> str:
     """Control characters in a job's name must not steer the terminal."""
-    if cell.isprintable() or "\x1b" in cell and _ESCAPES.sub("", cell).isprintable():
+    if cell.isprintable() or ("\x1b" in cell and _ESCAPES.sub("", cell).isprintable()):
         return cell
     return "".join(c if c.isprintable() else " " for c in cell)
 

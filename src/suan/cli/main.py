@@ -30,10 +30,10 @@ class LazyGroup(click.Group):
         super().__init__(**attributes)
         self.table = commands
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 # click's signature
         return list(self.table)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 # click's signature
         entry = self.table.get(cmd_name)
         if entry is None:
             return None
@@ -49,13 +49,13 @@ class LazyGroup(click.Group):
             ctx.fail(_unknown(args[0], self.table))
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 # click's signature
         for section in dict.fromkeys(entry.section for entry in self.table.values()):
             with formatter.section(section):
                 rows = [(n, e.help) for n, e in self.table.items() if e.section == section]
                 formatter.write_dl(rows)
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:  # noqa: ARG002 # click's signature
         """Names from the table alone, so that a TAB loads nothing."""
         from click.shell_completion import CompletionItem
 

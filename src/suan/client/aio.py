@@ -7,11 +7,11 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from suan.client import calls, discovery, retry
+from suan.client.aline import AsyncLine
 from suan.client.calls import Filters, LogPart
 from suan.client.errors import WaitTimeout
 from suan.client.follow import FollowedEvents, FollowedLog
-from suan.client.jobs import JobSource, new_key, one, several
-from suan.client.aline import AsyncLine
+from suan.client.jobs import JobSource, new_key, several
 from suan.client.wire import AsyncSender
 from suan.model.job import JobState
 from suan.model.views import (
@@ -76,11 +76,13 @@ class AsyncClient:
         Each call has an idempotency key of its own, so that it can be retried after a broken
         connection; give ``key`` to make a later call the same one.
         """
-        return await self._line.do(calls.submit(one(job), key or new_key()))
+        return await self.submit_many((job,), key=key)
 
-    async def submit_many(self, jobs: Sequence[JobSource], *, key: str | None = None) -> SubmittedView:
+    async def submit_many(
+        self, jobs: Sequence[JobSource], *, key: str | None = None
+    ) -> SubmittedView:
         """Submit several, all or none. ``after`` may name others of them."""
-        return await self._line.do(calls.submit_many(several(jobs), key or new_key()))
+        return await self._line.do(calls.submit(several(jobs), key or new_key()))
 
     async def get(self, job: str) -> JobDetail:
         """A job, whole."""
@@ -116,8 +118,14 @@ class AsyncClient:
         return await self._line.do(calls.explain(job))
 
     async def plan(self, job: JobSource) -> tuple[ExplanationView, ...]:
-        """Where a job would go if it were submitted now; nothing is changed."""
-        return await self._line.do(calls.plan(one(job)))
+        """Where a job would go if it were submitted now; nothing is changed.
+
+        One explanation for each job of a file, and for each distinct need of an array.
+        """
+        found: tuple[ExplanationView, ...] = ()
+        for spec in several((job,)):
+            found += await self._line.do(calls.plan(spec))
+        return found
 
     async def pools(self) -> tuple[PoolView, ...]:
         """All pools."""
@@ -158,7 +166,7 @@ class AsyncClient:
         """``{"status": "ok", "checks": {…}}``. Needs no token."""
         return await self._line.do(calls.health())
 
-    async def wait(self, job: str, timeout: float | None = None) -> JobDetail:
+    async def wait(self, job: str, timeout: float | None = None) -> JobDetail:  # noqa: ASYNC109 # as in Client
         """Wait until a job has ended, at most ``timeout`` seconds.
 
         Raises:
@@ -174,7 +182,9 @@ class AsyncClient:
                 raise WaitTimeout(f"job {job} is still {detail.job.state} after {timeout:g} s")
             await asyncio.sleep(next(pauses))
 
-    async def logs(self, job: str, *, follow: bool = False, **part: Unpack[LogPart]) -> AsyncIterator[bytes]:
+    async def logs(
+        self, job: str, *, follow: bool = False, **part: Unpack[LogPart]
+    ) -> AsyncIterator[bytes]:
         """A task's output, in pieces. With ``follow``, until the run has ended."""
         offset = part.get("offset", 0)
         if not follow or part.get("tail") is not None:

@@ -66,6 +66,7 @@ class AsyncLine:
         while True:
             try:
                 async with self.open(source.call) as stream:
+                    patience.opened(time.monotonic())
                     async for chunk in stream.chunks:
                         patience.renew()
                         for item in source.take(chunk):

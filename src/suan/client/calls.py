@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from suan.client.decode import member, nothing, view
+from suan.client.decode import health_of, member, nothing, view
 from suan.client.wire import Call
 from suan.model.spec import JobSpec
 from suan.model.views import (
@@ -50,32 +50,17 @@ class LogPart(TypedDict, total=False):
     limit: int
 
 
-def submit(spec: JobSpec, key: str | None) -> Call[SubmittedView]:
-    """One job, array or sweep. With a ``key``, doing it twice is doing it once."""
+def submit(specs: Sequence[JobSpec], key: str | None) -> Call[SubmittedView]:
+    """Jobs, all or none. With a ``key``, doing it twice is doing it once."""
+    alone = len(specs) == 1
     return Call(
         "POST",
-        "/v1/jobs",
+        "/v1/jobs" if alone else "/v1/jobs/batch",
         view(SubmittedView),
-        headers=_keyed(key),
-        content=msgspec.json.encode(spec),
+        headers=(_JSON, ("Idempotency-Key", key)) if key else (_JSON,),
+        content=msgspec.json.encode(specs[0] if alone else {"jobs": specs}),
         repeatable=key is not None,
     )
-
-
-def submit_many(specs: Sequence[JobSpec], key: str | None) -> Call[SubmittedView]:
-    """Several jobs, all or none."""
-    return Call(
-        "POST",
-        "/v1/jobs/batch",
-        view(SubmittedView),
-        headers=_keyed(key),
-        content=msgspec.json.encode({"jobs": specs}),
-        repeatable=key is not None,
-    )
-
-
-def _keyed(key: str | None) -> tuple[tuple[str, str], ...]:
-    return (_JSON, ("Idempotency-Key", key)) if key else (_JSON,)
 
 
 def get(job: str) -> Call[JobDetail]:
@@ -160,7 +145,7 @@ def event_stream(after: int) -> Call[None]:
         "/v1/events",
         nothing,
         query=_query({"after": after}),
-        headers=(("Accept", "text/event-stream"), ("Last-Event-ID", str(after))),
+        headers=(("Accept", "text/event-stream"),),
     )
 
 
@@ -173,7 +158,7 @@ def server() -> Call[ServerView]:
 
 
 def health() -> Call[dict[str, Any]]:
-    return Call("GET", "/v1/health", view(dict[str, Any]))
+    return Call("GET", "/v1/health", health_of)
 
 
 def create_token(wanted: Mapping[str, Any]) -> Call[TokenView]:

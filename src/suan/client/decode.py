@@ -1,6 +1,6 @@
 """From an answer's bytes to a view, or to the exception that it tells of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ _NOT_SUAN = "check that the URL is that of a suan server of this version (`suan 
 
 
 @cache
-def _decoder(view: Any) -> msgspec.json.Decoder[Any]:
+def _decoder(view: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(view)
 
 
@@ -56,6 +56,16 @@ def nothing(reply: Reply) -> None:
     check(reply)
 
 
+def health_of(reply: Reply) -> dict[str, Any]:
+    """A reader of health reports, which an ill server gives with status 503."""
+    if reply.status != 503:
+        check(reply)
+    found = parse(reply.body, dict[str, Any], reply.status)
+    if "checks" not in found:
+        raise failure(reply.status, reply.headers, reply.body)
+    return found
+
+
 def parse(body: bytes, wanted: type[T], status: int = 200) -> T:
     """The ``wanted`` that ``body`` is.
 
@@ -63,7 +73,7 @@ def parse(body: bytes, wanted: type[T], status: int = 200) -> T:
         BadReply: it is not one.
     """
     try:
-        return _decoder(wanted).decode(body)  # type: ignore[no-any-return] # a Decoder of T
+        return _decoder(wanted).decode(body)  # type: ignore[no-any-return, arg-type] # a Decoder of T
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _bad(status, f"the answer cannot be read: {error}") from error
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from suan.client.errors import ServerUnreachable
 from suan.model.errors import InputError
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 START = "start one here with `suan up`, or set SUAN_SERVER to the URL of one that runs"
 
 
@@ -64,7 +66,7 @@ def read_record(path: Path) -> dict[str, object] | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(record, dict) or not isinstance(record.get("url"), str):
-            raise ValueError("it has no url")
+            raise ValueError("it has no url")  # noqa: TRY004 # told as a damaged file
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -115,11 +117,16 @@ def _token(token: str | None) -> str | None:
 
 
 def _user() -> str:
-    if named := os.environ.get("SUAN_USER") or os.environ.get("USER"):
-        return named
+    """The name that jobs are submitted under where no token says it, as the API takes it."""
+    named = os.environ.get("SUAN_USER") or os.environ.get("USER") or _login() or "local"
+    plain = re.sub(r"[^A-Za-z0-9_.@+-]", "_", named)[:64]
+    return plain if plain[0].isalnum() or plain[0] == "_" else "_" + plain[1:]
+
+
+def _login() -> str | None:
     try:
         import pwd
 
         return pwd.getpwuid(os.getuid()).pw_name
     except (ImportError, KeyError):
-        return "local"
+        return None

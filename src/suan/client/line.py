@@ -65,6 +65,7 @@ class Line:
         while True:
             try:
                 with self.open(source.call) as stream:
+                    patience.opened(time.monotonic())
                     for chunk in stream.chunks:
                         patience.renew()
                         yield from source.take(chunk)

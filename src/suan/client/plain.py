@@ -101,7 +101,7 @@ def unknown_host(url: str) -> ServerUnreachable:
 
 def broken(url: str, error: Exception) -> ServerUnreachable:
     return ServerUnreachable(
-        f"the connection to {origin(url)} broke: {error or type(error).__name__}",
+        f"the connection to {origin(url)} broke: {str(error) or type(error).__name__}",
         mend="try again; if it goes on, `suan doctor`",
     )
 

@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager, contextmanager
 import httpx
 
 from suan.client import plain
+from suan.client.discovery import LOOPBACK
 from suan.client.errors import ServerUnreachable
 from suan.client.wire import AsyncStream, Reply, Request, Stream
 
 CONNECTIONS = 100
+# This machine is never reached through a proxy, whatever the environment says of others.
+_DIRECT = [f"all://{f'[{host}]' if ':' in host else host}" for host in LOOPBACK]
 
 
 class PooledSender:
@@ -18,7 +21,9 @@ class PooledSender:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._http = httpx.Client(timeout=timeout_s, limits=_limits())
+        self._http = httpx.Client(
+            timeout=timeout_s, limits=_limits(), mounts=dict.fromkeys(_DIRECT)
+        )
 
     def send(self, request: Request) -> Reply:
         with _told(request.url, self._timeout_s):
@@ -47,7 +52,9 @@ class AsyncPooledSender:
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._http = httpx.AsyncClient(timeout=timeout_s, limits=_limits())
+        self._http = httpx.AsyncClient(
+            timeout=timeout_s, limits=_limits(), mounts=dict.fromkeys(_DIRECT)
+        )
 
     async def send(self, request: Request) -> Reply:
         with _told(request.url, self._timeout_s):

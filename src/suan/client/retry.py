@@ -10,6 +10,7 @@ from suan.model.errors import SuanError
 PAUSES_S = (0.1, 0.4)  # before the second and the third attempt
 LONGEST_PAUSE_S = 5.0
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.05, 1.0
+HELD_S = 5.0
 _PASSING = frozenset({"store_unavailable", "pool_unavailable", "not_leader"})
 
 
@@ -40,8 +41,13 @@ class Patience:
 
     def renew(self) -> None:
         """An answer came: the next failure starts from new."""
+        self._opened_s: float | None = None
         self._until: float | None = None
         self._pauses = growing(FIRST_LOOK_S, LONGEST_LOOK_S)
+
+    def opened(self, now_s: float) -> None:
+        """A stream was opened. If it holds for a while it counts as an answer, though silent."""
+        self._opened_s = now_s
 
     def pause(self, error: SuanError, now_s: float) -> float:
         """Seconds to wait before looking again.
@@ -49,6 +55,8 @@ class Patience:
         Raises:
             SuanError: ``error`` itself, where it will not pass or patience is out.
         """
+        if self._opened_s is not None and now_s - self._opened_s > HELD_S:
+            self.renew()
         if self._until is None:
             self._until = now_s + self._patience_s
         pause_s = next(self._pauses)

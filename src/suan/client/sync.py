@@ -9,7 +9,7 @@ from suan.client import calls, discovery, retry
 from suan.client.calls import Filters, LogPart
 from suan.client.errors import WaitTimeout
 from suan.client.follow import FollowedEvents, FollowedLog
-from suan.client.jobs import JobSource, new_key, one, several
+from suan.client.jobs import JobSource, new_key, several
 from suan.client.line import Line
 from suan.client.wire import Sender
 from suan.model.job import JobState
@@ -74,11 +74,11 @@ class Client:
         Each call has an idempotency key of its own, so that it can be retried after a broken
         connection; give ``key`` to make a later call the same one.
         """
-        return self._line.do(calls.submit(one(job), key or new_key()))
+        return self.submit_many((job,), key=key)
 
     def submit_many(self, jobs: Sequence[JobSource], *, key: str | None = None) -> SubmittedView:
         """Submit several, all or none. ``after`` may name others of them."""
-        return self._line.do(calls.submit_many(several(jobs), key or new_key()))
+        return self._line.do(calls.submit(several(jobs), key or new_key()))
 
     def get(self, job: str) -> JobDetail:
         """A job, whole."""
@@ -113,8 +113,14 @@ class Client:
         return self._line.do(calls.explain(job))
 
     def plan(self, job: JobSource) -> tuple[ExplanationView, ...]:
-        """Where a job would go if it were submitted now; nothing is changed."""
-        return self._line.do(calls.plan(one(job)))
+        """Where a job would go if it were submitted now; nothing is changed.
+
+        One explanation for each job of a file, and for each distinct need of an array.
+        """
+        found: tuple[ExplanationView, ...] = ()
+        for spec in several((job,)):
+            found += self._line.do(calls.plan(spec))
+        return found
 
     def pools(self) -> tuple[PoolView, ...]:
         """All pools."""

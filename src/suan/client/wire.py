@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from suan import __version__
 from suan.client.discovery import Endpoint
@@ -52,8 +52,7 @@ def request(call: Call[T], endpoint: Endpoint) -> Request:
     headers = {
         "Accept": "application/json",
         "User-Agent": f"suan/{__version__}",
-        # A header carries Latin-1 only; a user's name may be anything.
-        "X-Suan-User": quote(endpoint.user, safe=" @.+_-"),
+        "X-Suan-User": endpoint.user,
     }
     if endpoint.token:
         headers["Authorization"] = f"Bearer {endpoint.token}"

@@ -1,0 +1,110 @@
+"""Stays with a job until it has ended: shows why it waits, then its output, then its bill."""
+
+import sys
+import time
+from collections.abc import Callable
+
+import click
+
+from suan.cli import format as form
+from suan.cli.exits import Exit
+from suan.cli.output import note
+from suan.cli.tail import MOST_TASKS, Tail, sinks
+from suan.client import retry
+from suan.client.calls import LogPart
+from suan.client.sync import Client
+from suan.model.errors import SuanError
+from suan.model.job import JobState
+from suan.model.views import JobDetail
+
+QUIET_S = 2.0  # of waiting, before it is said why
+LONGEST_LOOK_S = 0.5
+
+
+class Attendant:
+    """Follows one job through all its runs. ``quiet_stdout`` sends its output to stderr."""
+
+    def __init__(
+        self, connect: Callable[[], Client], client: Client, job: str, *, quiet_stdout: bool
+    ) -> None:
+        self._connect = connect
+        self._client = client
+        self._job = job
+        self._quiet_stdout = quiet_stdout
+        self._said = ""
+
+    def stay(self) -> JobDetail:
+        """Return when the job has ended and all its output is shown."""
+        shown = 0
+        while True:
+            detail = self._next(shown)
+            if detail.job.attempts <= shown:
+                return detail
+            shown += 1
+            if shown > 1:
+                note(f"suan: attempt {shown} of job {self._job}")
+            self._show(detail, shown)
+
+    def _next(self, shown: int) -> JobDetail:
+        """Wait for a run that was not shown yet, or for the end."""
+        began = time.monotonic()
+        pauses = retry.growing(retry.FIRST_LOOK_S, LONGEST_LOOK_S)
+        while True:
+            detail = self._client.get(self._job)
+            if detail.job.attempts > shown or JobState(detail.job.state).final:
+                return detail
+            if time.monotonic() - began > QUIET_S:
+                self._say_why()
+            time.sleep(next(pauses))
+
+    def _say_why(self) -> None:
+        try:
+            why = self._client.explain(self._job).summary
+        except SuanError:
+            return  # it is only said for comfort; the look itself tells what is wrong
+        if why != self._said:
+            self._said = why
+            note(f"suan: waiting: {why}")
+
+    def _show(self, detail: JobDetail, attempt: int) -> None:
+        tasks = detail.job.num_nodes
+        if tasks > MOST_TASKS:
+            note(f"suan: showing tasks 0 to {MOST_TASKS - 1} of {tasks}")
+        errors = sys.stderr.buffer
+        streams = {"stdout": errors if self._quiet_stdout else sys.stdout.buffer, "stderr": errors}
+        outputs = sinks(range(min(tasks, MOST_TASKS)), streams, prefixed=tasks > 1)
+        Tail(self._connect, self._job, LogPart(attempt=attempt), outputs).join()
+
+
+def interrupted(client: Client, jobs: tuple[str, ...]) -> Exit:
+    """Ctrl-C: on a terminal ask, otherwise cancel. Gives the code to exit with."""
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        answer = click.prompt(
+            f"\n{form.counted(len(jobs), 'job')}: [c]ancel or [d]etach and let go on",
+            type=click.Choice(("c", "d", "cancel", "detach")),
+            default="c",
+            show_choices=False,
+            err=True,
+        )
+        if answer.startswith("d"):
+            note(f"suan: detached; `suan logs -f {jobs[0]}` shows it again")
+            return Exit.OK
+    for job in jobs:
+        client.cancel(job)
+    note(f"suan: cancelled {', '.join(jobs)}")
+    return Exit.INTERRUPTED
+
+
+def code_of(detail: JobDetail) -> int:
+    """The exit code that a job gives to ``suan run``."""
+    if detail.job.state == JobState.SUCCEEDED:
+        return Exit.OK
+    return detail.job.exit_code or Exit.NO_EXIT_CODE
+
+
+def told(detail: JobDetail) -> str:
+    """How a job ended, and its bill, in one line."""
+    job = detail.job
+    code = f" (exit {job.exit_code})" if job.exit_code else ""
+    why = f": {job.detail}" if job.detail and job.state != JobState.SUCCEEDED else ""
+    return f"suan: {job.id} {job.state}{code}{why} · {form.job_bill(detail)}"

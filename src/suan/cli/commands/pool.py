@@ -1,0 +1,129 @@
+"""``suan pool``: the pools."""
+
+import click
+
+from suan.cli import format as form
+from suan.cli.connect import connect, json_option, pool_argument
+from suan.cli.grid import fields, grid
+from suan.cli.output import heading, paint, print_json, say
+from suan.model.views import PoolView
+
+
+@click.group
+def pool() -> None:
+    """List, show, drain and undrain pools.
+
+    Pools are declared in pools.yaml (docs/reference/pools.md); without one, this machine is one.
+    """
+
+
+@pool.command("list")
+@json_option
+def list_pools(as_json: bool) -> None:
+    """List the pools: what they have, what is free, what runs there."""
+    with connect() as client:
+        pools = client.pools()
+    if as_json:
+        print_json({"pools": pools})
+    else:
+        say(pools_table(pools) if pools else "no pools")
+
+
+@pool.command("show")
+@pool_argument()
+@json_option
+def show_pool(pool: str, as_json: bool) -> None:
+    """Show POOL with its terms and its nodes."""
+    with connect() as client:
+        found = client.pool(pool)
+    if as_json:
+        print_json(found)
+    else:
+        say(_described(found))
+
+
+@pool.command("drain")
+@pool_argument()
+@json_option
+def drain_pool(pool: str, as_json: bool) -> None:
+    """Start nothing new in POOL; what runs may end."""
+    with connect() as client:
+        client.drain(pool)
+    _told(pool, as_json, drained=True)
+
+
+@pool.command("undrain")
+@pool_argument()
+@json_option
+def undrain_pool(pool: str, as_json: bool) -> None:
+    """Let POOL take jobs again."""
+    with connect() as client:
+        client.undrain(pool)
+    _told(pool, as_json, drained=False)
+
+
+def _told(pool: str, as_json: bool, *, drained: bool) -> None:
+    if as_json:
+        print_json({"pool": pool, "drained": drained})
+    else:
+        say(f"{pool} starts nothing new" if drained else f"{pool} takes jobs again")
+
+
+def pool_state(pool: PoolView) -> str:
+    """A pool's state in one word."""
+    if not pool.available:
+        return paint("unavailable", "fail")
+    return paint("drained", "warn") if pool.drained else paint("ready", "ok")
+
+
+def pools_table(pools: tuple[PoolView, ...]) -> str:
+    """Pools as people read them: free of total."""
+    capacity = ("NODES", "CPUS FREE", "MEMORY FREE", "ACCELERATORS FREE", "RUNS")
+    headings = ("POOL", "KIND", "SITE", "STATE", *capacity, "DETAIL")
+    rows = [
+        (
+            pool.name,
+            pool.kind,
+            pool.site,
+            pool_state(pool),
+            str(pool.nodes),
+            form.used_of(pool.free.cpu_milli, pool.total.cpu_milli),
+            f"{form.memory(pool.free.memory_mib)}/{form.memory(pool.total.memory_mib)}",
+            _accelerators(pool),
+            str(pool.runs),
+            pool.detail,
+        )
+        for pool in pools
+    ]
+    return grid(headings, rows, right=("NODES", "CPUS FREE", "MEMORY FREE", "RUNS"))
+
+
+def _accelerators(pool: PoolView) -> str:
+    free = pool.free.accelerators
+    shown = [
+        f"{model} {form.used_of(free.get(model, 0), total)}"
+        for model, total in sorted(pool.total.accelerators.items())
+    ]
+    return ", ".join(shown) or "-"
+
+
+def _described(pool: PoolView) -> str:
+    nodes = [
+        (node.name, form.amount(node.total), "yes" if node.schedulable else "no")
+        for node in pool.node_list
+    ]
+    terms = [(name, str(value)) for name, value in pool.terms.items() if value not in ([], {}, "")]
+    about = [
+        ("name", pool.name),
+        ("kind", pool.kind),
+        ("site", pool.site),
+        ("state", pool_state(pool) + (f": {pool.detail}" if pool.detail else "")),
+        ("total", form.amount(pool.total)),
+        ("free", form.amount(pool.free)),
+        ("runs", str(pool.runs)),
+        ("frameworks", ", ".join(pool.frameworks) or "any"),
+        ("can", ", ".join(pool.capabilities)),
+        ("observed", form.moment(pool.observed_at)),
+    ]
+    parts = [fields(about), heading("Terms"), fields(terms), heading("Nodes")]
+    return "\n".join([*parts, grid(("NODE", "TOTAL", "SCHEDULABLE"), nodes)])

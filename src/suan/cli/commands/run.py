@@ -1,0 +1,73 @@
+"""``suan run``: a job from file or command to its exit code."""
+
+import sys
+from functools import partial
+
+import click
+
+from suan.cli.attend import Attendant, code_of, interrupted, told
+from suan.cli.connect import connect, json_option
+from suan.cli.exits import Exit
+from suan.cli.format import counted
+from suan.cli.output import note, print_json, say
+from suan.cli.progress import wait_for_all
+from suan.cli.request import JobCommand, JobOptions, job_options, specs
+from suan.client.sync import Client
+from suan.model.views import JobDetail, SubmittedView
+
+
+@click.command(cls=JobCommand)
+@click.argument("what", metavar="FILE | -- COMMAND...", nargs=-1, type=click.UNPROCESSED)
+@click.option("-d", "--detach", is_flag=True, help="Do not stay with it; print its id.")
+@job_options
+@json_option
+def run(what: tuple[str, ...], detach: bool, as_json: bool, options: JobOptions) -> None:
+    """Run a job, show its output, and exit as it exits.
+
+    \b
+      suan run train.yaml
+      suan run --gpus 1 --cpus 2 -- python train.py
+
+    Ctrl-C on a terminal asks whether to cancel the job or to detach from it; elsewhere it cancels
+    the job and exits with 130. A file of several jobs is shown job by job; an array is waited for.
+    """
+    wanted = specs(what, options)
+    with connect() as client:
+        made = client.submit_many(wanted) if len(wanted) > 1 else client.submit(wanted[0])
+        for warning in made.warnings:
+            note(f"warning: {warning}")
+        if detach:
+            _detached(made, as_json)
+            return
+        try:
+            code = _attend(client, made, as_json)
+        except KeyboardInterrupt:
+            code = interrupted(client, made.jobs if len(wanted) > 1 else (made.id,))
+    sys.exit(code)
+
+
+def _detached(made: SubmittedView, as_json: bool) -> None:
+    if as_json:
+        print_json(made)
+    else:
+        say(made.id)
+
+
+def _attend(client: Client, made: SubmittedView, as_json: bool) -> int:
+    if made.id not in made.jobs:
+        note(f"suan: array {made.id}: {counted(len(made.jobs), 'job')}")
+        details = wait_for_all(client, made.jobs)
+    else:
+        details = [_one(client, job, as_json) for job in made.jobs]
+    if as_json:
+        print_json(details[0] if len(details) == 1 else {"jobs": details})
+    return next((code for code in map(code_of, details) if code), Exit.OK)
+
+
+def _one(client: Client, job: str, as_json: bool) -> JobDetail:
+    note(f"suan: job {job}")
+    again = partial(connect, client.endpoint.url)
+    attendant = Attendant(again, client, job, quiet_stdout=as_json)
+    detail = attendant.stay()
+    note(told(detail))
+    return detail

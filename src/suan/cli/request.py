@@ -1,0 +1,243 @@
+"""The options that say what a job needs, and the jobs that they and a file or command make."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from suan.cli.connect import complete_pool
+from suan.cli.output import note
+from suan.model.errors import InputError
+from suan.model.spec import PRIORITY_MAX, PRIORITY_MIN, After, JobSpec, ResourceOption
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DASHES = "suan.dashes"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """What was said of a job on the command line; ``None`` or empty where nothing was."""
+
+    gpus: str | None
+    cpus: str | None
+    memory: str | None
+    nodes: int | None
+    infra: str | None
+    name: str | None
+    workdir: str | None
+    queue: str | None
+    priority: int | None
+    time_limit: str | None
+    array: str | None
+    after: tuple[str, ...]
+    label: tuple[str, ...]
+    env: tuple[str, ...]
+    secret: tuple[str, ...]
+    retries: int | None
+
+
+class JobCommand(click.Command):
+    """A command that knows whether its arguments stand behind ``--``, and so are a command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_DASHES] = "--" in args
+        return super().parse_args(ctx, args)
+
+
+_PRIORITIES = click.IntRange(PRIORITY_MIN, PRIORITY_MAX)
+_OPTIONS = (
+    click.option("--gpus", metavar="[MODEL:]N", help="Accelerators for each node: 1, A100:2."),
+    click.option("--cpus", metavar="N", help="Processors for each node: 2, 0.5."),
+    click.option("--memory", metavar="AMOUNT", help="Memory for each node, in GiB: 16, 512MiB."),
+    click.option("--nodes", type=click.IntRange(min=1), help="How many nodes, all at once."),
+    click.option(
+        "--infra",
+        "--pool",
+        metavar="NAME",
+        shell_complete=complete_pool,
+        help="Where: a pool, kind/name or site; * is a wildcard.",
+    ),
+    click.option("--name", metavar="NAME", help="The job's name."),
+    click.option("--workdir", metavar="PATH", help="Where it runs; a command runs here."),
+    click.option("--queue", metavar="NAME", help="The queue it stands in."),
+    click.option("--priority", type=_PRIORITIES, help="From -1000 to 1000; more goes first."),
+    click.option("--time-limit", metavar="TIME", help="Its end at the latest: 90s, 1h30m."),
+    click.option("--array", metavar="INDICES", help="An array job: 0-9, 1,3,5, 0-100:10."),
+    click.option(
+        "--after",
+        metavar="JOB[:CONDITION]",
+        multiple=True,
+        help="Start after JOB: succeeded (the default), failed or ended.",
+    ),
+    click.option("--label", metavar="KEY=VALUE", multiple=True, help="A label to find it by."),
+    click.option(
+        "--env",
+        "-e",
+        metavar="NAME[=VALUE]",
+        multiple=True,
+        help="A variable; without a value, the one set here.",
+    ),
+    click.option(
+        "--secret",
+        metavar="NAME[=VALUE]",
+        multiple=True,
+        help="A variable that is shown nowhere.",
+    ),
+    click.option("--retries", type=click.IntRange(min=0), help="Tries after a failed first."),
+)
+
+
+def job_options(command: F) -> F:
+    """Add the options; the command gets them as ``options``."""
+
+    @wraps(command)
+    def packed(**given: Any) -> Any:
+        named = {field.name: given.pop(field.name) for field in fields(JobOptions)}
+        return command(**given, options=JobOptions(**named))
+
+    for option in reversed(_OPTIONS):
+        packed = option(packed)
+    return packed  # type: ignore[return-value] # click's decorators keep the function
+
+
+def specs(what: Sequence[str], options: JobOptions) -> tuple[JobSpec, ...]:
+    """The jobs that files, or a command behind ``--``, and the options make.
+
+    Raises:
+        InputError: it is neither, or something in it is wrong.
+    """
+    if not what:
+        raise InputError(
+            "no job is given", where="arguments", mend="give a job file, or -- and a command"
+        )
+    if click.get_current_context().meta.get(_DASHES):
+        return (_overridden(_from_command(what), options),)
+    return tuple(_overridden(spec, options) for path in what for spec in _from_file(path))
+
+
+def _from_command(argv: Sequence[str]) -> JobSpec:
+    from suan.jobfile import command_spec
+
+    return command_spec(argv, workdir=str(Path.cwd()))
+
+
+def _from_file(path: str) -> tuple[JobSpec, ...]:
+    from suan import jobfile
+
+    here, now = str(Path.cwd()), time.time_ns() // 1000
+    if path == "-":
+        text = sys.stdin.buffer.read(jobfile.MAX_JOB_FILE_BYTES + 1)
+        parsed = jobfile.parse(text, filename="-", base_dir=here, environ=os.environ, now=now)
+    elif not Path(path).exists():
+        raise InputError(
+            f"there is no file {path!r}",
+            where="arguments",
+            mend="check the path; a command needs -- before it: suan run -- " + path,
+        )
+    else:
+        parsed = jobfile.load(path, submit_dir=here, environ=os.environ, now=now)
+    for warning in parsed.warnings:
+        note(f"warning: {warning}")
+    return parsed.specs
+
+
+def _overridden(spec: JobSpec, options: JobOptions) -> JobSpec:
+    """The job with what the command line says of it."""
+    changes: dict[str, Any] = {
+        "name": options.name,
+        "num_nodes": options.nodes,
+        "queue": options.queue,
+        "priority": options.priority,
+        "time_limit": _time_limit(options),
+        "workdir": str(Path(options.workdir).expanduser().absolute()) if options.workdir else None,
+        "array": _array(options),
+        "resources": tuple(_needs(one, options) for one in spec.resources),
+        "envs": spec.envs | _variables(options.env, "--env"),
+        "secrets": spec.secrets | _variables(options.secret, "--secret"),
+        "labels": spec.labels | _labels(options.label),
+        "after": spec.after + tuple(map(_after, options.after)),
+    }
+    if options.retries is not None:
+        changes["retry"] = replace(spec.retry, max_failures=options.retries)
+    try:
+        return replace(spec, **{k: v for k, v in changes.items() if v is not None})
+    except ValueError as error:
+        where, _, message = str(error).partition(": ")
+        raise InputError(message or where, where=where if message else "job") from error
+
+
+def _needs(need: ResourceOption, options: JobOptions) -> ResourceOption:
+    from suan.jobfile import quantities
+
+    changes: dict[str, Any] = {
+        "cpu_milli": _read("--cpus", options.cpus, quantities.parse_cpus),
+        "memory_mib": _read("--memory", options.memory, quantities.parse_memory),
+        "infra": options.infra,
+    }
+    if options.gpus is not None:
+        changes["accelerators"] = dict(
+            [_read("--gpus", options.gpus, quantities.parse_accelerator)]
+        )
+    return replace(need, **{k: v for k, v in changes.items() if v is not None})
+
+
+def _time_limit(options: JobOptions) -> int | None:
+    from suan.jobfile import quantities
+
+    found: int | None = _read("--time-limit", options.time_limit, quantities.parse_duration)
+    return found
+
+
+def _array(options: JobOptions) -> tuple[int, ...] | None:
+    from suan.jobfile import parse_array
+
+    if options.array is None:
+        return None
+    indices, _at_once = _read("--array", options.array, parse_array)
+    return tuple(indices)
+
+
+def _read(option: str, text: str | None, parse: Callable[[str], Any]) -> Any:
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ValueError as error:
+        message, _, mend = str(error).partition("; ")
+        raise InputError(message, where=option, mend=mend) from error
+
+
+def _variables(given: Sequence[str], option: str) -> dict[str, str]:
+    found = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not name.isidentifier() or not name.isascii():
+            raise InputError(f"{name!r} is not a variable's name", where=option)
+        if not equals and name not in os.environ:
+            raise InputError(
+                f"{name} is not set here", where=option, mend=f"write {option} {name}=VALUE"
+            )
+        found[name] = value if equals else os.environ[name]
+    return found
+
+
+def _labels(given: Sequence[str]) -> dict[str, str]:
+    for one in given:
+        if not one.partition("=")[1] or one.startswith("="):
+            raise InputError(f"{one!r} is not a label", where="--label", mend="write KEY=VALUE")
+    return {key: value for key, _, value in (one.partition("=") for one in given)}
+
+
+def _after(given: str) -> After:
+    job, _, condition = given.partition(":")
+    try:
+        return After(job, condition or "succeeded")
+    except ValueError as error:
+        raise InputError(str(error).removeprefix("after: "), where="--after") from error
