@@ -80,7 +80,7 @@ class CrashTest:
         """Start a server that will die, give it work, and see it dead."""
         environ = {"SUAN_KILL_AT": point} if point else {}
         server = start_server(self.home, *self.arguments, environ=environ)
-        patience = time.monotonic() + (8.0 if point else self.random.uniform(0.8, 2.5))
+        patience = time.monotonic() + (6.0 if point else self.random.uniform(0.8, 2.5))
         try:
             server.wait_ready()
             self.work(server, jobs)
@@ -97,17 +97,30 @@ class CrashTest:
         with httpx.Client(base_url=server.url, timeout=10) as http:
             self.repeat(http)
             for _ in range(jobs):
-                self.submit(http, str(uuid.UUID(int=self.random.getrandbits(128))), self.job())
-            mine = [e for e in self.expected.values() if not e.cancelled]
-            for expectation in self.random.sample(mine, min(1, len(mine))):
-                # noted first: without an answer it may still have been taken
-                self.expected[expectation.job] = replace(expectation, cancelled=True)
-                http.post(f"/v1/jobs/{expectation.job}/cancel")
+                self.submit(http, self.key(), self.job())
+            self.cancel_one(http)
 
-    def job(self) -> dict[str, object]:
+    def cancel_one(self, http: httpx.Client) -> None:
+        """Cancel a job that would sleep for long, most times when it has begun."""
+        job = self.submit(http, self.key(), self.job(pause="sleep 60; "))
+        deadline = time.monotonic() + self.random.choice([0, 2, 2])
+        while time.monotonic() < deadline:
+            if http.get(f"/v1/jobs/{job}").json()["job"]["state"] != "pending":
+                break
+            time.sleep(0.02)  # a poll with a deadline
+        # noted first: without an answer it may still have been taken
+        self.expected[job] = replace(self.expected[job], cancelled=True)
+        http.post(f"/v1/jobs/{job}/cancel")
+
+    def key(self) -> str:
+        """A fresh idempotency key."""
+        return str(uuid.UUID(int=self.random.getrandbits(128)))
+
+    def job(self, pause: str | None = None) -> dict[str, object]:
         """A job that appends a line to its own file: mostly alone, sometimes a gang of two."""
         nodes = 2 if self.random.random() < 0.15 else 1
-        pause = self.random.choice(["", "sleep 0.05; ", "sleep 0.3; "])
+        if pause is None:
+            pause = self.random.choice(["", "sleep 0.05; ", "sleep 0.3; "])
         script = f'{pause}echo x >> "{self.marks}/$SUAN_JOB_ID.$SUAN_TASK_RANK"'
         return {
             "run": script,
@@ -116,15 +129,16 @@ class CrashTest:
             "resources": [{"cpu_milli": 50, "memory_mib": None}],
         }
 
-    def submit(self, http: httpx.Client, key: str, body: dict[str, object]) -> None:
-        """Submit once; without an answer, remember to repeat with the same key."""
+    def submit(self, http: httpx.Client, key: str, body: dict[str, object]) -> str:
+        """Submit once and return the job's id; without an answer, remember to repeat with the same key."""
         self.unacknowledged.append((key, body))
         answer = http.post("/v1/jobs", json=body, headers={"Idempotency-Key": key})
         if answer.status_code not in (200, 201):
             raise AssertionError(f"submit answered {answer.status_code}: {answer.text}")
         self.unacknowledged.pop()
-        job = answer.json()["jobs"][0]
+        job = str(answer.json()["jobs"][0])
         self.expected[job] = Expectation(job, int(str(body["num_nodes"])), cancelled=False)
+        return job
 
     def repeat(self, http: httpx.Client) -> None:
         """Repeat what was sent and not acknowledged."""
