@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from suan.core.ask import Ask, asks
-from suan.core.capacity import Bucket, Flavor, Need, Node, Pool
+from suan.core.capacity import Flavor, Need, Pool
 from suan.core.filters import first_refusal
 from suan.core.scorers import cost_of
 from suan.core.wording import amount_of
@@ -28,9 +28,8 @@ class Candidate:
     """One way to run a shape in one pool. ``kinds`` are the flavors that can hold a task of it,
     smallest first, and ``mask`` their bits.
 
-    What was found is kept. At growth ``missed_at`` of the pool it did not fit on the flavors
-    ``missed_in``: until the pool grows again, it still does not. ``witness`` is a node that had
-    room for one task while it stood in bucket ``witness_home``."""
+    At growth ``missed_at`` of the pool it did not fit on the flavors ``missed_in``: until the
+    pool grows again, it still does not."""
 
     pool: Pool
     option: int
@@ -41,8 +40,6 @@ class Candidate:
     mask: int
     missed_at: int = -1
     missed_in: int = 0
-    witness: Node | None = None
-    witness_home: Bucket | None = None
 
     def misses(self, allowed: int) -> bool:
         """Whether it is known not to fit now on the flavors ``allowed``."""

@@ -45,26 +45,27 @@ def find(candidate: Candidate, allowed: int) -> Spots | None:
 
 def fits(candidate: Candidate, allowed: int) -> bool:
     """Whether the whole gang has room now on the flavors ``allowed``."""
-    node = candidate.witness
-    if (
-        node is not None
-        and node.home is candidate.witness_home
-        and node.cpu >= candidate.per_task.cpu_milli
-        and node.memory >= candidate.per_task.memory_mib
-        and node.flavor is not None
-        and node.flavor.mask & allowed
-    ):
-        return True
     if candidate.misses(allowed):
         return False
-    spots = find(candidate, allowed)
-    if spots is None:
-        candidate.miss(allowed)
-        return False
-    if candidate.tasks == 1:
-        candidate.witness = spots[0][0]
-        candidate.witness_home = candidate.witness.home
-    return True
+    if _fits_one(candidate, allowed) if candidate.tasks == 1 else find(candidate, allowed):
+        return True
+    candidate.miss(allowed)
+    return False
+
+
+def _fits_one(candidate: Candidate, allowed: int) -> bool:
+    """The same for a single task, looking at the freest nodes first: most often one look."""
+    for flavor, need in reversed(candidate.kinds):
+        if not flavor.mask & allowed:
+            continue
+        cpu, memory = need.cpu, need.memory
+        for bucket, _ in reversed(flavor.orders.get(need.accelerators) or flavor.order(need)):
+            for free_cpu, free_memory, _, _ in reversed(bucket.nodes):
+                if free_cpu < cpu:
+                    break
+                if free_memory >= memory:
+                    return True
+    return False
 
 
 def by_rank(spots: Spots) -> tuple[NodeName, ...]:
