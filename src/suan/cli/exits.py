@@ -62,6 +62,22 @@ class Failure(click.ClickException):
         click.echo(describe(self.error), file=file or sys.stderr)
 
 
+class Misuse(click.ClickException):
+    """A command line that cannot be read, on its way to the terminal."""
+
+    exit_code = Exit.BAD_INPUT
+
+    def __init__(self, error: click.UsageError) -> None:
+        super().__init__(error.format_message())
+        context = error.ctx
+        self.help = f"{context.command_path} --help" if context else "suan --help"
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """What is wrong, and where help is."""
+        message = _indented(self.message)
+        click.echo(f"error: {message}\n  fix: see `{self.help}`", file=file or sys.stderr)
+
+
 def describe(error: SuanError) -> str:
     """An error in two or three lines."""
     lines = [f"error: {_indented(error.message)}"]

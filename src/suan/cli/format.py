@@ -11,9 +11,11 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def seconds(amount: float) -> str:
-    """A duration: ``2.1 s``, ``3m20s``, ``2h05m``, ``4d3h``."""
+    """A duration: ``12 ms``, ``2.1 s``, ``3m20s``, ``2h05m``, ``4d3h``."""
     if amount < 0:
         return "-" + seconds(-amount)
+    if 0 < amount < 1:
+        return f"{max(1, round(amount * 1000))} ms"
     if amount < _MINUTE:
         return f"{amount:.1f} s" if amount < 10 else f"{amount:.0f} s"
     whole = round(amount)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from suan import __version__
-from suan.cli.exits import Exit, Failure
+from suan.cli.exits import Exit, Failure, Misuse
 from suan.cli.table import Entry
 from suan.model.errors import SuanError
 
@@ -73,6 +73,8 @@ class LazyGroup(click.Group):
             if _debugging():
                 raise
             raise Failure(error) from error
+        except click.UsageError as error:
+            raise Misuse(error) from error
         except BrokenPipeError:
             return _reader_gone()
         except KeyboardInterrupt:

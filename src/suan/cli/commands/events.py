@@ -31,4 +31,4 @@ def events(follow: bool, after: int, limit: int | None, as_json: bool) -> None:
 def _line(event: EventView) -> str:
     about = event.run or event.job or ""
     data = " ".join(f"{name}={value}" for name, value in event.data.items())
-    return f"{event.id:>6}  {form.moment(event.at)}  {event.kind:<16}  {about}  {data}".rstrip()
+    return f"{event.id:>6}  {form.moment(event.at)}  {event.kind:<16}  {about:<18}  {data}".rstrip()

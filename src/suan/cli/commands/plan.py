@@ -5,10 +5,10 @@ import click
 from suan.cli import explain
 from suan.cli.connect import connect, json_option
 from suan.cli.output import print_json, say
-from suan.cli.request import JobOptions, job_options, specs
+from suan.cli.request import JobCommand, JobOptions, job_options, specs
 
 
-@click.command(context_settings={"ignore_unknown_options": False})
+@click.command(cls=JobCommand)
 @click.argument("what", metavar="[FILE | -- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
 @job_options
 @json_option

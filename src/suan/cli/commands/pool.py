@@ -1,5 +1,8 @@
 """``suan pool``: the pools."""
 
+import re
+from typing import Any
+
 import click
 
 from suan.cli import format as form
@@ -112,7 +115,6 @@ def _described(pool: PoolView) -> str:
         (node.name, form.amount(node.total), "yes" if node.schedulable else "no")
         for node in pool.node_list
     ]
-    terms = [(name, str(value)) for name, value in pool.terms.items() if value not in ([], {}, "")]
     about = [
         ("name", pool.name),
         ("kind", pool.kind),
@@ -125,5 +127,36 @@ def _described(pool: PoolView) -> str:
         ("can", ", ".join(pool.capabilities)),
         ("observed", form.moment(pool.observed_at)),
     ]
-    parts = [fields(about), heading("Terms"), fields(terms), heading("Nodes")]
+    parts = [fields(about), heading("Terms"), fields(_terms(pool.terms)), heading("Nodes")]
     return "\n".join([*parts, grid(("NODE", "TOTAL", "SCHEDULABLE"), nodes)])
+
+
+_UNITS = re.compile(r"_(mw|milli)$|_mg(?=_per_)")
+
+
+def _terms(terms: dict[str, Any]) -> list[tuple[str, str]]:
+    """What it costs to run there; each amount in its unit."""
+    currency = str(terms.get("currency", ""))
+    return [
+        (_UNITS.sub("", name).replace("_", " "), _term(name, value, currency))
+        for name, value in terms.items()
+    ]
+
+
+def _term(name: str, value: Any, currency: str) -> str:
+    if isinstance(value, list):
+        pairs = [item if isinstance(item, str) else _pair(name, item, currency) for item in value]
+        return "; ".join(pairs)
+    if not isinstance(value, int):
+        return str(value)
+    if name.endswith(("_hour", "_kwh", "_kg")) and not name.startswith("carbon_mg"):
+        return form.money(value, currency)
+    if name.endswith("_mw"):
+        return f"{value / 1000:g} W"
+    if name == "carbon_mg_per_kwh":
+        return f"{value / 1000:g} g CO2e"
+    return form.thousandths(value) if name.endswith("_milli") else str(value)
+
+
+def _pair(name: str, item: list[Any], currency: str) -> str:
+    return f"{item[0]} {_term(name, item[1], currency)}"
