@@ -17,7 +17,7 @@ from suan.model.errors import InputError
 from suan.model.store import FeedEntry
 from suan.model.views import EventView
 
-router = APIRouter(prefix="/v1/events", tags=["events"])
+router = APIRouter(tags=["events"])
 HEARTBEAT_S = 15.0
 PAGE = 1000
 SSE = "text/event-stream"
@@ -25,7 +25,7 @@ _ANSWERS = documented(200, dict[str, list[EventView]], examples.EVENTS)
 _ANSWERS[200]["content"][SSE] = {"schema": {"type": "string"}, "example": examples.SSE}
 
 
-@router.get("", responses=_ANSWERS)
+@router.get("/v1/events", responses=_ANSWERS)
 async def read_events(
     request: Request,
     _: Viewer,

@@ -23,7 +23,7 @@ from suan.model.store import Command, JobFilter
 from suan.model.units import JobId
 from suan.model.views import ExplanationView, JobDetail, JobList
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(tags=["jobs"])
 Text = Annotated[str | None, Query(max_length=200)]
 _SLICE = 500  # commands that wait for one commit together
 
@@ -66,7 +66,7 @@ async def job_filter(
 Filter = Annotated[JobFilter, Depends(job_filter)]
 
 
-@router.get("", responses=documented(200, JobList, examples.JOB_LIST))
+@router.get("/v1/jobs", responses=documented(200, JobList, examples.JOB_LIST))
 async def list_jobs(
     request: Request,
     _: Viewer,
@@ -79,14 +79,16 @@ async def list_jobs(
     return answer(JobList(tuple(map(job_view, page.jobs)), page.next_cursor))
 
 
-@router.get("/counts", responses=documented(200, dict[str, int], examples.COUNTS))
+@router.get("/v1/jobs/counts", responses=documented(200, dict[str, int], examples.COUNTS))
 async def count_jobs(request: Request, _: Viewer, where: Filter) -> Response:
     """How many jobs there are in each state."""
     found = await context_of(request).store.counts(where)
     return answer({state.value: found.get(state, 0) for state in JobState})
 
 
-@router.get("/{job_id}", responses=documented(200, JobDetail, examples.JOB_DETAIL, "not_found"))
+@router.get(
+    "/v1/jobs/{job_id}", responses=documented(200, JobDetail, examples.JOB_DETAIL, "not_found")
+)
 async def get_job(request: Request, _: Viewer, job_id: str) -> Response:
     """A job, whole: what was asked for, its runs, its bill. Secrets are named, never shown."""
     context = context_of(request)
@@ -97,7 +99,7 @@ async def get_job(request: Request, _: Viewer, job_id: str) -> Response:
 
 
 @router.post(
-    "/{job_id}/cancel",
+    "/v1/jobs/{job_id}/cancel",
     status_code=202,
     responses=documented(202, dict[str, list[str]], examples.CANCELLED, "not_found"),
 )
@@ -116,7 +118,7 @@ async def cancel_job(request: Request, caller: Submitter, job_id: str) -> Respon
 
 
 @router.get(
-    "/{job_id}/explain",
+    "/v1/jobs/{job_id}/explain",
     responses=documented(200, ExplanationView, examples.EXPLANATION, "not_found", "not_leader"),
 )
 async def explain_job(request: Request, _: Viewer, job_id: str) -> Response:

@@ -17,7 +17,7 @@ from suan.model.errors import InputError, NotFound, PoolError
 from suan.model.job import Job, Run, RunState
 from suan.model.units import run_id
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(tags=["jobs"])
 OCTETS = "application/octet-stream"
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     **problems("not_found", "pool_unavailable", "pool_rejected", "not_leader"),
@@ -69,7 +69,7 @@ async def _part(
     return Part(offset, tail, limit, follow)
 
 
-@router.get("/{job_id}/logs", responses=_ANSWERS, response_class=StreamingResponse)
+@router.get("/v1/jobs/{job_id}/logs", responses=_ANSWERS, response_class=StreamingResponse)
 async def read_logs(
     request: Request,
     _: Viewer,

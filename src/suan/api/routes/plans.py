@@ -14,11 +14,11 @@ from suan.api.services import context_of
 from suan.api.submission import prefixes
 from suan.model.views import ExplanationView
 
-router = APIRouter(prefix="/v1/plans", tags=["plans"])
+router = APIRouter(tags=["plans"])
 
 
 @router.post(
-    "",
+    "/v1/plans",
     responses=documented(
         200,
         dict[str, list[ExplanationView]],

@@ -13,11 +13,13 @@ from suan.model.live import PoolStatus
 from suan.model.store import Command
 from suan.model.views import PoolView
 
-router = APIRouter(prefix="/v1/pools", tags=["pools"])
+router = APIRouter(tags=["pools"])
 _ASKED = documented(202, dict[str, str], examples.DRAINED, "not_found", "not_leader")
 
 
-@router.get("", responses=documented(200, dict[str, list[PoolView]], examples.POOLS, "not_leader"))
+@router.get(
+    "/v1/pools", responses=documented(200, dict[str, list[PoolView]], examples.POOLS, "not_leader")
+)
 async def list_pools(request: Request, _: Viewer) -> Response:
     """Every pool as the leader sees it now."""
     context = context_of(request)
@@ -27,7 +29,8 @@ async def list_pools(request: Request, _: Viewer) -> Response:
 
 
 @router.get(
-    "/{name}", responses=documented(200, PoolView, examples.POOL, "not_found", "not_leader")
+    "/v1/pools/{name}",
+    responses=documented(200, PoolView, examples.POOL, "not_found", "not_leader"),
 )
 async def get_pool(request: Request, _: Viewer, name: str) -> Response:
     """One pool, with its nodes."""
@@ -37,13 +40,13 @@ async def get_pool(request: Request, _: Viewer, name: str) -> Response:
     return answer(pool_view(await _find(context, name), with_nodes=True))
 
 
-@router.post("/{name}/drain", status_code=202, responses=_ASKED)
+@router.post("/v1/pools/{name}/drain", status_code=202, responses=_ASKED)
 async def drain_pool(request: Request, caller: Operator, name: str) -> Response:
     """Start nothing new there; what runs may end."""
     return await _ask(request, "drain", caller, name)
 
 
-@router.post("/{name}/undrain", status_code=202, responses=_ASKED)
+@router.post("/v1/pools/{name}/undrain", status_code=202, responses=_ASKED)
 async def undrain_pool(request: Request, caller: Operator, name: str) -> Response:
     """Take a drain back."""
     return await _ask(request, "undrain", caller, name)

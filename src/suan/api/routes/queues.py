@@ -18,7 +18,7 @@ from suan.model.job import JobState
 from suan.model.store import Command, JobFilter
 from suan.model.views import QueueView
 
-router = APIRouter(prefix="/v1/queues", tags=["queues"])
+router = APIRouter(tags=["queues"])
 DISCIPLINES = ("fifo", "sjf", "las", "edf")
 MAX_WEIGHT = 1_000_000
 RECORDED_WITHIN_S = 2.0
@@ -43,7 +43,7 @@ class QueueRequest:
             )
 
 
-@router.get("", responses=documented(200, dict[str, list[QueueView]], examples.QUEUES))
+@router.get("/v1/queues", responses=documented(200, dict[str, list[QueueView]], examples.QUEUES))
 async def list_queues(request: Request, _: Viewer) -> Response:
     """Every queue, with how many jobs stand in it."""
     context = context_of(request)
@@ -52,7 +52,7 @@ async def list_queues(request: Request, _: Viewer) -> Response:
 
 
 @router.put(
-    "/{name}",
+    "/v1/queues/{name}",
     responses=documented(
         200,
         QueueView,

@@ -13,7 +13,7 @@ from suan.api.services import context_of
 from suan.api.submission import check_key, submit
 from suan.model.views import SubmittedView
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(tags=["jobs"])
 Key = Annotated[
     str | None,
     Header(
@@ -34,7 +34,7 @@ _ANSWERS = documented(
 )
 
 
-@router.post("", status_code=201, responses=_ANSWERS, openapi_extra=JOB_BODY)
+@router.post("/v1/jobs", status_code=201, responses=_ANSWERS, openapi_extra=JOB_BODY)
 async def submit_job(request: Request, caller: Submitter, key: Key = None) -> Response:
     """Submit one job, an array or a sweep; or a job file; or an `#SBATCH` script.
 
@@ -46,7 +46,7 @@ async def submit_job(request: Request, caller: Submitter, key: Key = None) -> Re
     )
 
 
-@router.post("/batch", status_code=201, responses=_ANSWERS, openapi_extra=BATCH_BODY)
+@router.post("/v1/jobs/batch", status_code=201, responses=_ANSWERS, openapi_extra=BATCH_BODY)
 async def submit_batch(request: Request, caller: Submitter, key: Key = None) -> Response:
     """Submit up to 100,000 jobs, all or none. `after` may name other jobs of the batch."""
     check_key(key)

@@ -17,7 +17,7 @@ from suan.model.store import Token
 from suan.model.units import SECOND
 from suan.model.views import TokenView
 
-router = APIRouter(prefix="/v1/tokens", tags=["tokens"])
+router = APIRouter(tags=["tokens"])
 MAX_LIFE_S = 10 * 366 * 86_400
 
 
@@ -43,7 +43,7 @@ class TokenRequest:
 
 
 @router.post(
-    "",
+    "/v1/tokens",
     status_code=201,
     responses=documented(201, TokenView, examples.TOKEN),
     openapi_extra=json_body("TokenRequest", examples.TOKEN_REQUEST, "admin"),
@@ -67,7 +67,7 @@ async def create_token(request: Request, _: Admin) -> Response:
     return answer(token_view(token, secret), 201, {"Cache-Control": "no-store"})
 
 
-@router.get("", responses=documented(200, dict[str, list[TokenView]], examples.TOKENS))
+@router.get("/v1/tokens", responses=documented(200, dict[str, list[TokenView]], examples.TOKENS))
 async def list_tokens(request: Request, _: Admin) -> Response:
     """Every token, revoked ones too; never a secret."""
     found = await context_of(request).store.tokens.list()
@@ -75,7 +75,7 @@ async def list_tokens(request: Request, _: Admin) -> Response:
 
 
 @router.delete(
-    "/{token_id}",
+    "/v1/tokens/{token_id}",
     status_code=204,
     responses={**problems("not_found"), 204: {"description": "Revoked"}},
 )
