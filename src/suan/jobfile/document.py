@@ -80,6 +80,13 @@ class At:
             return "a list"
         return "nothing" if self.is_null else f"{self.node.value!r}"
 
+    @property
+    def names(self) -> set[str]:
+        """The names of a mapping's fields; none of anything else."""
+        if not self.is_mapping:
+            return set()
+        return {key.value for key, _ in self.node.value if isinstance(key, yaml.ScalarNode)}
+
     def items(self) -> "list[At]":
         """The items of a list."""
         return [At(item, f"{self.path}[{i}]") for i, item in enumerate(self.node.value)]

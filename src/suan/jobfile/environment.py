@@ -95,13 +95,13 @@ def slurm_environment(
         "SLURM_JOB_NAME": spec.name,
         "SLURM_JOB_NUM_NODES": str(spec.num_nodes),
         "SLURM_NNODES": str(spec.num_nodes),
-        "SLURM_JOB_PARTITION": spec.queue,
+        "SLURM_JOB_PARTITION": spec.labels.get("partition", spec.queue),
         "SLURM_JOB_USER": user,
         "SLURM_RESTART_COUNT": str(attempt - 1),
         "SLURM_CLUSTER_NAME": "suan",
     }
     if spec.workdir is not None:
-        env.setdefault("SLURM_SUBMIT_DIR", spec.envs.get("SLURM_SUBMIT_DIR", spec.workdir))
+        env["SLURM_SUBMIT_DIR"] = spec.envs.get("SLURM_SUBMIT_DIR", spec.workdir)
     if member is not None:
         env.update(_slurm_array(member))
     return env

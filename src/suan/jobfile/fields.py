@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from suan.jobfile.document import At, fields_of
 from suan.jobfile.problems import FieldError, Problems, Spot, nearest
@@ -56,6 +56,7 @@ def _absolute(base_dir: str, text: str) -> str:
         raise FieldError(f"{text!r}: no such user's home", mend="write the path in full") from None
 
 
+T = TypeVar("T")
 Reader = Callable[[Reading, At], Any]
 
 
@@ -112,12 +113,24 @@ def read_section(reading: Reading, at: At, known: Table) -> dict[str, Any]:
 
 def _read_field(reading: Reading, at: At, row: Field, values: dict[str, Any]) -> None:
     try:
-        values[row.name] = row.read(reading, at)
+        values[row.name] = read_item(reading, at, row.read)
     except FieldError as error:
         reading.problems.error(error.spot or at.spot, error.message, mend=error.mend)
+
+
+def read_item(reading: Reading, at: At, read: Callable[[Reading, At], T]) -> T:
+    """What ``read`` makes of a node.
+
+    Raises:
+        FieldError: it is wrong, with the node's spot if not a more exact one.
+    """
+    try:
+        return read(reading, at)
+    except FieldError as error:
+        raise FieldError(error.message, mend=error.mend, spot=error.spot or at.spot) from None
     except ValueError as error:  # quantities say what is wrong in one sentence
         message, _, mend = str(error).partition("; ")
-        reading.problems.error(at.spot, message, mend=mend)
+        raise FieldError(message, mend=mend, spot=at.spot) from None
 
 
 def _warn_unknown(reading: Reading, spot: Spot, name: str, known: Table) -> None:

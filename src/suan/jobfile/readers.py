@@ -11,7 +11,7 @@ from typing import Any
 
 from suan.jobfile import quantities
 from suan.jobfile.document import At, fields_of
-from suan.jobfile.fields import Reading
+from suan.jobfile.fields import Reading, read_item
 from suan.jobfile.problems import FieldError
 
 MAX_NAME = 128
@@ -29,7 +29,7 @@ def text(_reading: Reading, at: At) -> str:
         )
     value: str = at.node.value
     if "\0" in value:
-        raise FieldError("holds a NUL character", mend="remove it", spot=at.spot)
+        raise FieldError("holds a NUL character", mend="remove it")
     return value
 
 
@@ -92,7 +92,7 @@ def texts(reading: Reading, at: At) -> tuple[str, ...]:
     if at.is_mapping:
         return tuple(fields_of(at, reading.problems))
     items = at.items() if at.is_list else [at]
-    return tuple(text(reading, item) for item in items)
+    return tuple(read_item(reading, item, text) for item in items)
 
 
 def mapping(reading: Reading, at: At) -> dict[str, At]:
@@ -106,38 +106,43 @@ def mapping(reading: Reading, at: At) -> dict[str, At]:
 
 def labels(reading: Reading, at: At) -> dict[str, str]:
     """Texts by name."""
-    return {key: text(reading, value) for key, value in mapping(reading, at).items()}
+    return {key: read_item(reading, value, text) for key, value in mapping(reading, at).items()}
 
 
 def variables(reading: Reading, at: At) -> dict[str, str]:
     """Environment variables: a mapping, or a list of mappings or of ``NAME=value`` texts.
 
-    A null value is taken from the submitter's environment.
+    A null value, or a bare name in a list, is taken from the submitter's environment. No value is
+    ever part of an error.
     """
+    if at.is_list:
+        parts = [read_item(reading, item, _listed) for item in at.items()]
+        return {key: value for part in parts for key, value in part.items()}
+    if not at.is_mapping:
+        raise FieldError("must be a mapping", mend="write indented NAME: value lines")
     found: dict[str, str] = {}
-    for source in at.items() if at.is_list else [at]:
-        if source.is_mapping:
-            for key, value in mapping(reading, source).items():
-                found[env_name(key, value)] = _variable(reading, key, value)
-        else:
-            key, equals, value_text = text(reading, source).partition("=")
-            found[env_name(key, source)] = (
-                value_text if equals else _from_environ(reading, key, source)
-            )
+    for key, value in mapping(reading, at).items():
+        found[env_name(key, value)] = read_item(reading, value, _variable(key))
     return found
 
 
-def _variable(reading: Reading, key: str, at: At) -> str:
-    return _from_environ(reading, key, at) if at.is_null else text(reading, at)
+def _listed(reading: Reading, at: At) -> dict[str, str]:
+    if at.is_mapping:
+        return variables(reading, at)
+    key, equals, value = text(reading, at).partition("=")
+    return {env_name(key, at): value if equals else _from_environ(reading, key)}
 
 
-def _from_environ(reading: Reading, key: str, at: At) -> str:
+def _variable(key: str) -> Callable[[Reading, At], str]:
+    return lambda reading, at: _from_environ(reading, key) if at.is_null else text(reading, at)
+
+
+def _from_environ(reading: Reading, key: str) -> str:
     value = (reading.environ or {}).get(key)
     if value is None:
         raise FieldError(
             f"{key} has no value here and none in the environment",
             mend=f"set it ({key}=… before the command, or --env {key}=…), or write a value",
-            spot=at.spot,
         )
     return value
 

@@ -1,11 +1,12 @@
 """The ``resources`` section: its fields, and the options that its alternatives multiply to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from suan.jobfile import quantities, readers
 from suan.jobfile.document import At, fields_of
-from suan.jobfile.fields import Field, Reading, Table, ignored, read_section, table
+from suan.jobfile.fields import Field, Reading, Table, ignored, read_item, read_section, table
 from suan.jobfile.problems import FieldError
 from suan.model.spec import (
     DEFAULT_CPU_MILLI,
@@ -30,22 +31,31 @@ class Accelerators:
 def accelerators(reading: Reading, at: At) -> Accelerators:
     """``A100:2``, ``{A100: 2}``, a set or mapping (any of them) or a list (in that order)."""
     if at.is_list:
-        alternatives = [_accelerator(readers.text(reading, item)) for item in at.items()]
+        alternatives = [read_item(reading, item, _accelerator) for item in at.items()]
     elif at.is_mapping:
         alternatives = [
-            _accelerator(model if count.is_null else f"{model}:{readers.text(reading, count)}")
+            read_item(reading, count, _counted(model))
             for model, (count, _) in fields_of(at, reading.problems).items()
         ]
     else:
-        alternatives = [_accelerator(readers.text(reading, at))]
+        alternatives = [_accelerator(reading, at)]
     if not alternatives:
         raise FieldError("is empty", mend="name an accelerator, or leave the field out")
     return Accelerators(tuple(alternatives), ordered=at.is_list and len(alternatives) > 1)
 
 
-def _accelerator(written: str) -> dict[str, int]:
-    model, amount = quantities.parse_accelerator(written)
-    return {model: amount}
+def _accelerator(reading: Reading, at: At) -> dict[str, int]:
+    return dict([quantities.parse_accelerator(readers.text(reading, at))])
+
+
+def _counted(model: str) -> Callable[[Reading, At], dict[str, int]]:
+    """A reader of the count behind a model's name; none is one."""
+
+    def read(reading: Reading, at: At) -> dict[str, int]:
+        written = model if at.is_null else f"{model}:{readers.text(reading, at)}"
+        return dict([quantities.parse_accelerator(written)])
+
+    return read
 
 
 def infra(reading: Reading, at: At) -> str | None:
@@ -98,7 +108,7 @@ def recovery(reading: Reading, at: At) -> dict[str, Any]:
 def recovery_codes(reading: Reading, at: At) -> tuple[int, ...]:
     """One exit code or a list of them."""
     items = at.items() if at.is_list else [at]
-    return tuple(readers.whole(0, 255)(reading, item) for item in items)
+    return tuple(read_item(reading, item, readers.whole(0, 255)) for item in items)
 
 
 RECOVERY_FIELDS: Table = table(

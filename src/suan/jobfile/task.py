@@ -4,10 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from suan.jobfile import quantities, readers
-from suan.jobfile.document import At
+from suan.jobfile.document import At, fields_of
 from suan.jobfile.expand import parse_array, sweep_size
-from suan.jobfile.fields import Effect, Field, Reading, Table, ignored, read_section, table
-from suan.jobfile.problems import FieldError
+from suan.jobfile.fields import (
+    Effect,
+    Field,
+    Reading,
+    Table,
+    ignored,
+    read_item,
+    read_section,
+    table,
+)
+from suan.jobfile.problems import FieldError, Problems
 from suan.jobfile.resources import recovery_codes, resources
 from suan.model.spec import (
     MAX_ARRAY,
@@ -48,25 +57,25 @@ def file_mounts(reading: Reading, at: At) -> dict[str, str]:
     """Where each target comes from; buckets and storage mappings are left out with a warning."""
     mounts: dict[str, str] = {}
     for target, source in readers.mapping(reading, at).items():
-        if source.is_mapping or readers.text(reading, source).startswith(_BUCKETS):
+        if source.is_mapping or read_item(reading, source, readers.text).startswith(_BUCKETS):
             message = "not mounted: suan does not fetch from object stores yet"
             reading.problems.warn(source.spot, message, mend="fetch it in setup:")
         else:
-            mounts[target] = _existing(reading, source)
+            mounts[target] = read_item(reading, source, _existing)
     return mounts
 
 
 def _existing(reading: Reading, at: At) -> str:
     path = reading.path(readers.text(reading, at))
     if reading.base_dir is not None and not Path(path).exists():
-        raise FieldError(f"{path} does not exist", mend="make it, or mend the path", spot=at.spot)
+        raise FieldError(f"{path} does not exist", mend="make it, or mend the path")
     return path
 
 
 def after(reading: Reading, at: At) -> tuple[After, ...]:
     """Names or ids; each may be ``{job, condition}``."""
     items = at.items() if at.is_list else [at]
-    return tuple(_dependency(reading, item) for item in items)
+    return tuple(read_item(reading, item, _dependency) for item in items)
 
 
 def _dependency(reading: Reading, at: At) -> After:
@@ -74,7 +83,7 @@ def _dependency(reading: Reading, at: At) -> After:
         return After(readers.name(reading, at))
     values = read_section(reading, at, AFTER_FIELDS)
     if "job" not in values:
-        raise FieldError("job is missing", mend="write {job: NAME, condition: ended}", spot=at.spot)
+        raise FieldError("job is missing", mend="write {job: NAME, condition: ended}")
     return After(values["job"], values.get("condition", "succeeded"))
 
 
@@ -100,7 +109,7 @@ def array(reading: Reading, at: At) -> tuple[int, ...]:
     """Sorted indices from ``0-9``, ``1,3,5``, ``0-20:5`` or a list of numbers."""
     if at.is_list:
         index = readers.whole(0, 999_999_999)
-        return tuple(sorted({index(reading, item) for item in at.items()}))
+        return tuple(sorted({read_item(reading, item, index) for item in at.items()}))
     written = readers.text(reading, at)
     indices, limit = parse_array(written)
     if limit is not None:
@@ -275,7 +284,9 @@ def task(reading: Reading, at: At, *, name: str) -> JobSpec | None:
         reading.problems.error(at.spot, error.message, mend=error.mend)
         return None
     if "run" not in values:
-        _report_missing_run(reading, at)
+        written = fields_of(at, Problems(""))  # its problems are told already
+        if "run" not in written or written["run"][0].is_null:
+            reading.problems.error(at.spot, "run is missing", mend="add run: with the commands")
         return None
     _merge_resources(values)
     try:
@@ -284,14 +295,6 @@ def task(reading: Reading, at: At, *, name: str) -> JobSpec | None:
         message, _, mend = str(error).partition("; ")
         reading.problems.error(at.spot, message, mend=mend)
         return None
-
-
-def _report_missing_run(reading: Reading, at: At) -> None:
-    written = {key.value for key, _ in at.node.value}
-    if "run" not in written or all(
-        v.tag.endswith("null") for k, v in at.node.value if k.value == "run"
-    ):
-        reading.problems.error(at.spot, "run is missing", mend="add run: with the job's commands")
 
 
 def _merge_resources(values: dict[str, Any]) -> None:

@@ -57,10 +57,8 @@ def parse_document_stream(text: str, reading: Reading, *, default_name: str) -> 
 
 def _header(documents: list[At]) -> At | None:
     first = documents[0]
-    if len(documents) < 2 or not first.is_mapping:
-        return None
-    written = {key.value for key, _ in first.node.value if isinstance(key.value, str)}
-    return first if written and written <= set(HEADER_FIELDS) else None
+    is_header = len(documents) > 1 and first.names and first.names <= set(HEADER_FIELDS)
+    return first if is_header else None
 
 
 def _as_pipeline(reading: Reading, header: At, specs: list[JobSpec]) -> list[JobSpec]:

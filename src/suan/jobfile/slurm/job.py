@@ -35,6 +35,7 @@ def _spec(reading: Reading, options: Options, text: str, default_name: str) -> J
     if shape.nodes > MAX_NODES:
         spot = options.given["ntasks"].spot
         reading.problems.error(spot, f"needs {shape.nodes} nodes", mend=f"at most {MAX_NODES}")
+        return None
     if max(shape.memory_mib or 0, shape.cpus_per_node) > LARGEST_MIB:
         reading.problems.error(Spot(1, 1), "needs more than any node has", mend="ask for less")
     if shape.nodes > 1:
