@@ -9,6 +9,7 @@ from suan.core.packing import room
 from suan.core.records import JobRecord, Phase
 from suan.core.state import State
 from suan.core.wording import amount_of, listed
+from suan.model.events import JobSubmitted
 from suan.model.job import JobState
 from suan.model.plan import Explanation
 from suan.model.refusal import Refusal, RefusalCode
@@ -29,6 +30,14 @@ def explain(state: State, job: JobRecord, now: Instant) -> Explanation:
         summary = f"It waits: {gate.detail}. It goes on when {gate.unblocked_by}."
         return Explanation(job.id, JobState.PENDING, summary, (gate,), earliest=earliest)
     return _of_waiting(state, job)
+
+
+def consider(state: State, event: JobSubmitted, now: Instant) -> Explanation:
+    """What would be said of a job that was not submitted: it gets a shape, and no place in line."""
+    job = JobRecord(event)
+    job.phase = Phase.IN_LINE
+    job.shape = state.line.shape_of(event.demand, ())
+    return explain(state, job, now)
 
 
 def _of_running(job: JobRecord) -> Explanation:

@@ -54,6 +54,8 @@ def fate(outcome: Outcome, policy: RetryPolicy, before: Tries) -> Fate:
         return Fate(JobState.FAILED, outcome.detail or "the run passed its time limit")
     if cause is Cause.REJECTED:
         return Fate(None, _said("the pool refused it", outcome), elsewhere=True)
+    if cause is Cause.UNLAUNCHED:  # no run was had, so none is counted: the job just waits on
+        return Fate(None, _said("its launch failed", outcome))
     if cause is Cause.LOST:
         return _again("the run was lost", outcome, before.lost, policy.max_lost)
     if cause is Cause.PREEMPTED:

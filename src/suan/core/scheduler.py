@@ -2,12 +2,12 @@
 
 from suan.core.cycle import Cycle
 from suan.core.events import APPLY
-from suan.core.explaining import explain
+from suan.core.explaining import consider, explain
 from suan.core.forking import fork
 from suan.core.state import State
 from suan.core.views import OpenRun, QueueCounts, job_state, open_run, pool_status, queue_counts
 from suan.model.errors import InvariantViolation
-from suan.model.events import Event
+from suan.model.events import Event, JobSubmitted
 from suan.model.job import JobState
 from suan.model.live import PoolStatus
 from suan.model.plan import Explanation, Plan
@@ -55,6 +55,11 @@ class Scheduler:
         """
         found = self._state.jobs.get(job)
         return None if found is None else explain(self._state, found, now)
+
+    def consider(self, event: JobSubmitted, now: Instant) -> Explanation:
+        """What ``explain`` would say of a job if it were submitted now. Changes nothing that a
+        decision rests on, and costs no more than ``explain``."""
+        return consider(self._state, event, now)
 
     def fork(self) -> "Scheduler":
         """A scheduler of its own in the same state, for dry runs and what-if."""

@@ -65,6 +65,7 @@ class Cause(StrEnum):
     PREEMPTED = "preempted"
     LOST = "lost"  # its node, or the process that kept it, went away
     REJECTED = "rejected"  # the pool refused it for good; it never started
+    UNLAUNCHED = "unlaunched"  # the pool did not answer, and never heard of it
 
 
 @dataclass(frozen=True, slots=True)
