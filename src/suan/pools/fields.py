@@ -127,7 +127,7 @@ class Fields:
         """
         for name, node in self._values.items():
             if name not in self._known:
-                near = get_close_matches(name, self._known, n=1)
+                near = get_close_matches(name, self._known, n=1, cutoff=0.8)
                 mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self._known)}"
                 raise self.error(f"{self._what} has no field {name!r}", node=node, mend=mend)
 
