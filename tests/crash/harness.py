@@ -7,6 +7,7 @@ get, with its idempotency key, as the SDK does.
 """
 
 import random
+import subprocess
 import time
 import uuid
 from collections import Counter
@@ -19,6 +20,7 @@ import httpx
 from suan.killpoints import NAMES
 from tests.servers import RunningServer, ServerDied, start_server
 
+LEASE = {"SUAN_LEASE_SECONDS": "1"}  # the dead one's lease must run out before each round
 FINAL = {"succeeded", "failed", "cancelled", "skipped"}
 
 
@@ -78,17 +80,15 @@ class CrashTest:
 
     def round(self, point: str | None, jobs: int) -> None:
         """Start a server that will die, give it work, and see it dead."""
-        environ = {"SUAN_KILL_AT": point} if point else {}
+        environ = {**LEASE, **({"SUAN_KILL_AT": point} if point else {})}
         server = start_server(self.home, *self.arguments, environ=environ)
         patience = time.monotonic() + (6.0 if point else self.random.uniform(0.8, 2.5))
         try:
             server.wait_ready()
             self.work(server, jobs)
-            while server.process.poll() is None and time.monotonic() < patience:
-                time.sleep(0.01)  # until it dies of itself, or it is time
+            died_by_itself = died_within(server, patience - time.monotonic())
         except (ServerDied, httpx.TransportError):
-            pass
-        died_by_itself = server.process.poll() is not None
+            died_by_itself = died_within(server, 2.0)  # a cut connection is ahead of the reaping
         server.kill()
         self.tally.deaths[point if point and died_by_itself else "at random"] += 1
 
@@ -130,7 +130,7 @@ class CrashTest:
         }
 
     def submit(self, http: httpx.Client, key: str, body: dict[str, object]) -> str:
-        """Submit once and return the job's id; without an answer, remember to repeat with the same key."""
+        """Submit once; the job's id. Without an answer, remember to repeat with the same key."""
         self.unacknowledged.append((key, body))
         answer = http.post("/v1/jobs", json=body, headers={"Idempotency-Key": key})
         if answer.status_code not in (200, 201):
@@ -152,7 +152,7 @@ class CrashTest:
 
     def settle(self, patience: float = 120.0) -> None:
         """A server that does not die: every job must come to its end."""
-        server = start_server(self.home, *self.arguments)
+        server = start_server(self.home, *self.arguments, environ=LEASE)
         server.wait_ready()
         try:
             with httpx.Client(base_url=server.url, timeout=30) as http:
@@ -192,6 +192,15 @@ class CrashTest:
             return (self.marks / f"{job}.{rank}").read_text().count("\n")
         except FileNotFoundError:
             return 0
+
+
+def died_within(server: RunningServer, seconds: float) -> bool:
+    """Whether the server ends of itself in time."""
+    try:
+        server.process.wait(max(0.0, seconds))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def unfinished(http: httpx.Client) -> int:
