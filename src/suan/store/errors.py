@@ -127,6 +127,8 @@ def _known(cause: BaseException, place: Place) -> tuple[type[StoreError], str]:
 def _of_sqlite(cause: sqlite3.Error, place: Place) -> tuple[type[StoreError], str]:
     code = getattr(cause, "sqlite_errorcode", None)
     if code is None:  # raised by Python's own module, not by SQLite
+        if "decode to UTF-8" in str(cause):
+            return _SQLITE[sqlite3.SQLITE_CORRUPT]
         return StoreError, "the store could not do this"
     code &= 0xFF
     if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and place.file is not None:

@@ -8,6 +8,7 @@ given in a transaction appear in the order of their commits, and nothing can dea
 import asyncio
 import os
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from suan.store.errors import Place, translating
 from suan.store.migrate import migrate
 from suan.store.sql import SqlStore
 
-BUSY_S = 5.0  # how long a writer waits for another process's lock; `?timeout=S` overrides it
+LOCK_S = 5.0  # how long a writer waits for another process's lock; `?timeout=S` overrides it
 WRITER_LOCK = 0x5355414E  # "SUAN": the advisory lock's number, within one database
 
 _MEND_URL = "write sqlite:////an/absolute/path.db or postgresql://user@host/database"
@@ -54,6 +55,17 @@ def _parse(text: str) -> URL:
     return url
 
 
+def _timeout(url: URL) -> tuple[URL, float]:
+    """A URL without its ``timeout``, and that."""
+    text = str(url.query.get("timeout", LOCK_S))
+    try:
+        return url.difference_update_query(["timeout"]), float(text)
+    except ValueError as error:
+        raise InputError(
+            f"the timeout {text!r} is not a number of seconds", where="store", mend=_MEND_URL
+        ) from error
+
+
 def _engines(url: URL) -> Engines:
     return _sqlite(url) if url.get_backend_name() == "sqlite" else _postgres(url)
 
@@ -71,8 +83,7 @@ def _prepare(engines: Engines, *, create: bool) -> None:
 
 def _sqlite(url: URL) -> Engines:
     assert url.database is not None
-    timeout = float(str(url.query.get("timeout", BUSY_S)))
-    plain = url.set(query={})
+    plain, timeout = _timeout(url)
     place = Place(str(plain), Path(url.database).absolute())
     settings: dict[str, Any] = {"connect_args": {"timeout": timeout, "check_same_thread": False}}
     writer = create_engine(plain, pool_size=1, max_overflow=0, **settings)
@@ -116,18 +127,19 @@ def _make_file(file: Path, *, create: bool) -> None:
 
 
 def _postgres(url: URL) -> Engines:
+    url, timeout = _timeout(url)
     place = Place(url.render_as_string(hide_password=True).replace("+psycopg", "", 1))
     settings: dict[str, Any] = {"connect_args": {"connect_timeout": 5, "application_name": "suan"}}
     writer = create_engine(url, pool_size=1, max_overflow=0, **settings)
     reader = create_engine(
         url, pool_size=READERS, max_overflow=0, isolation_level="AUTOCOMMIT", **settings
     )
-    event.listen(writer, "connect", _set_up_postgres_writer)
+    event.listen(writer, "connect", partial(_set_up_postgres_writer, timeout))
     event.listen(writer, "begin", _take_writer_lock)
     return Engines("postgresql", place, writer, reader)
 
 
-def _set_up_postgres_writer(connection: Any, _record: object) -> None:
+def _set_up_postgres_writer(timeout: float, connection: Any, _record: object) -> None:
     """Make a commit mean durable whatever the server's default, and let no writer block others:
     one that hangs in a transaction is thrown out after five seconds."""
     with connection.cursor() as cursor:
@@ -136,7 +148,7 @@ def _set_up_postgres_writer(connection: Any, _record: object) -> None:
             " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
         )
         cursor.execute("SET idle_in_transaction_session_timeout = '5s'")
-        cursor.execute("SET lock_timeout = '10s'")
+        cursor.execute(f"SET lock_timeout = {int(timeout * 1000)}")
     connection.commit()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from suan.model.bill import Bill
+from suan.model.errors import StoreCorrupt
 from suan.model.job import Job, JobState, Outcome, Run, RunState
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
@@ -62,6 +63,11 @@ class SpecCache:
             for spec_id, body in connection.execute(query):
                 found[spec_id] = _read_spec(body)
                 self._keep(spec_id, found[spec_id], len(body))
+        if len(found) < len(ids):
+            raise StoreCorrupt(
+                f"the specification {min(ids - found.keys())} of a stored job is missing",
+                mend="restore the store from a backup",
+            )
         return found
 
     def _keep(self, spec_id: int, spec: JobSpec, size: int) -> None:

@@ -1,0 +1,119 @@
+"""Opening: migrations, what is refused, and what opening costs."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import text
+
+from suan.model.errors import InputError, StoreCorrupt, StoreError, StoreUnavailable
+from suan.store import open_store, schema
+from suan.store.migrate import MIGRATIONS
+from suan.store.sql import SqlStore
+from tests.conformance.store.samples import submit
+
+
+async def run_sql(url: str, *statements: str) -> None:
+    store = await open_store(url)
+    assert isinstance(store, SqlStore)
+    for statement in statements:
+        await store._db.write(lambda connection, s=statement: connection.execute(text(s)))
+    await store.close()
+
+
+async def test_many_open_a_new_store_at_once(store_url: str) -> None:
+    stores = await asyncio.gather(*(open_store(store_url) for _ in range(6)))
+    for at, store in enumerate(stores):
+        await submit(store, f"j{at}")
+    assert len((await stores[0].gather(10)).jobs) == 6
+    await asyncio.gather(*(store.close() for store in stores))
+
+
+async def test_a_newer_schema_is_refused(store_url: str) -> None:
+    await run_sql(store_url, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match="9999") as refused:
+        await open_store(store_url)
+    assert type(refused.value) is StoreError
+    assert "upgrade suan" in refused.value.mend
+
+
+async def test_somebody_elses_database_is_refused(store_url: str) -> None:
+    await run_sql(store_url, "DROP TABLE alembic_version")
+    with pytest.raises(StoreCorrupt, match="belongs to something else"):
+        await open_store(store_url)
+
+
+async def test_a_missing_table_is_said(store_url: str) -> None:
+    await run_sql(store_url, "DROP TABLE feed")
+    store = await open_store(store_url)
+    with pytest.raises(StoreCorrupt, match="missing"):
+        await store.feed(0, 10)
+    await store.close()
+
+
+async def test_without_create_nothing_is_made(store_url: str) -> None:
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="no store"):
+            await open_store(store_url, create=False)
+    await (await open_store(store_url)).close()
+    await (await open_store(store_url, create=False)).close()
+
+
+async def test_the_migrations_make_the_tables_of_the_schema(store_url: str) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    store = await open_store(store_url)
+    assert isinstance(store, SqlStore)
+
+    def compare(connection):
+        return compare_metadata(MigrationContext.configure(connection), schema.metadata)
+
+    assert await store._db.read(compare) == []
+    await store.close()
+
+
+def test_the_newest_migration_is_the_revision() -> None:
+    from alembic.script import ScriptDirectory
+
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [schema.REVISION]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "nonsense",
+        "mysql://host/db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///x?timeout=soon",
+        "postgresql://h:port/db",
+    ],
+)
+async def test_what_is_no_url_of_a_store(url: str) -> None:
+    with pytest.raises(InputError) as refused:
+        await open_store(url)
+    assert refused.value.where == "store"
+    assert refused.value.mend
+
+
+async def test_the_engine_names_itself(store_url: str) -> None:
+    store = await open_store(store_url)
+    assert store_url.startswith(store.engine_name)
+    await store.close()
+
+
+PROBE = """
+import asyncio, sys
+import suan.store
+assert not [name for name in ("sqlalchemy", "msgspec", "alembic") if name in sys.modules]
+asyncio.run(suan.store.open_store(sys.argv[1]))
+assert "alembic" not in sys.modules
+"""
+
+
+async def test_opening_a_current_store_loads_no_migrations(store_url: str) -> None:
+    await (await open_store(store_url)).close()
+    subprocess.run([sys.executable, "-c", PROBE, store_url], check=True, timeout=60)
