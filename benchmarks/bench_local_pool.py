@@ -2,11 +2,10 @@
 
 A run through the pool is more than a process: its own directory, environment, log files, durable
 status before and after (fsync), and a runner that would outlive the server. GNU parallel starts a
-process and keeps its output. `--joblog` makes it write a line for each job, without fsync.
+process; with `--joblog --results` it also keeps a line and the output of each job, without fsync.
 """
 
 import asyncio
-import resource
 import shutil
 import subprocess
 import tempfile
@@ -75,18 +74,12 @@ async def pool_seconds(count: int) -> float:
             await pool.close()
 
 
-def parallel_seconds(count: int, *options: str) -> float:
-    """GNU parallel with as many at once as it likes best here: one for each processor."""
-    numbers = "\n".join(map(str, range(count))) + "\n"
-    start = time.perf_counter()
-    subprocess.run(
-        ["parallel", "--will-cite", *options, "true {}"],
-        input=numbers,
-        text=True,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    return time.perf_counter() - start
+def parallel(count: int, repeat: int, directory: Path, *options: str) -> harness.Sample:
+    """GNU parallel with as many at once as it likes best: one for each processor."""
+    numbers = directory / "numbers"
+    numbers.write_text("".join(f"{number}\n" for number in range(count)))
+    argv = ["parallel", "--will-cite", *options, "-a", str(numbers), "true {}"]
+    return harness.command(argv, repeat=repeat, warmup=0)
 
 
 def gnu_parallel() -> bool:
@@ -106,16 +99,11 @@ def measure(count: int, repeat: int) -> dict[str, harness.Sample]:
     }
     if not gnu_parallel():
         return samples
-    with tempfile.TemporaryDirectory() as directory:
-        for name, options in (
-            ("GNU parallel", ()),
-            ("GNU parallel --joblog --results", (
-                "--joblog", f"{directory}/log", "--results", f"{directory}/results",
-            )),
-        ):  # fmt: skip
-            seconds = tuple(parallel_seconds(count, *options) for _ in range(repeat))
-            children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            samples[name] = harness.Sample(seconds, children)
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        kept = ("--joblog", f"{directory}/log", "--results", f"{directory}/results")
+        samples["GNU parallel"] = parallel(count, repeat, directory)
+        samples["GNU parallel, log and results kept"] = parallel(count, repeat, directory, *kept)
     return samples
 
 

@@ -58,7 +58,7 @@ def test_a_region_on_one_machine(tmp_path: Path) -> None:
     assert terms.accelerator_hour == (("A100-80GB", 6_500_000),)
     assert dict(terms.accelerator_power_mw)["A100-80GB"] == 400_000
     assert terms.pue_milli == 1120
-    assert terms.carbon_mg_per_kwh == 447_000
+    assert terms.carbon_mg_per_kwh == 447_100
     assert gansu.offer.frameworks == ("pytorch", "vllm")
     assert gansu.offer.labels == (("tier", "cheap"),)
     assert gansu.options == {"grace_us": "2500000"}

@@ -42,6 +42,11 @@ def seconds(text: str) -> int:
     return _amount(text, 1_000_000)
 
 
+def days(text: str) -> int:
+    """Days, to microseconds."""
+    return _amount(text, 86_400_000_000)
+
+
 def pue(text: str) -> int:
     """A power usage effectiveness, to thousandths: never below 1."""
     milli = _amount(text, 1000)

@@ -204,3 +204,20 @@ async def test_full_disk_is_the_jobs_error_and_its_end_is_told(
         await asyncio.to_thread(until, lambda: not fork_servers(kind), 10)
     finally:
         subprocess.run(["umount", "--lazy", str(small_disk)], check=True)
+
+
+async def test_directories_of_runs_that_ended_long_ago_go(kind: LocalKind) -> None:
+    async with kind.trial() as trial:
+        for run in ("old-r1", "new-r1"):
+            await trial.launch(run, "true")
+            await trial.end(run)
+        until(lambda: not alive_runner(kind, "old-r1"), what="the runner's end")
+        os.utime(run_directory(kind, "old-r1"), (0, 0))
+        await trial.pool.observe(None)
+    assert not run_directory(kind, "old-r1").exists()
+    assert run_directory(kind, "new-r1").exists()
+
+
+def alive_runner(kind: LocalKind, run: str) -> bool:
+    runner = status(kind, run)["runner"]
+    return isinstance(runner, int) and alive(runner)

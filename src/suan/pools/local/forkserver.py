@@ -106,11 +106,11 @@ class Forkserver:
                 return
             if pid in self._runners:
                 self._runners.discard(pid)
-                if os.WIFSIGNALED(status):
+                if status != 0:
                     self._kill_orphans()
 
     def _kill_orphans(self) -> None:
-        """A runner was killed: what it left behind is now ours, and must not survive it."""
+        """A runner was killed, or failed: what it left is ours now, and must not survive it."""
         for pid in set(processes.children(os.getpid())) - self._runners:
             processes.signal_all([pid], signal.SIGSTOP)
             processes.kill_descendants(pid)

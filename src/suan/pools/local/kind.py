@@ -11,7 +11,7 @@ from suan.jobfile.quantities import parse_memory
 from suan.model.offer import NodeStatus, Offer
 from suan.model.pool import capabilities
 from suan.model.resources import Resources
-from suan.model.units import SECOND, NodeName, PoolName
+from suan.model.units import DAY, SECOND, NodeName, PoolName
 from suan.pools import quantities, terms
 from suan.pools.declaration import PoolDeclaration
 from suan.pools.fields import Fields
@@ -23,6 +23,7 @@ from suan.pools.local.pool import LocalPool
 from suan.pools.local.runs import RunStore, Settings
 
 _DEFAULT_GRACE_US = 10 * SECOND
+_DEFAULT_KEEP_US = 30 * DAY
 
 
 class LocalKind:
@@ -61,6 +62,7 @@ class LocalKind:
             directory=pools / declaration.name,
             settings=Settings(
                 grace_us=int(declaration.options.get("grace_us", _DEFAULT_GRACE_US)),
+                keep_us=int(declaration.options.get("keep_us", _DEFAULT_KEEP_US)),
                 cgroup=declaration.options.get("cgroup"),
                 inherited=inherited(os.environ),
                 real_devices=machine is not None,
@@ -85,9 +87,10 @@ def _with_notes(offer: Offer, machine: Machine | None) -> Offer:
 
 def _options(fields: Fields) -> dict[str, str]:
     grace = fields.parsed("grace_s", quantities.seconds)
+    keep = fields.parsed("keep_days", quantities.days)
     cgroup = fields.text("cgroup")
-    options = {} if grace is None else {"grace_us": str(grace)}
-    return options if cgroup is None else options | {"cgroup": cgroup}
+    options = {"grace_us": grace, "keep_us": keep, "cgroup": cgroup}
+    return {name: str(value) for name, value in options.items() if value is not None}
 
 
 def _nodes(fields: Fields, pool: str, entries: list[Fields]) -> tuple[NodeStatus, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, TypeVar
 
-from suan.model.errors import PoolError, PoolRejected, PoolUnavailable
+from suan.model.errors import PoolRejected, PoolUnavailable
 from suan.model.offer import NodeStatus, Offer
 from suan.model.pool import Launch, LogChunk, Observation, RunReport
 from suan.model.units import Duration, RunId
@@ -91,8 +91,6 @@ class LocalPool:
             return await loop.run_in_executor(self._threads, work, *arguments)
         except OSError as error:
             raise PoolUnavailable(f"pool {self._offer.pool}: {error}") from error
-        except PoolError:
-            raise
 
     def _observe(self, cursor: str | None) -> Observation:
         inode, size = self._end_of_events()
@@ -107,6 +105,7 @@ class LocalPool:
         return Observation(f"{inode}:{read_to}", reports=tuple(found.values()))
 
     def _observe_all(self, inode: int, size: int) -> Observation:
+        self._runs.prune()
         found = self._runs.look_at_all()
         self._read_to = size
         return Observation(

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import time
 from typing import Any, NoReturn
 
@@ -40,6 +41,8 @@ def main(connection: socket.socket) -> NoReturn:
         processes.adopt_orphans()
         request = json.loads(_read_all(connection))
         code = serve(request, connection)
+    except Exception:  # noqa: BLE001 - the boundary of the process: the story goes to its log
+        sys.excepthook(*sys.exc_info())
     finally:
         os._exit(code)
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from suan.pools.local.launcher import Launcher
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LOCK_PATIENCE_S = 15.0
 _LOCK_RETRY_S = 0.002
+_EVENTS_BYTES = 64 << 20  # a longer log of events is put aside; readers then look at everything
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Settings:
     """What a pool adds to every launch."""
 
     grace_us: Duration
+    keep_us: Duration
     cgroup: str | None
     inherited: dict[str, str]
     real_devices: bool  # whether the accelerators are there, so that their meters may be read
@@ -57,6 +60,8 @@ class RunStore:
 
     def __post_init__(self) -> None:
         self.runs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.events.exists() and self.events.stat().st_size > _EVENTS_BYTES:
+            self.events.replace(self.directory / f"{records.EVENTS}.old")
         self.events.touch(mode=0o600)
 
     @property
@@ -93,7 +98,11 @@ class RunStore:
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(target)
         passing("local.launch_written")
-        answer = self.launcher.ask(request)
+        try:
+            answer = self.launcher.ask(request)
+        except PoolUnavailable:
+            self._release(launch.run)
+            raise
         passing("local.runner_started")
         return self._settled(launch.run, answer)
 
@@ -243,8 +252,41 @@ class RunStore:
 
     def dead(self) -> list[RunReport]:
         """Live runs that turn out to have ended, with or without their runner's word."""
-        looked = [self.look(run) for run in sorted(self.live)]
-        return [report for report in looked if report is not None and report.outcome is not None]
+        found = []
+        for run in sorted(self.live):
+            if not self._kept(run):
+                report = self.look(run)
+                if report is not None and report.outcome is not None:
+                    found.append(report)
+        return found
+
+    def _kept(self, run: str) -> bool:
+        """Whether a runner holds the run's lock."""
+        try:
+            lock = records.try_lock(str(self.runs / run))
+        except FileNotFoundError:
+            self._release(run)  # somebody removed its directory
+            return True
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
+    def prune(self) -> None:
+        """Remove the directories of runs that ended long ago, and of launches given up then."""
+        before = _now() - self.settings.keep_us
+        for path in sorted(self.runs.iterdir()):
+            if path.stat().st_mtime_ns // 1000 >= before:
+                continue  # every change of a run's status changes its directory
+            lock = records.try_lock(str(path))
+            if lock is None:
+                continue
+            try:
+                status = records.read_status(str(path))
+                if status is None or status["state"] == records.ENDED:
+                    shutil.rmtree(path)
+            finally:
+                os.close(lock)
 
     def note(self, run: str, record: dict[str, Any]) -> None:
         """Take note of what a launch's record says that the run holds."""
