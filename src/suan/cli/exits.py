@@ -6,6 +6,7 @@ from typing import IO, Any
 
 import click
 
+from suan.client.errors import AccessDenied, Conflict, ServerUnreachable, WaitTimeout
 from suan.model.errors import InputError, NotFound, SuanError
 
 
@@ -26,23 +27,21 @@ class Exit(IntEnum):
     BROKEN_PIPE = 141  # whoever read our output went away
 
 
-_BY_CODE = {
-    "server_unreachable": Exit.UNREACHABLE,
-    "wait_timed_out": Exit.WAIT_TIMED_OUT,
-    "unauthenticated": Exit.DENIED,
-    "token_expired": Exit.DENIED,
-    "forbidden": Exit.DENIED,
-    "conflict": Exit.CONFLICT,
-}
+# The first that an error is an instance of; anything else is the server's fault.
+_BY_CLASS: tuple[tuple[type[SuanError], Exit], ...] = (
+    (NotFound, Exit.NOT_FOUND),
+    (InputError, Exit.BAD_INPUT),
+    (ServerUnreachable, Exit.UNREACHABLE),
+    (AccessDenied, Exit.DENIED),
+    (Conflict, Exit.CONFLICT),
+    (WaitTimeout, Exit.WAIT_TIMED_OUT),
+)
 
 
 def exit_code(error: SuanError) -> Exit:
     """The exit code of an error."""
-    if isinstance(error, NotFound):
-        return Exit.NOT_FOUND
-    if isinstance(error, InputError):
-        return Exit.BAD_INPUT
-    return _BY_CODE.get(error.code, Exit.SERVER_FAULT)
+    found = (code for kind, code in _BY_CLASS if isinstance(error, kind))
+    return next(found, Exit.SERVER_FAULT)
 
 
 class Failure(click.ClickException):

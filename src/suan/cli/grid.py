@@ -51,11 +51,12 @@ def grid(
     for row in [list(headings), *cells]:
         if room is not None:
             row[-1] = clip(row[-1], room)
+            widths[-1] = min(widths[-1], room)
         padded = [
             _padded(cell, wide, right=heading in right)
             for cell, wide, heading in zip(row, widths, headings, strict=True)
         ]
-        lines.append(GAP.join([*padded[:-1], row[-1]]).rstrip())
+        lines.append(GAP.join(padded).rstrip())
     return "\n".join(lines)
 
 

@@ -14,12 +14,7 @@ from suan.model.views import Problem
 T = TypeVar("T")
 
 _INPUT = frozenset({"invalid_input", "too_large"})
-_BY_CODE: dict[str, type[ServerError]] = {
-    "unauthenticated": AccessDenied,
-    "token_expired": AccessDenied,
-    "forbidden": AccessDenied,
-    "conflict": Conflict,
-}
+_BY_STATUS: dict[int, type[ServerError]] = {401: AccessDenied, 403: AccessDenied, 409: Conflict}
 _NOT_SUAN = "check that the URL is that of a suan server of this version (`suan doctor`)"
 
 
@@ -96,7 +91,7 @@ def failure(status: int, headers: Mapping[str, str], body: bytes) -> SuanError:
         return wrong
     if problem.code == "not_found":
         return NotFound(problem.detail, where=problem.where, mend=problem.mend)
-    error = _BY_CODE.get(problem.code, ServerError)(
+    error = _BY_STATUS.get(status, ServerError)(
         problem.detail,
         code=problem.code,
         status=status,

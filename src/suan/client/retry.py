@@ -11,7 +11,7 @@ PAUSES_S = (0.1, 0.4)  # before the second and the third attempt
 LONGEST_PAUSE_S = 5.0
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.05, 1.0
 HELD_S = 5.0
-_PASSING = frozenset({"store_unavailable", "pool_unavailable", "not_leader"})
+_PASSING = frozenset({"store_unavailable", "pool_unavailable", "not_leader", "lease_lost"})
 
 
 def pause(call: Call[Any], error: SuanError, attempt: int) -> float | None:

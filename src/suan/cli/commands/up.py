@@ -28,10 +28,22 @@ LOOK_S = 0.05
 @click.option("--host", metavar="ADDRESS", help="Where to listen; by default this machine alone.")
 @click.option("--port", type=click.IntRange(0, 65535), help="By default 7826.")
 @click.option("--store", metavar="URL", help="sqlite:///PATH or postgresql://…")
-@click.option("--pools", metavar="FILE", help="By default $SUAN_HOME/pools.yaml, if it is there.")
+@click.option(
+    "--pools",
+    type=click.Path(resolve_path=True),
+    metavar="FILE",
+    help="By default $SUAN_HOME/pools.yaml, if it is there.",
+)
+@click.option("--require-tokens", is_flag=True, help="Ask for tokens on this machine too.")
 @click.option("--timeout", type=int, default=30, show_default=True, help="Seconds to wait.")
 @json_option
-def up(foreground: bool, timeout: int, as_json: bool, **flags: str | int | None) -> None:
+def up(
+    foreground: bool,
+    require_tokens: bool,
+    timeout: int,
+    as_json: bool,
+    **flags: str | int | None,
+) -> None:
     """Start the platform on this machine; nothing has to be configured.
 
     Its log is $SUAN_HOME/server.log. If it is up already, says so.
@@ -39,6 +51,7 @@ def up(foreground: bool, timeout: int, as_json: bool, **flags: str | int | None)
     command = [sys.executable, "-m", "suan", "serve"]
     for name, value in flags.items():
         command += [f"--{name}", str(value)] if value is not None else []
+    command += ["--require-tokens"] if require_tokens else []
     there = registered()
     if there is not None and there.alive and _answers(there):
         _tell(there, as_json, already=True)
