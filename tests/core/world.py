@@ -1,0 +1,177 @@
+"""Small worlds for the scheduler, and a witness that checks every plan by its own books."""
+
+from dataclasses import dataclass, field
+
+from suan.core import Scheduler
+from suan.model.demand import Demand, Option
+from suan.model.events import Event, JobSubmitted, PoolDrained, PoolLost, PoolObserved, RunEnded
+from suan.model.job import Cause, JobState, Outcome
+from suan.model.offer import NodeStatus, Offer, Terms
+from suan.model.plan import Decision, Finish, Place, Plan, Requeue, Stop
+from suan.model.resources import ANY_ACCELERATOR, Resources
+from suan.model.units import run_id
+
+GIB = 1024
+DONE = Outcome(Cause.SUCCEEDED, exit_code=0)
+
+
+def res(cpu: float = 1, gib: int = 1, **accelerators: float) -> Resources:
+    """``res(2, 4, A=0.5)``: 2 processors, 4 GiB, half an accelerator A (``any_`` for ``*``)."""
+    models = {ANY_ACCELERATOR if m == "any_" else m: a for m, a in accelerators.items()}
+    amounts = tuple(sorted((m, int(a * 1000)) for m, a in models.items()))
+    return Resources(int(cpu * 1000), gib * GIB, amounts)
+
+
+ONE = res()
+FREE = Terms()
+
+
+def pool(name: str, *sizes: Resources, at: int = 0, terms: Terms = FREE, **offer) -> PoolObserved:
+    nodes = tuple(NodeStatus(f"{name}{i}", size) for i, size in enumerate(sizes))
+    return PoolObserved(at, Offer(name, offer.pop("kind", "local"), terms, **offer), nodes)
+
+
+def job(seq: int, need: Resources | tuple[Resources, ...] = ONE, tasks: int = 1, **rest):
+    """``rest`` goes to the demand where it has such a field, else to the event."""
+    needs = need if isinstance(need, tuple) else (need,)
+    infra = rest.pop("infra", None)
+    of_demand = {k: rest.pop(k) for k in ("ordered", "framework", "max_hourly_cost") if k in rest}
+    demand = Demand(tasks, tuple(Option(n, infra) for n in needs), **of_demand)
+    return JobSubmitted(at=seq, job=f"j{seq}", seq=seq, demand=demand, **rest)
+
+
+def told(*events: Event) -> Scheduler:
+    scheduler = Scheduler()
+    for event in events:
+        scheduler.apply(event)
+    return scheduler
+
+
+def places(plan: Plan) -> dict[str, Place]:
+    return {d.job: d for d in plan.decisions if isinstance(d, Place)}
+
+
+def ended(run: str, cause: Cause = Cause.SUCCEEDED, exit_code: int | None = None, at: int = 1):
+    return RunEnded(at, run, Outcome(cause, exit_code=exit_code))
+
+
+def codes(scheduler: Scheduler, name: str, now: int = 0) -> dict[str | None, str]:
+    explanation = scheduler.explain(name, now)
+    assert explanation is not None
+    return {refusal.pool: refusal.code.value for refusal in explanation.refusals}
+
+
+@dataclass
+class Witness:
+    """A scheduler, and books of its own on what it was told and what it decided."""
+
+    scheduler: Scheduler = field(default_factory=Scheduler)
+    nodes: dict[str, dict[str, NodeStatus]] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)  # pools that take nothing now
+    jobs: dict[str, JobSubmitted] = field(default_factory=dict)
+    runs: dict[str, Place] = field(default_factory=dict)
+    states: dict[str, JobState] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
+
+    def apply(self, event: Event) -> None:
+        self.scheduler.apply(event)
+        if isinstance(event, JobSubmitted):
+            self.jobs[event.job] = event
+            self.states[event.job] = JobState.PENDING
+        elif isinstance(event, PoolObserved):
+            self._observe(event)
+        elif isinstance(event, PoolLost):
+            self.closed.add(event.pool + "?")
+        elif isinstance(event, PoolDrained):
+            (self.closed.add if event.drained else self.closed.discard)(event.pool + "!")
+        elif isinstance(event, RunEnded):
+            self.runs.pop(event.run, None)
+
+    def _observe(self, event: PoolObserved) -> None:
+        name = event.offer.pool
+        self.closed.discard(name + "?")
+        known = {} if event.complete else self.nodes.setdefault(name, {})
+        known.update({status.name: status for status in event.nodes})
+        for gone in event.removed:
+            known.pop(gone, None)
+        self.nodes[name] = known
+
+    def decide(self, now: int, limit: int = 1000) -> Plan:
+        plan = self.scheduler.decide(now, limit)
+        assert len(plan.decisions) <= limit
+        for decision in plan.decisions:
+            self._check(decision)
+        return plan
+
+    def _check(self, decision: Decision) -> None:
+        if isinstance(decision, Place):
+            self._check_place(decision)
+        elif isinstance(decision, Finish):
+            assert not self.states[decision.job].final
+            assert decision.state.final
+            assert all(run.job != decision.job for run in self.runs.values())
+            self.states[decision.job] = decision.state
+        elif isinstance(decision, Requeue):
+            assert self.states[decision.job] is JobState.RUNNING
+            self.states[decision.job] = JobState.PENDING
+        elif isinstance(decision, Stop):
+            assert decision.run not in self.stopped
+            self.stopped.add(decision.run)
+
+    def _check_place(self, place: Place) -> None:
+        asked = self.jobs[place.job]
+        assert self.states[place.job] is JobState.PENDING
+        self.states[place.job] = JobState.RUNNING
+        self.attempts[place.job] = self.attempts.get(place.job, asked.attempts) + 1
+        assert place.attempt == self.attempts[place.job]
+        assert place.run == run_id(place.job, place.attempt)
+        assert len(place.nodes) == asked.demand.tasks, "a gang is whole"
+        assert place.costs[0].pool == place.pool
+        assert not any(model == ANY_ACCELERATOR for model, _ in place.per_task.accelerators)
+        assert not {place.pool + "?", place.pool + "!"} & self.closed
+        self.runs[place.run] = place
+        told_of = [cost.pool for cost in place.costs] + [r.pool for r in place.refusals]
+        assert len(told_of) == len(set(told_of)), "each pool has one word to say"
+        for name in set(place.nodes):
+            self._check_node(self.nodes[place.pool][name], place.pool)
+
+    def _check_node(self, status: NodeStatus, pool_name: str) -> None:
+        """Capacity is never exceeded: sums, and shares that must fit devices whole."""
+        assert status.schedulable
+        left = status.total.plus(status.others_use, times=-1)
+        shares: dict[str, list[int]] = {}
+        for model, amount in status.others_use.accelerators:
+            shares.setdefault(model, []).append(amount)
+        for run in self.runs.values():
+            if run.pool != pool_name:
+                continue
+            for _ in range(run.nodes.count(status.name)):
+                left = left.plus(run.per_task, times=-1)
+                for model, amount in run.per_task.accelerators:
+                    shares.setdefault(model, []).append(amount)
+        assert left.cpu_milli >= 0
+        assert left.memory_mib >= 0
+        for model, amounts in shares.items():
+            devices = [1000] * (status.total.accelerator(model) // 1000)
+            assert packs(devices, amounts), (status, amounts)
+
+
+def packs(devices: list[int], amounts: list[int]) -> bool:
+    """Whether whole devices and shares fit together: tried exhaustively."""
+    whole = sum(amount // 1000 for amount in amounts)
+    if whole > len(devices):
+        return False
+    shares = sorted((amount % 1000 for amount in amounts if amount % 1000), reverse=True)
+    return _packs(devices[whole:], shares)
+
+
+def _packs(devices: list[int], shares: list[int]) -> bool:
+    if not shares:
+        return True
+    for at in sorted({free: at for at, free in enumerate(devices)}.values()):
+        if devices[at] >= shares[0]:
+            rest = [free - shares[0] * (at == i) for i, free in enumerate(devices)]
+            if _packs(rest, shares[1:]):
+                return True
+    return False
