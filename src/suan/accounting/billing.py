@@ -41,10 +41,13 @@ def bill(
 def _money(
     reserved: Resources, duration: Duration, *, energy_mwh: int, terms: Terms
 ) -> tuple[Money, tuple[str, ...]]:
-    """Device-hours and energy at the pool's prices, and what has no price there."""
+    """Device-hours and energy at the pool's prices, and what has none among what has.
+
+    That a pool sets no price at all is for its terms to say.
+    """
     prices = dict(terms.accelerator_hour)
     if not (terms.cpu_hour or prices or terms.energy_kwh):
-        return 0, ("the pool's terms set no price",)
+        return 0, ()
     hourly = reserved.cpu_milli * terms.cpu_hour + sum(
         amount * prices.get(model, 0) for model, amount in reserved.accelerators
     )

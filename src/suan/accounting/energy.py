@@ -54,8 +54,8 @@ def energy(*, reserved: Resources, duration: Duration, usage: Usage, terms: Term
         work += drawn
         notes += assumed
         methods.append("model:accelerators")
-    modelled_and_measured = work + measured * 1000 * HOUR
-    mwh = divided(modelled_and_measured * terms.pue_milli, 1000 * 1000 * HOUR)
+    together = work + measured * 1000 * HOUR
+    mwh = divided(together * terms.pue_milli, 1000 * 1000 * HOUR)
     return Energy(mwh, ", ".join(methods), tuple(notes))
 
 
