@@ -1,0 +1,69 @@
+"""A live loop that a test can put into any state, also those that the real one never reaches."""
+
+from dataclasses import dataclass, field
+
+from suan.model.errors import PoolUnavailable
+from suan.model.job import Run
+from suan.model.live import LiveStatus, PoolStatus
+from suan.model.plan import Cost, Explanation
+from suan.model.pool import LogChunk
+from suan.model.refusal import Refusal, RefusalCode
+from suan.model.spec import JobSpec
+from suan.model.units import JobId, PoolName
+
+
+@dataclass
+class TestLoop:
+    """Meets ``suan.model.live.Live``."""
+
+    __test__ = False
+
+    leading: bool = True
+    leader_url: str | None = None
+    trouble: str = ""
+    nudges: int = 0
+    given_pools: tuple[PoolStatus, ...] = ()
+    log: bytes = b""
+    log_ended: bool = True
+    log_faults: int = 0
+    reads: int = 0
+    planned: list[JobSpec] = field(default_factory=list)
+
+    def status(self) -> LiveStatus:
+        return LiveStatus(self.leading, self.leader_url, 1, 0, 0, 100, self.trouble)
+
+    def nudge(self) -> None:
+        self.nudges += 1
+
+    async def explain(self, job: JobId) -> Explanation | None:
+        refusal = Refusal(
+            RefusalCode.NO_SUCH_ACCELERATOR,
+            PoolName("lab"),
+            "needs 1 TPU-V9, there are none",
+            "a pool that has some",
+            permanent=True,
+        )
+        return Explanation(job, "pending", "no pool has a TPU-V9", (refusal,), ahead=0)
+
+    async def dry_run(self, spec: JobSpec, user: str) -> Explanation:
+        self.planned.append(spec)
+        cost = Cost(PoolName("lab"), (("devices", 3), ("energy", 4)), 7)
+        return Explanation(JobId(""), "plan", "would start now in lab", costs=(cost,))
+
+    async def pools(self) -> tuple[PoolStatus, ...]:
+        return self.given_pools
+
+    async def read_log(
+        self, run: Run, *, task: int, stream: str, offset: int, limit: int
+    ) -> LogChunk:
+        self.reads += 1
+        if self.log_faults:
+            self.log_faults -= 1
+            raise PoolUnavailable("the pool does not answer", mend="wait")
+        if stream != "stdout":
+            return LogChunk(b"", 0, end=True)
+        start = offset if offset >= 0 else max(0, len(self.log) + offset)
+        data = self.log[start : start + limit]
+        return LogChunk(
+            data, start + len(data), self.log_ended and start + len(data) >= len(self.log)
+        )
