@@ -120,7 +120,7 @@ class PoolAgent:
             except PoolRejected as refused:
                 self._over(charge, Cause.REJECTED, str(refused))
             except PoolError as error:
-                self._over(charge, Cause.LOST, f"it was never launched: {error}")
+                self._over(charge, Cause.UNLAUNCHED, str(error))
         if charge.ref is not None:
             self._launched(charge, charge.ref)
         elif charge.stop is not None:
@@ -145,6 +145,7 @@ class PoolAgent:
                 if isinstance(error, PoolOutcomeUnknown):
                     charge.unsure = True
                 if self._around.clock.elapsed() >= give_up_at and not charge.unsure:
+                    self._calls.gave_up(error)
                     raise
             except StoreError as error:
                 log.warning("run=%s not launched yet: %s", charge.run.id, error)

@@ -74,24 +74,26 @@ class PoolCalls:
         self._failures += 1
         enough = self._failures >= self._around.settings.failures_to_lose
         if (enough or isinstance(error, PoolAuthError)) and not self.lost:
-            self.lost = True
-            wait = int(next(self._penalties) * 1e6)
-            self._open_until = self._around.clock.elapsed() + wait
-            self._around.post(Unreachable(self._pool, str(error)))
+            self._lose(error, next(self._penalties))
+
+    def gave_up(self, error: PoolError) -> None:
+        """A run could not be launched for so long that its job goes elsewhere. The pool may well
+        still answer questions, so it stays lost for a while, lest the job come straight back."""
+        self._lose(error, self._around.settings.retry_most / 1e6)
 
     def observed(self) -> None:
-        """The pool answers again."""
-        self._failures, self.lost = 0, False
+        """The pool answers again. Where only launching failed, its time has to be up, too."""
+        if self._around.clock.elapsed() >= self._open_until:
+            self._failures, self.lost = 0, False
 
     def launched(self) -> None:
         """The pool does work again."""
         self._failures, self._penalties = 0, self.delays()
 
-    async def until_closed(self) -> None:
-        """Wait out an open circuit."""
-        if self.lost:
-            wait = self._open_until - self._around.clock.elapsed()
-            await asyncio.sleep(max(0, wait) / 1e6)
+    def _lose(self, error: PoolError, seconds: float) -> None:
+        self.lost = True
+        self._open_until = self._around.clock.elapsed() + int(seconds * 1e6)
+        self._around.post(Unreachable(self._pool, str(error)))
 
     def delays(self) -> Iterator[float]:
         """Seconds to wait after each failure in a row: doubling up to a limit, for ever."""

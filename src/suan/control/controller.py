@@ -91,6 +91,7 @@ class Controller:
                 await self._lead()
             except LeaseLost as lost:
                 log.warning("no longer leading: %s", lost)
+                self._keeper.drop()
             except StoreError as error:
                 log.error("no longer leading, the store failed: %s", error)
                 self._note_trouble(f"the store failed: {error}")
@@ -115,7 +116,6 @@ class Controller:
             self.metrics.pending = self.metrics.running = 0
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-            self._keeper.drop()
 
     def _note_trouble(self, trouble: str) -> None:
         if trouble != self._trouble:

@@ -27,17 +27,18 @@ from suan.control.takeover import opening, returning
 from suan.control.tasks import all_until_first_ends
 from suan.killpoints import passing
 from suan.model.demand import Demand
-from suan.model.errors import InvariantViolation
+from suan.model.errors import InvariantViolation, StoreError
 from suan.model.events import Event, JobSubmitted
 from suan.model.job import Job, JobState, Outcome, Run
 from suan.model.plan import Explanation, Plan
 from suan.model.pool import Launch, Pool
 from suan.model.spec import JobSpec
 from suan.model.store import Gathered, Store
-from suan.model.units import Instant, JobId, PoolName
+from suan.model.units import HOUR, Instant, JobId, PoolName
 
 log = logging.getLogger(__name__)
 
+PRUNE_EVERY = 6 * HOUR
 RECENT_JOBS = 2000  # kept from intake to launch, so that a job that starts at once is read once
 
 
@@ -103,7 +104,7 @@ class Term:
         try:
             await self._take_over()
             crashes = (agent.crashed for agent in self._agents.values())
-            await all_until_first_ends(self._lead(), *crashes)
+            await all_until_first_ends(self._lead(), self._prune(), *crashes)
         finally:
             self.ready = False
             await asyncio.gather(*(agent.end() for agent in self._agents.values()))
@@ -145,6 +146,7 @@ class Term:
         await self._first_look()
         self._undecided = self._at_once = self.ready = True
         self._parts.metrics.terms += 1
+        self._gauge()
         log.info("leading jobs=%d runs=%d", self.book.pending, self.book.running)
 
     async def _enter(self, draft: Draft, *, kind: str = "cycle") -> None:
@@ -282,7 +284,21 @@ class Term:
         metrics.cycles += 1
         metrics.jobs_taken += jobs
         metrics.cycle.add(self._clock.elapsed() - began)
+        self._gauge()
+
+    def _gauge(self) -> None:
+        metrics = self._parts.metrics
         metrics.pending, metrics.running = self.book.pending, self.book.running
+
+    async def _prune(self) -> None:
+        """Drop what the journal need not keep any more, now and then."""
+        while True:
+            before = self._clock.now() - self._settings.journal_keep
+            try:
+                await self._store.prune(before)
+            except StoreError as error:
+                log.warning("the journal was not pruned: %s", error)
+            await asyncio.sleep(PRUNE_EVERY / 1e6)
 
     # What the agents need --------------------------------------------------------------------
 

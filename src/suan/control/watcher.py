@@ -42,7 +42,6 @@ class Watcher:
                 self._calls.failed(error)
                 self.looked.set()
                 await asyncio.sleep(next(delays))
-                await self._calls.until_closed()
             else:
                 self.looked.set()
                 delays = self._calls.delays()
@@ -62,7 +61,7 @@ class Watcher:
         self._cursor = seen.cursor
 
     def _saw(self, seen: Observation) -> None:
-        if seen.nodes is not None or self._cursor is None:
+        if (seen.nodes is not None or self._cursor is None) and not self._calls.lost:
             nodes = seen.nodes or ()
             self._around.post(Capacity(self._pool.offer, nodes, seen.removed, seen.complete))
         for report in seen.reports:

@@ -1,0 +1,404 @@
+"""Leaders come and go: nothing is lost, nothing runs twice, and two never act at once."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suan.model.errors import (
+    InvariantViolation,
+    NotLeader,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+from suan.model.job import Cause, JobState, RunState
+from suan.model.resources import ANY_ACCELERATOR
+from suan.model.spec import JobSpec, ResourceOption, RetryPolicy
+from suan.model.store import Cycle, Lease
+from suan.model.units import HOUR, MINUTE, SECOND, PoolName, RunId
+from tests.control.faulty import HANG, FaultyPool
+from tests.control.world import TTL, World, kill, made
+from tests.waiting import until_async
+
+
+@pytest.fixture
+def pool() -> FaultyPool:
+    return FaultyPool()
+
+
+@pytest.fixture
+async def calm(tmp_path: Path, pool: FaultyPool) -> AsyncIterator[World]:
+    """A world whose pool does as the test says."""
+    async with made(tmp_path, {PoolName("faulty"): pool}) as world:
+        yield world
+
+
+async def seen(world: World, condition: Callable[[], bool]) -> None:
+    async def holds() -> bool:
+        return condition()
+
+    await until_async(holds)
+
+
+@pytest.mark.enable_socket
+async def test_a_killed_leader_is_replaced_and_its_runs_are_adopted(
+    world: World, tmp_path: Path
+) -> None:
+    first = await world.lead("first")
+    second = world.controller("second")
+    await second.start()
+    script = (
+        f"echo $SUAN_RUN_ID >> {tmp_path}/ran; while ! test -e {tmp_path}/go; do sleep 0.02; done"
+    )
+    running = await world.submit(script, num_nodes=1)
+    done = await world.submit(f"echo $SUAN_RUN_ID >> {tmp_path}/ran")
+    await world.final(done)
+    await world.state(running, JobState.RUNNING)
+    assert not second.status().leading
+    assert second.status().leader_url == "http://first"
+    with pytest.raises(NotLeader, match="http://first"):
+        await second.pools()
+    killed_at = time.monotonic()
+    await kill(first)
+    later = await world.submit("true")
+    await world.leads(second)
+    assert time.monotonic() - killed_at < 3 * TTL / SECOND
+    (tmp_path / "go").touch()
+    assert (await world.final(running)).state is JobState.SUCCEEDED
+    assert (await world.final(later)).state is JobState.SUCCEEDED
+    assert sorted((tmp_path / "ran").read_text().split()) == sorted([f"{running}-r1", f"{done}-r1"])
+    report = await world.replay()
+    assert report.terms == 2
+    assert (await world.kinds()).count("leader.changed") == 2
+
+
+@pytest.mark.enable_socket
+async def test_what_ends_while_nobody_leads_is_found_ended(world: World, tmp_path: Path) -> None:
+    first = await world.lead("first")
+    job = await world.submit(f"while ! test -e {tmp_path}/go; do sleep 0.02; done; exit 4")
+    await world.state(job, JobState.RUNNING)
+    await first.stop()
+    (tmp_path / "go").touch()
+    await world.lead("second")
+    ended = await world.final(job)
+    assert (ended.state, ended.exit_code, ended.attempts) == (JobState.FAILED, 4, 1)
+
+
+async def test_a_leader_that_stops_is_replaced_at_once(calm: World) -> None:
+    first = await calm.lead("first", lease_ttl=MINUTE)
+    second = calm.controller("second", lease_ttl=2 * SECOND)
+    await second.start()
+    await first.stop()
+    await calm.leads(second, timeout=5)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_launch_cut_short_by_a_crash_happens_once(
+    calm: World, pool: FaultyPool, heard: bool
+) -> None:
+    pool.plan("launch", HANG, after=heard)
+    first = await calm.lead("first", call_timeout=HOUR)
+    job = await calm.submit()
+    await seen(calm, lambda: pool.calls["launch"] == 1)
+    await kill(first)
+    await calm.lead("second")
+    run = RunId(f"{job}-r1")
+    await seen(calm, lambda: run in pool.runs)
+    pool.finish(run)
+    assert (await calm.final(job)).state is JobState.SUCCEEDED
+    assert pool.begun == {run: 1}
+    # A launch that had its effect may have been reported, and so known, before the crash.
+    assert heard or pool.calls["find"] == 1
+    assert pool.calls["launch"] == (1 if heard else 2)
+
+
+async def test_a_cancel_outlives_its_leader(calm: World, pool: FaultyPool) -> None:
+    pool.plan("cancel", HANG)
+    first = await calm.lead("first", call_timeout=HOUR)
+    job = await calm.submit()
+    await seen(calm, lambda: f"{job}-r1" in pool.runs)
+    await calm.ask("cancel", job)
+    await seen(calm, lambda: pool.calls["cancel"] == 1)
+    await kill(first)
+    await calm.lead("second")
+    assert (await calm.final(job)).state is JobState.CANCELLED
+
+
+async def test_retry_limits_outlive_a_leader(calm: World, pool: FaultyPool) -> None:
+    job = await calm.submit(retry=RetryPolicy(max_failures=2))
+    for attempt in (1, 2, 3):
+        leader = await calm.lead(f"leader-{attempt}")
+        run = RunId(f"{job}-r{attempt}")
+        await seen(calm, lambda run=run: run in pool.runs)
+        pool.finish(run, Cause.FAILED, 9)
+        if attempt < 3:
+            await seen(calm, lambda n=attempt: f"{job}-r{n + 1}" in pool.runs)
+        else:
+            await calm.final(job)
+        await leader.stop()
+    ended = await calm.job(job)
+    assert (ended.state, ended.attempts, ended.exit_code) == (JobState.FAILED, 3, 9)
+
+
+async def test_what_a_run_really_took_is_known_after_a_takeover(
+    tmp_path: Path, pool: FaultyPool
+) -> None:
+    class Cards(FaultyPool):
+        async def observe(self, cursor: str | None) -> Any:
+            from dataclasses import replace
+
+            seen = await super().observe(cursor)
+            nodes = seen.nodes and tuple(
+                replace(n, total=replace(n.total, accelerators=(("B", 1000), ("C", 1000))))
+                for n in seen.nodes[:1]
+            )
+            return replace(seen, nodes=nodes)
+
+    cards = Cards()
+    async with made(tmp_path, {PoolName("faulty"): cards}) as world:
+        any_card = ResourceOption(100, 64, {ANY_ACCELERATOR: 1000})
+        first = await world.lead("first")
+        jobs = [await world.submit(resources=(any_card,)) for _ in range(3)]
+        await seen(world, lambda: len(cards.runs) == 2)
+        await kill(first)
+        await world.lead("second")
+        one = RunId(f"{jobs[0]}-r1")
+        cards.finish(one)
+        await world.final(jobs[0])
+        await seen(world, lambda: f"{jobs[2]}-r1" in cards.runs)
+        taken = {dict(cards.runs[r].launch.per_task.accelerators).popitem()[0] for r in cards.runs}
+        assert taken == {"B", "C"}
+        assert len(cards.begun) == 3
+
+
+class Interposed:
+    """A store whose records go through the test's hands. Everything else is the real store."""
+
+    def __init__(self, store: Any, hook: Callable[[Cycle, Callable[[], Any]], Any]) -> None:
+        self._store, self._hook = store, hook
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def record(self, cycle: Cycle, lease: Lease) -> None:
+        await self._hook(cycle, lambda: self._store.record(cycle, lease))
+
+
+async def test_an_end_whose_consequence_was_not_recorded_is_decided_by_the_next_leader(
+    calm: World, pool: FaultyPool
+) -> None:
+    """A crash between two cycles, when more runs ended than one cycle may decide about."""
+
+    async def die_after_an_end(cycle: Cycle, record: Callable[[], Any]) -> None:
+        await record()
+        if sum(run.state is RunState.ENDED for run in cycle.runs) > 1:
+            await asyncio.Event().wait()
+
+    store = Interposed(calm.store, die_after_an_end)
+    first = await calm.lead("first", store=store, decisions_per_cycle=1)
+    jobs = [await calm.submit() for _ in range(3)]
+    await seen(calm, lambda: len(pool.runs) == 3)
+
+    async def launched() -> bool:
+        return all(run.ref for run in await calm.runs(*jobs))
+
+    await until_async(launched)
+    for job, cause in zip(jobs, (Cause.SUCCEEDED, Cause.FAILED, Cause.SUCCEEDED), strict=True):
+        pool.finish(RunId(f"{job}-r1"), cause, 0 if cause is Cause.SUCCEEDED else 5)
+
+    async def ended() -> bool:
+        return all(run.state is RunState.ENDED for run in await calm.runs(*jobs))
+
+    await until_async(ended)
+    states = [(await calm.job(job)).state for job in jobs]
+    assert states.count(JobState.RUNNING) == 2
+    await kill(first)
+    await calm.lead("second")
+    finals = [await calm.final(job) for job in jobs]
+    assert [(job.state, job.attempts, job.exit_code) for job in finals] == [
+        (JobState.SUCCEEDED, 1, 0),
+        (JobState.FAILED, 1, 5),
+        (JobState.SUCCEEDED, 1, 0),
+    ]
+    assert set(pool.begun.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable("locked"), StoreFull("no space"), StoreReadOnly("read-only")]
+)
+@pytest.mark.parametrize("committed", [False, True])
+async def test_a_cycle_that_cannot_be_recorded_is_recorded_later(
+    calm: World, pool: FaultyPool, error: Exception, committed: bool
+) -> None:
+    left = [3]
+    open_again = asyncio.Event()
+
+    async def fail(cycle: Cycle, record: Callable[[], Any]) -> None:
+        if cycle.runs and left[0]:
+            left[0] -= 1
+            if committed and left[0] == 2:
+                await record()
+            await open_again.wait() if left[0] == 0 else None
+            raise error
+        await record()
+
+    controller = await calm.lead(store=Interposed(calm.store, fail))
+    job = await calm.submit()
+    await seen(calm, lambda: "cannot be recorded" in controller.status().trouble)
+    assert not pool.runs
+    open_again.set()
+    run = RunId(f"{job}-r1")
+    await seen(calm, lambda: run in pool.runs)
+    pool.finish(run)
+    assert (await calm.final(job)).state is JobState.SUCCEEDED
+    assert not controller.status().trouble
+    assert controller.status().leading
+    assert pool.begun == {run: 1}
+
+
+async def test_a_leader_whose_lease_was_taken_stops_acting(calm: World, pool: FaultyPool) -> None:
+    first = await calm.lead("first", lease_ttl=HOUR)
+    taken = await calm.store.acquire("usurper", "http://usurper", 2 * 10**18, MINUTE)
+    assert taken is not None
+    job = await calm.submit()
+    await seen(calm, lambda: not first.status().leading)
+    assert not pool.runs
+    assert (await calm.job(job)).state is JobState.PENDING
+    await seen(calm, lambda: first.status().leader_url == "http://usurper")
+
+
+async def test_a_leader_that_was_frozen_waits_for_its_lease_before_it_acts(
+    calm: World, pool: FaultyPool
+) -> None:
+    """A suspended machine wakes up with a lease that has run out; nobody has taken it."""
+    skipped = [0]
+    healthy = asyncio.Event()
+
+    class Frozen(Interposed):
+        async def renew(self, lease: Lease, now: int, ttl: int) -> Lease:
+            await healthy.wait()
+            return await self._store.renew(lease, now, ttl)
+
+    async def record(cycle: Cycle, record: Callable[[], Any]) -> None:
+        await record()
+
+    controller = await calm.lead(
+        store=Frozen(calm.store, record),
+        elapsed=lambda: time.monotonic_ns() // 1000 + skipped[0],
+    )
+    skipped[0] = HOUR
+    job = await calm.submit()
+    await calm.state(job, JobState.RUNNING)
+    assert pool.calls["launch"] == 0
+    healthy.set()
+    run = RunId(f"{job}-r1")
+    await seen(calm, lambda: run in pool.runs)
+    pool.finish(run)
+    await calm.final(job)
+    assert controller.status().leading
+
+
+async def test_the_clock_may_jump_both_ways(calm: World, pool: FaultyPool) -> None:
+    pool.instant = True
+    offset = [0]
+    clock = lambda: time.time_ns() // 1000 + offset[0]  # noqa: E731 — a clock is a function
+    leader = await calm.lead("first", clock=clock)
+    follower = calm.controller("second", clock=clock)
+    await follower.start()
+    await seen(calm, lambda: follower.status().leader_url == "http://first")
+    for jump in (HOUR, -2 * HOUR, 24 * HOUR, 0):
+        offset[0] = jump
+        job = await calm.submit(retry=RetryPolicy(max_failures=1, backoff=SECOND // 10))
+        assert (await calm.final(job)).state is JobState.SUCCEEDED
+        assert leader.status().leading
+        assert not follower.status().leading
+    entries = await calm.store.entries(0, 10_000)
+    times = [entry.now for entry in entries]
+    assert times == sorted(times)
+    offset[0] = -48 * HOUR  # the dead leader's lease lies in a far future
+    await kill(leader)
+    await calm.leads(follower)
+
+
+async def test_a_bug_stops_the_loop_loudly(calm: World, caplog: pytest.LogCaptureFixture) -> None:
+    controller = await calm.lead()
+
+    async def poisoned(cycle: Cycle, record: Callable[[], Any]) -> None:
+        raise InvariantViolation("job X was placed twice")
+
+    term = controller._term
+    assert term is not None
+    term._recorder._store = Interposed(calm.store, poisoned)
+    job = await calm.submit()
+    await seen(calm, lambda: not controller.status().leading)
+    await seen(calm, lambda: "placed twice" in controller.status().trouble)
+    assert controller._task is not None
+    with pytest.raises(InvariantViolation, match="placed twice"):
+        await controller._task
+    assert "the live loop stopped at a bug" in caplog.text
+    assert await calm.store.current() is None  # given back: another may lead at once
+    assert (await calm.job(job)).state is JobState.PENDING
+    calm.controllers.remove(controller)
+
+
+async def test_a_run_in_a_pool_that_is_gone_waits_for_it_or_for_a_cancel(
+    calm: World, pool: FaultyPool
+) -> None:
+    first = await calm.lead("first")
+    jobs = [await calm.submit() for _ in range(2)]
+    await seen(calm, lambda: len(pool.runs) == 2)
+    await first.stop()
+    second = await calm.lead("second", pools={})
+    await calm.ask("cancel", jobs[0])
+    assert (await calm.final(jobs[0])).state is JobState.CANCELLED
+    assert (await calm.job(jobs[1])).state is JobState.RUNNING
+    await second.stop()
+    pool.finish(RunId(f"{jobs[1]}-r1"))
+    await calm.lead("third")
+    assert (await calm.final(jobs[1])).state is JobState.SUCCEEDED
+    assert f"ref-{jobs[0]}-r1" in pool.cancelled  # recorded as over, so it does not go on
+
+
+async def test_a_long_line_is_taken_over_in_bounded_entries(calm: World, pool: FaultyPool) -> None:
+    spec = JobSpec(run="true", resources=(ResourceOption(cpu_milli=40, memory_mib=1),))
+    first = await calm.lead("first")
+    jobs = await calm.submit_all([spec] * 1300)
+    await seen(calm, lambda: first.status().pending + first.status().running == 1300)
+    await first.stop()
+    second = await calm.lead("second")
+    assert second.status().pending + second.status().running == 1300
+    entries = await calm.store.entries(0, 10_000)
+    assert max(len(entry.events) for entry in entries) <= 1100
+    (told,) = [await second.explain(jobs[-1])]
+    assert told is not None
+    pool.instant = True
+    for run in list(pool.runs):
+        pool.finish(run)
+    await calm.all_final(1300)
+    assert set(pool.begun.values()) == {1}
+    assert len(pool.begun) == 1300
+
+
+async def test_a_term_is_renewed_so_that_the_journal_can_be_pruned(
+    calm: World, pool: FaultyPool
+) -> None:
+    controller = await calm.lead(term_length=SECOND // 5, journal_keep=0)
+    job = await calm.submit()
+    run = RunId(f"{job}-r1")
+    await seen(calm, lambda: run in pool.runs)
+    terms = controller.metrics.terms
+    await seen(calm, lambda: controller.metrics.terms > terms + 1)
+    pool.finish(run)
+    ended = await calm.final(job)
+    assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 1)
+    assert pool.begun == {run: 1}
+
+    async def pruned() -> bool:
+        entries = await calm.store.entries(0, 1)
+        return bool(entries) and entries[0].number > 1
+
+    await until_async(pruned)
