@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from suan.model.errors import PoolUnavailable
+from suan.model.errors import PoolOutcomeUnknown, PoolUnavailable
 from suan.model.job import Cause
 from suan.model.units import RunId
+from suan.pools.local.pool import LocalPool
 from tests.conformance.pool.test_pool_cancel import ESCAPE, alive, escaped
 from tests.conformance.pool.trial import LocalKind
 from tests.waiting import until
@@ -221,3 +222,20 @@ async def test_directories_of_runs_that_ended_long_ago_go(kind: LocalKind) -> No
 def alive_runner(kind: LocalKind, run: str) -> bool:
     runner = status(kind, run)["runner"]
     return isinstance(runner, int) and alive(runner)
+
+
+async def test_a_launch_that_waited_while_its_run_was_given_up_comes_too_late(
+    kind: LocalKind,
+) -> None:
+    """Its caller gave up waiting, asked, was told "never", and may have retried elsewhere."""
+    mark = kind.directory / "ran"
+    async with kind.trial() as trial:
+        pool = trial.pool
+        assert isinstance(pool, LocalPool)
+        ticket = next(pool._runs.tickets)  # asked for now, its turn comes later
+        assert await pool.find(RunId("late-r1")) is None
+        with pytest.raises(PoolOutcomeUnknown):
+            pool._runs.launch(trial.a_launch("late-r1", f"touch {mark}"), ticket)
+        assert not mark.exists()
+        await trial.launch("late-r1", "true")
+        assert (await trial.end("late-r1")).cause is Cause.SUCCEEDED

@@ -23,7 +23,7 @@ from suan.pools.local.pool import LocalPool
 from suan.pools.local.runs import RunStore, Settings
 
 _DEFAULT_GRACE_US = 10 * SECOND
-_DEFAULT_KEEP_US = 30 * DAY
+_DEFAULT_KEEP_US = 7 * DAY
 
 
 class LocalKind:

@@ -15,7 +15,7 @@ from suan.pools.local import logs, reports
 from suan.pools.local.runs import RunStore
 from suan.pools.local.watch import FileWatch
 
-_THREADS = 16
+_LAUNCHING_THREADS, _OTHER_THREADS = 16, 8
 _LOOK_FOR_DEAD_S = 1.0
 _T = TypeVar("_T")
 
@@ -29,7 +29,8 @@ class LocalPool:
         self._offer = offer
         self._nodes = {node.name: node for node in nodes}
         self._runs = runs
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"pool-{offer.pool}")
+        self._launching = ThreadPoolExecutor(_LAUNCHING_THREADS, f"launch-{offer.pool}")
+        self._threads = ThreadPoolExecutor(_OTHER_THREADS, f"pool-{offer.pool}")
         self._watch: FileWatch | None = None
         self._looked_at = time.monotonic()
         self._read_to = 0
@@ -48,7 +49,8 @@ class LocalPool:
         unknown = sorted(set(launch.nodes) - set(self._nodes))
         if unknown or not launch.nodes:
             raise PoolRejected(f"pool {self._offer.pool} has no node {', '.join(unknown)}")
-        return await self._in_thread(self._runs.launch, launch)
+        ticket = next(self._runs.tickets)
+        return await self._in_thread(self._runs.launch, launch, ticket, threads=self._launching)
 
     async def find(self, run: RunId) -> str | None:
         """The reference of a run that started here, or ``None``: then it never will unasked."""
@@ -82,13 +84,19 @@ class LocalPool:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
-        await asyncio.to_thread(self._threads.shutdown)
+        for threads in (self._launching, self._threads):
+            await asyncio.to_thread(threads.shutdown)
         self._runs.launcher.close()
 
-    async def _in_thread(self, work: Callable[..., _T], *arguments: Any) -> _T:
+    async def _in_thread(
+        self,
+        work: Callable[..., _T],
+        *arguments: Any,
+        threads: ThreadPoolExecutor | None = None,
+    ) -> _T:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, work, *arguments)
+            return await loop.run_in_executor(threads or self._threads, work, *arguments)
         except OSError as error:
             raise PoolUnavailable(f"pool {self._offer.pool}: {error}") from error
 

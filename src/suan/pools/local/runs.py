@@ -3,7 +3,8 @@
 The order that makes a launch happen at most once, wherever anyone dies: the launch is written with
 a nonce under the run's lock; a runner starts only while it holds that lock, finds no status, and
 finds its own nonce; its first act is to make the status ``started`` durable. ``find`` takes the
-same lock: what has no status then is given another owner's mark, so its nonce is gone for ever.
+same lock: what has no status then is marked as given up, so its nonce is gone for ever; only a
+launch that the same server asks for afterwards may write a new one.
 """
 
 import json
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,7 @@ class RunStore:
     live: set[str] = field(default_factory=set)
     ports: dict[str, int] = field(default_factory=dict)
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
+    tickets: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
         self.runs.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -82,8 +85,12 @@ class RunStore:
 
     # launching
 
-    def launch(self, launch: Launch) -> str:
-        """Start a run exactly once; returns its reference, which is its id."""
+    def launch(self, launch: Launch, ticket: int) -> str:
+        """Start a run exactly once; returns its reference, which is its id.
+
+        ``ticket`` is from ``tickets``, taken when the launch was asked for: a launch that waited
+        while ``find`` gave its run up comes too late.
+        """
         directory = self.path(launch.run)
         workdir = preparation.working_directory(launch, directory)
         links = preparation.links(launch, workdir)
@@ -93,7 +100,7 @@ class RunStore:
         with self._locked(directory) as lock:
             if lock is None or records.read_status(str(directory)) is not None:
                 return launch.run
-            self._write_launch(launch, directory, request)
+            self._write_launch(launch, ticket, directory, request)
             for link, target in links:
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(target)
@@ -134,11 +141,15 @@ class RunStore:
             "cgroup": self.settings.cgroup,
         }
 
-    def _write_launch(self, launch: Launch, directory: Path, request: dict[str, Any]) -> None:
+    def _write_launch(
+        self, launch: Launch, ticket: int, directory: Path, request: dict[str, Any]
+    ) -> None:
         """Write the launch's record, or take over what an unfinished launch wrote."""
         record = records.read_json(str(directory / records.LAUNCH))
-        if record and record.get("abandoned_by", self.owner) != self.owner:
-            raise PoolOutcomeUnknown(f"run {launch.run} was given up by another server")
+        if record and "abandoned_by" in record:
+            mine = record["abandoned_by"] == self.owner
+            if not mine or ticket < record["ticket"]:
+                raise PoolOutcomeUnknown(f"run {launch.run} was given up since; ask for it again")
         if record and "nonce" in record:
             shares = _shares(record)
             self.note(launch.run, record)
@@ -195,8 +206,9 @@ class RunStore:
         with self._locked(directory) as lock:
             if lock is None or records.read_status(str(directory)) is not None:
                 return run
-            mark = json.dumps({"abandoned_by": self.owner}).encode()
-            records.replace_file(str(directory / records.LAUNCH), mark, durable=True)
+            mark = {"abandoned_by": self.owner, "ticket": next(self.tickets)}
+            path = str(directory / records.LAUNCH)
+            records.replace_file(path, json.dumps(mark).encode(), durable=True)
             self._release(run)
         return None
 
