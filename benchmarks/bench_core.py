@@ -158,19 +158,38 @@ def whole_jobs(count: int, nodes: int, batch: int) -> float:
     return count / (time.perf_counter() - began)
 
 
+def yardstick() -> float:
+    """Milliseconds for a million additions in a loop: how fast this machine is just now."""
+    began = time.perf_counter()
+    total = 0
+    for i in range(1_000_000):
+        total += i
+    return (time.perf_counter() - began) * 1000
+
+
+def forks(scheduler: Scheduler) -> float:
+    """Milliseconds to fork."""
+    began = time.perf_counter()
+    scheduler.fork()
+    return (time.perf_counter() - began) * 1000
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a hundredth of the size")
     quick = parser.parse_args().quick
     nodes, rounds = (1000, 2000) if quick else (10_000, 20_000)
-    print("| pending jobs | load, jobs/s | placements/s | median µs an event | p99 µs |")
-    print("|---:|---:|---:|---:|---:|")
+    print("| pending jobs | load, jobs/s | placements/s | median µs an event | p99 µs | fork, ms |")
+    print("|---:|---:|---:|---:|---:|---:|")
     for count in (1_000, 10_000) if quick else (10_000, 100_000, 1_000_000):
         gc.collect()
         gc.freeze()
         scheduler, load, running = loaded(count, nodes)
         rate, median, high = placements(scheduler, running, rounds)
-        print(f"| {scheduler.pending:,} | {load:,.0f} | {rate:,.0f} | {median:.1f} | {high:.1f} |")
+        print(
+            f"| {scheduler.pending:,} | {load:,.0f} | {rate:,.0f} | {median:.1f} | {high:.1f} |"
+            f" {forks(scheduler):,.0f} |"
+        )
         del scheduler
     print()
     print("| measure | value |")
@@ -179,6 +198,8 @@ def main() -> None:
     for batch in (1, 100):
         rate = whole_jobs(5_000 if quick else 68_000, nodes, batch)
         print(f"| whole jobs/s, {batch} to a cycle | {rate:,.0f} |")
+    marks = statistics.median(yardstick() for _ in range(5))
+    print(f"| yardstick: a million additions, ms (30 to 45 on an idle machine) | {marks:.0f} |")
 
 
 if __name__ == "__main__":

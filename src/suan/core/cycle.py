@@ -16,10 +16,11 @@ from bisect import bisect_left
 from heapq import heappop
 
 from suan.core.fates import settle_next
-from suan.core.matching import Candidate, Match, Shape, refusal_of
+from suan.core.matching import Candidate, Shape, full_of, refusal_of
 from suan.core.packing import Spots, by_rank, find, fits
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
+from suan.model.errors import InvariantViolation
 from suan.model.plan import Cost, Decision, Place, Plan, Stop
 from suan.model.refusal import Refusal
 from suan.model.units import Instant, JobId, run_id
@@ -115,13 +116,11 @@ class Cycle:
         shape = job.shape
         assert shape is not None
         for candidate in shape.candidates:
-            if candidate.misses(allowed):
-                continue
-            spots = find(candidate, allowed)
-            if spots is not None:
+            if fits(candidate, candidate.mask & allowed):
+                spots = find(candidate, allowed)
+                assert spots is not None
                 costs, refusals = reasons(shape, allowed, holders)
                 return self._start(job, candidate, spots, costs=costs, refusals=refusals)
-            candidate.miss(allowed)
         return None
 
     def _start(
@@ -168,24 +167,26 @@ def reasons(
         name = candidate.pool.name
         if name in takes:
             continue
-        if fits(candidate, allowed):
+        mask = candidate.mask
+        if fits(candidate, mask & allowed):
             costs.append(candidate.cost)
             takes.add(name)
-        elif candidate.mask & ~allowed and fits(candidate, -1):
-            held.setdefault(name, holder_of(candidate.mask & ~allowed, holders))
-    refusals = tuple(
-        [_refusal(match, held) for match in shape.ordered_matches if match.pool.name not in takes]
-    )
-    return tuple(costs), refusals
-
-
-def _refusal(match: Match, held: dict[str, JobId]) -> Refusal:
-    return match.refusal or refusal_of(match, held.get(match.pool.name))
+        elif mask & ~allowed and fits(candidate, mask):
+            held.setdefault(name, holder_of(mask & ~allowed, holders))
+    refusals = [
+        match.refusal or (refusal_of(match, held[name]) if name in held else full_of(match))
+        for name, match in shape.ordered_matches
+        if name not in takes
+    ]
+    return tuple(costs), tuple(refusals)
 
 
 def holder_of(mask: int, holders: Holders) -> JobId:
     """The first of the earlier jobs that hold some of these flavors."""
-    return next(job.id for flavors, job in holders if flavors & mask)
+    for flavors, job in holders:
+        if flavors & mask:
+            return job.id
+    raise InvariantViolation(f"flavors {mask:b} are held by nobody")
 
 
 def holders_before(state: State, job: JobRecord) -> Holders:

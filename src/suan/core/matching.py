@@ -41,17 +41,6 @@ class Candidate:
     missed_at: int = -1
     missed_in: int = 0
 
-    def misses(self, allowed: int) -> bool:
-        """Whether it is known not to fit now on the flavors ``allowed``."""
-        if self.missed_at != self.pool.growth:
-            return not self.mask & allowed
-        return not self.mask & allowed & ~self.missed_in
-
-    def miss(self, allowed: int) -> None:
-        """It was tried on ``allowed`` and did not fit."""
-        self.missed_at = self.pool.growth
-        self.missed_in = self.mask & allowed
-
 
 @dataclass(slots=True, eq=False)
 class Match:
@@ -75,7 +64,7 @@ class Shape:
     jobs: int = 0
     mask: int = 0
     matches: dict[PoolName, Match] = field(default_factory=dict)
-    ordered_matches: tuple[Match, ...] = ()
+    ordered_matches: tuple[tuple[PoolName, Match], ...] = ()
     candidates: tuple[Candidate, ...] = ()
     contest: "Contest | None" = None
     lanes: "dict[tuple[QueueName, int], Lane]" = field(default_factory=dict)
@@ -86,8 +75,8 @@ class Shape:
 
     def settle(self) -> None:
         """Put the candidates in order: cheapest first, or by option if the demand is ordered."""
-        self.ordered_matches = tuple(self.matches[name] for name in sorted(self.matches))
-        every = [c for found in self.ordered_matches for c in found.candidates]
+        self.ordered_matches = tuple(sorted(self.matches.items(), key=lambda item: item[0]))
+        every = [c for _, found in self.ordered_matches for c in found.candidates]
         first_option = self.demand.ordered
         every.sort(
             key=lambda c: (c.option if first_option else 0, c.cost.total, c.pool.name, c.option)
@@ -151,6 +140,13 @@ def _held_by_others(ask: Ask, pool: Pool) -> Refusal:
     )
 
 
+def full_of(found: Match) -> Refusal:
+    """What a pool with candidates says while none of them fits."""
+    if found.full is None:
+        found.full = _full(found)
+    return found.full
+
+
 def _full(found: Match) -> Refusal:
     ways = dict.fromkeys(_wanted(c.tasks, c.per_task) for c in found.candidates)
     return Refusal(
@@ -172,9 +168,7 @@ def refusal_of(found: Match, holder: JobId | None) -> Refusal:
     if found.refusal is not None:
         return found.refusal
     if holder is None:
-        if found.full is None:
-            found.full = _full(found)
-        return found.full
+        return full_of(found)
     known, refusal = found.behind
     if refusal is None or known != holder:
         refusal = Refusal(

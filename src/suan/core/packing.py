@@ -44,12 +44,13 @@ def find(candidate: Candidate, allowed: int) -> Spots | None:
 
 
 def fits(candidate: Candidate, allowed: int) -> bool:
-    """Whether the whole gang has room now on the flavors ``allowed``."""
-    if candidate.misses(allowed):
+    """Whether the whole gang has room now on ``allowed``, which are some of its flavors."""
+    growth = candidate.pool.growth
+    if candidate.missed_at == growth and not allowed & ~candidate.missed_in:
         return False
     if _fits_one(candidate, allowed) if candidate.tasks == 1 else find(candidate, allowed):
         return True
-    candidate.miss(allowed)
+    candidate.missed_at, candidate.missed_in = growth, allowed
     return False
 
 
