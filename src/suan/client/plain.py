@@ -52,14 +52,17 @@ class PlainSender:
         return kind(parts.hostname or "", parts.port, timeout=self._timeout_s)
 
     def _chunks(self, response: http.client.HTTPResponse, url: str) -> Iterator[bytes]:
+        unsized = response.length is None and not response.chunked
         while True:
             with _told(url, self._timeout_s):
                 piece = response.read1(PIECE)
-                # read1 does not say that a body of stated length ended too soon.
-                if not piece and response.length:
+                # read1 does not say that a body of stated length ended too soon; and where no
+                # length is stated and nothing came, the headers themselves were cut off.
+                if not piece and (response.length or unsized):
                     raise http.client.IncompleteRead(piece, response.length)
             if not piece:
                 return
+            unsized = False
             yield piece
 
 
