@@ -47,18 +47,19 @@ def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
         status: {
             "description": ", ".join(dict.fromkeys(same)),
             "model": Problem,
-            "content": {MEDIA_TYPE: {"example": _example(same[0])}},
+            "content": {MEDIA_TYPE: {"example": problem_example(same[0])}},
         }
         for status, same in by_status.items()
     }
 
 
-def _example(code: str) -> dict[str, Any]:
-    status, title = CODES[code]
+def problem_example(code: str, status: int | None = None) -> dict[str, Any]:
+    """An example of a problem; ``status`` where it differs from its code's."""
+    usual, title = CODES[code]
     return {
         "type": f"urn:suan:problem:{code}",
         "title": title,
-        "status": status,
+        "status": status or usual,
         "code": code,
         "detail": "what is wrong",
         "where": "",

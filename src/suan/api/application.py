@@ -17,15 +17,6 @@ from suan.model.errors import SuanError
 def create_app(services: Services) -> FastAPI:
     """The API over ``services``. It owns nothing: the caller closes store and live loop."""
     settings = services.settings
-    app = FastAPI(
-        title="suan",
-        version=settings.version,
-        description=DESCRIPTION,
-        openapi_tags=TAGS,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
     gate = Gate(
         services.store.tokens,
         tokens_required=settings.tokens_required,
@@ -33,12 +24,27 @@ def create_app(services: Services) -> FastAPI:
         clock=services.clock,
     )
     context = ApiContext(services, gate, QueueBook(services.store))
+    app = routes_alone(settings.version)
     app.state.context = context
-    for router in ROUTERS:
-        app.include_router(router)
     app.add_exception_handler(SuanError, on_suan_error)
     app.add_exception_handler(RequestValidationError, on_invalid_parameter)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_middleware(Edge, metrics=context.metrics)
+    return app
+
+
+def routes_alone(version: str) -> FastAPI:
+    """The routes and their OpenAPI document, with nothing behind them."""
+    app = FastAPI(
+        title="suan",
+        version=version,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app

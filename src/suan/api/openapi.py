@@ -11,6 +11,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from suan.api import examples
+from suan.api.answers import problem_example
+from suan.api.problems import MEDIA_TYPE
 from suan.model.spec import JobSpec
 
 REF = "#/components/schemas/"
@@ -104,9 +106,20 @@ def _request_schemas() -> dict[str, Any]:
     return schemas
 
 
+_BODY_PROBLEMS = {400: "invalid_input", 413: "too_large", 415: "unsupported_media_type"}
+
+
 def _tidy(operation: dict[str, Any]) -> None:
-    """A problem is ``application/problem+json`` only; FastAPI adds its schema as plain JSON."""
+    """Add what every body may be refused for, and take out what FastAPI says of problems twice."""
+    if "requestBody" in operation:
+        for status, code in _BODY_PROBLEMS.items():
+            content = {
+                "schema": {"$ref": f"{REF}Problem"},
+                "example": problem_example(code, status),
+            }
+            said = {"description": code, "content": {MEDIA_TYPE: content}}
+            operation["responses"].setdefault(str(status), said)
     for answer in operation["responses"].values():
         content = answer.get("content", {})
-        if "application/problem+json" in content and "application/json" in content:
-            content["application/problem+json"] |= content.pop("application/json")
+        if MEDIA_TYPE in content and "application/json" in content:
+            content[MEDIA_TYPE] |= content.pop("application/json")

@@ -23,8 +23,6 @@ router = APIRouter(tags=["plans"])
         200,
         dict[str, list[ExplanationView]],
         examples.PLANS,
-        "too_large",
-        "unsupported_media_type",
         "not_leader",
     ),
     openapi_extra=PLAN_BODY,

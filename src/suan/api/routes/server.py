@@ -3,7 +3,6 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import PlainTextResponse
 
 from suan.api import examples
 from suan.api.answers import answer, documented
@@ -74,7 +73,7 @@ async def list_sites(_: Viewer) -> Response:
     return answer({"sites": sites()})
 
 
-@router.get("/metrics", responses=_METRICS, response_class=PlainTextResponse)
+@router.get("/metrics", responses=_METRICS, response_class=Response)
 async def get_metrics(request: Request, _: Viewer) -> Response:
     """Metrics for Prometheus. Needs the scope viewer, as everything does."""
     context = context_of(request)

@@ -26,8 +26,6 @@ _ANSWERS = documented(
     SubmittedView,
     examples.SUBMITTED,
     "conflict",
-    "too_large",
-    "unsupported_media_type",
     "store_full",
     "store_read_only",
     also={200: "An earlier request with this key had made these jobs"},
