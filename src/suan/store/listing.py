@@ -6,10 +6,11 @@ so it costs the same among a hundred jobs and a million, and needs no index for 
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, union_all
 
 from suan.model.errors import InputError
 from suan.model.job import JobState
@@ -17,6 +18,8 @@ from suan.model.store import JobFilter, JobPage
 from suan.store import schema
 from suan.store.part import Part
 from suan.store.rows import JOB_COLUMNS, read_jobs
+
+RECENT = 5000
 
 _jobs = schema.jobs.c
 
@@ -32,10 +35,17 @@ class StoredListing(Part):
         """
         if limit < 1:
             raise InputError("a limit must be at least 1", where="limit")
-        query = _page(where, _read_cursor(cursor), limit + 1)
+        below = _read_cursor(cursor)
+        queries = [_page(where, below, limit + 1)]
+        if where.label is not None:
+            queries.insert(0, _recent(where, where.label, below, limit + 1))
 
         def work(connection: Connection) -> JobPage:
-            rows = connection.execute(query).all()
+            rows: Sequence[Row[Any]] = ()
+            for query in queries:
+                rows = connection.execute(query).all()
+                if len(rows) > limit:
+                    break
             jobs = read_jobs(connection, rows[:limit], self._specs)
             return JobPage(jobs, _cursor(jobs[-1].seq) if len(rows) > limit else None)
 
@@ -68,12 +78,13 @@ def _conditions(where: JobFilter) -> list[ColumnElement[bool]]:
     )
     conditions = [column == value for column, value in pairs if value is not None]
     if where.label is not None:
-        labels = schema.spec_labels.c
-        specs = select(labels.spec_id).where(
-            labels.key == where.label[0], labels.value == where.label[1]
-        )
-        conditions.append(_jobs.spec_id.in_(specs))
+        conditions.append(_jobs.spec_id.in_(_labelled(where.label)))
     return conditions
+
+
+def _labelled(label: tuple[str, str]) -> Select[Any]:
+    labels = schema.spec_labels.c
+    return select(labels.spec_id).where(labels.key == label[0], labels.value == label[1])
 
 
 def _page(where: JobFilter, below: int | None, limit: int) -> Select[Any]:
@@ -86,6 +97,27 @@ def _page(where: JobFilter, below: int | None, limit: int) -> Select[Any]:
         conditions = [_jobs.seq.in_(_merged(states or tuple(JobState), conditions, limit))]
     elif states:
         conditions.append(_jobs.state.in_([state.value for state in states]))
+    return select(*JOB_COLUMNS).where(*conditions).order_by(_jobs.seq.desc()).limit(limit)
+
+
+def _recent(where: JobFilter, label: tuple[str, str], below: int | None, limit: int) -> Select[Any]:
+    """A page of a label, if the newest ``RECENT`` jobs fill it.
+
+    A label that many jobs bear would otherwise have all of them sorted for one page.
+    """
+    newest = select(func.max(_jobs.seq)).scalar_subquery() if below is None else literal(below - 1)
+    conditions = [
+        *_conditions(replace(where, label=None)),
+        _jobs.seq.between(newest - RECENT, newest),
+    ]
+    if where.states:
+        conditions.append(_jobs.state.in_([state.value for state in where.states]))
+    conditions.append(
+        _labelled(label)
+        .where(schema.spec_labels.c.spec_id == _jobs.spec_id)
+        .correlate(schema.jobs)
+        .exists()
+    )
     return select(*JOB_COLUMNS).where(*conditions).order_by(_jobs.seq.desc()).limit(limit)
 
 

@@ -87,6 +87,23 @@ async def test_filters(store: Store, where: JobFilter, matches) -> None:
         assert counts[state] == sum(state_of(name) is state for name in expected)
 
 
+@pytest.mark.parametrize("recent", [0, 3, 5000])
+async def test_a_label_is_found_among_the_newest_and_beyond(
+    store: Store, recent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suan.store.listing.RECENT", recent)
+    made = await fill(store)
+    for user in (None, "ada"):
+        where = JobFilter(label=("team", "vision"), user=user, states=(JobState.PENDING,))
+        expected = [
+            name
+            for name, kind, by in reversed(made)
+            if kind == "night" and user in (None, by) and state_of(name) is JobState.PENDING
+        ]
+        for limit in (1, 2, 100):
+            assert await pages(store, where, limit) == expected
+
+
 async def test_the_members_of_an_array(store: Store) -> None:
     await submit(store, "alone")
     members = tuple(
