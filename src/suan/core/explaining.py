@@ -13,6 +13,7 @@ from suan.model.events import JobSubmitted
 from suan.model.job import JobState
 from suan.model.plan import Explanation
 from suan.model.refusal import Refusal, RefusalCode
+from suan.model.resources import Resources
 from suan.model.units import Instant
 
 
@@ -137,8 +138,11 @@ def _with_figures(shape: Shape, refusal: Refusal) -> Refusal:
 def _freest(pool: Pool, candidate: Candidate) -> str:
     flavors = {id(flavor) for flavor, _ in candidate.kinds}
     frees = [node.free() for node in pool.nodes.values() if id(node.flavor) in flavors]
-    key = lambda r: (r.accelerators_total, r.cpu_milli, r.memory_mib)  # noqa: E731
-    return amount_of(max(frees, key=key))
+    return amount_of(max(frees, key=_size))
+
+
+def _size(amount: Resources) -> tuple[int, int, int]:
+    return amount.accelerators_total, amount.cpu_milli, amount.memory_mib
 
 
 def _summary(refusals: tuple[Refusal, ...]) -> str:
