@@ -20,6 +20,20 @@ LAST_IN_LINE = 2**43  # above every number that a store has given
 Dependencies = tuple[tuple[JobId, str], ...]
 
 
+class Demands:
+    """Demands of one batch of jobs. Members of an array share a spec, and so their demand."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[JobSpec, Demand]] = {}
+
+    def of(self, spec: JobSpec) -> Demand:
+        """A spec's demand. The spec is kept, so that its identity stays its own."""
+        known = self._known.get(id(spec))
+        if known is None:
+            known = self._known[id(spec)] = (spec, demand_of(spec))
+        return known[1]
+
+
 def demand_of(spec: JobSpec) -> Demand:
     """What must be free before the job can start."""
     return Demand(

@@ -5,18 +5,20 @@ open run. A job whose last run ended without its fate being recorded is told so 
 scheduler then decides what the earlier leader had no time for.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 
 from suan.control.book import Book
 from suan.control.dependencies import Never, resolve
 from suan.control.draft import BillOf, Draft
-from suan.control.intake import demand_of, submission_of
+from suan.control.intake import Demands, submission_of
 from suan.model.events import JobCancelled, PastRun, PoolDrained, QueueChanged, RunEnded, RunPlaced
 from suan.model.job import Job, JobState, Run, RunState
 from suan.model.store import JobUpdate, Ledger, Store
 from suan.model.units import Instant, JobId, PoolName, QueueName
 
-JOBS_PER_ENTRY = 500
+JOBS_PER_ENTRY = 2000
 
 
 async def opening(ledger: Ledger, book: Book, now: Instant, bill: BillOf) -> Draft:
@@ -35,15 +37,21 @@ async def returning(store: Store, book: Book, now: Instant, bill: BillOf) -> Asy
     """The unfinished jobs that an earlier leader had taken, in bounded drafts. ``book.runs`` holds
     the open runs already."""
     open_runs = {run.job: run for run in book.runs.values()}
-    after_seq = -1
-    while jobs := await store.unfinished_jobs(after_seq, JOBS_PER_ENTRY):
-        after_seq = jobs[-1].seq
-        past = await _past_runs(store, jobs)
-        states = dict(await store.job_states([dep for job in jobs for dep, _ in job.after]))
-        draft = Draft(book, now, bill)
-        for job in jobs:
-            _return(draft, book, job, open_run=open_runs.get(job.id), past=past, states=states)
-        yield draft
+    page = await store.unfinished_jobs(-1, JOBS_PER_ENTRY)
+    while page:
+        following = asyncio.ensure_future(store.unfinished_jobs(page[-1].seq, JOBS_PER_ENTRY))
+        try:
+            draft, demands = Draft(book, now, bill), Demands()
+            past = await _past_runs(store, page)
+            waited_for = [other for job in page for other, _ in job.after]
+            states = dict(await store.job_states(waited_for)) if waited_for else {}
+            for job in page:
+                told = _Told(open_runs.get(job.id), past.get(job.id, []), states, demands)
+                _return(draft, book, job, told)
+            yield draft
+            page = await following
+        finally:
+            following.cancel()
 
 
 async def _past_runs(store: Store, jobs: Iterable[Job]) -> dict[JobId, list[Run]]:
@@ -56,41 +64,36 @@ async def _past_runs(store: Store, jobs: Iterable[Job]) -> dict[JobId, list[Run]
     return past
 
 
-def _return(
-    draft: Draft,
-    book: Book,
-    job: Job,
-    *,
-    open_run: Run | None,
-    past: dict[JobId, list[Run]],
-    states: dict[JobId, JobState],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What else is recorded about a job; the last two are shared by its page."""
+
+    open_run: Run | None
+    ended: list[Run]
+    states: dict[JobId, JobState]
+    demands: Demands
+
+
+def _return(draft: Draft, book: Book, job: Job, told: _Told) -> None:
     _enter(book, job)
     # A job that has had a run waits for nothing any more, whatever became of the others.
-    waits = resolve(() if job.attempts else job.after, states)
+    waits = resolve(() if job.attempts else job.after, told.states)
     if isinstance(waits, Never):
-        states[job.id] = JobState.SKIPPED
+        told.states[job.id] = JobState.SKIPPED
         draft.skip(job.id, waits.detail)
         return
-    ended = past.get(job.id, [])
-    undecided = None
-    if job.state is JobState.RUNNING and open_run is None and ended:
-        undecided = ended.pop()
-        book.ended[job.id] = undecided
-    run = open_run or undecided
+    run, history = told.open_run, tuple(_past(run) for run in told.ended)
+    if run is None and told.ended and job.state is JobState.RUNNING:
+        run, history = told.ended[-1], history[:-1]
+        book.ended[job.id] = run
+    demand = told.demands.of(job.spec)
     draft.events.append(
-        submission_of(
-            job,
-            waits.open,
-            demand_of(job.spec),
-            attempts=job.attempts,
-            history=tuple(_past(run) for run in ended),
-        )
+        submission_of(job, waits.open, demand, attempts=job.attempts, history=history)
     )
     if run is not None:
         draft.events.append(_placed(run, draft.now))
-    if undecided is not None and undecided.outcome is not None:
-        draft.events.append(RunEnded(draft.now, undecided.id, undecided.outcome))
+        if run.outcome is not None:
+            draft.events.append(RunEnded(draft.now, run.id, run.outcome))
     if job.cancel_requested:
         draft.events.append(JobCancelled(draft.now, job.id))
 

@@ -18,7 +18,7 @@ from suan.control.clock import SteadyClock
 from suan.control.dependencies import Never, resolve
 from suan.control.draft import BillOf, Draft
 from suan.control.happenings import Happening, Over
-from suan.control.intake import demand_of, hypothesis_of, launch_of, submission_of
+from suan.control.intake import Demands, hypothesis_of, launch_of, submission_of
 from suan.control.lease import LeaseKeeper
 from suan.control.metrics import ControlMetrics
 from suan.control.recorder import PASSING, Recorder
@@ -26,7 +26,6 @@ from suan.control.settings import ControlSettings
 from suan.control.takeover import opening, returning
 from suan.control.tasks import all_until_first_ends
 from suan.killpoints import passing
-from suan.model.demand import Demand
 from suan.model.errors import InvariantViolation, StoreError
 from suan.model.events import Event, JobSubmitted
 from suan.model.job import Job, JobState, Outcome, Run
@@ -225,16 +224,14 @@ class Term:
             draft.happened(self._inbox.popleft())
 
     def _take(self, draft: Draft, jobs: tuple[Job, ...], states: dict[JobId, JobState]) -> None:
-        demands: dict[int, Demand] = {}  # by the identity of a spec that array members share
+        demands = Demands()
         for job in jobs:
             waits = resolve(job.after, states)
             if isinstance(waits, Never):
                 states[job.id] = JobState.SKIPPED
                 draft.skipped(job, waits.detail)
                 continue
-            demand = demands.get(id(job.spec)) or demand_of(job.spec)
-            demands[id(job.spec)] = demand
-            draft.submitted(job, submission_of(job, waits.open, demand))
+            draft.submitted(job, submission_of(job, waits.open, demands.of(job.spec)))
             self._recent[job.id] = job
         while len(self._recent) > RECENT_JOBS:
             self._recent.popitem(last=False)
