@@ -1,6 +1,7 @@
 """What the tidiness tests look at: the files of the repository and the syntax of the package."""
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -10,6 +11,9 @@ ROOT = Path(__file__).parents[2]
 SRC = ROOT / "src"
 PACKAGE = SRC / "suan"
 DOCS = ROOT / "docs"
+
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`([^`]+)`")
 
 
 @cache
