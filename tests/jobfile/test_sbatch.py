@@ -124,6 +124,7 @@ def test_errors_go_to_their_own_file() -> None:
         ("-d afterok", "s.sbatch:2:9: --dependency: 'afterok' names no job"),
         ("-d afterok:1?afterok:2", "s.sbatch:2:9: --dependency: alternatives (?) are not"),
         ("--priority=high", "s.sbatch:2:9: --priority: "),
+        ("-a " + "1," * 5000, "s.sbatch:2:1: #SBATCH: the line is longer than 8192"),
         ("--job-name='x", "s.sbatch:2:1: #SBATCH: no closing quotation"),
         ("--gres=gpu:0", "s.sbatch:2:9: --gres: zero accelerators"),
         ("--export=A-B", "s.sbatch:2:9: --export: 'A-B' names no variable"),

@@ -303,6 +303,13 @@ def test_all_problems_come_in_one_error() -> None:
     assert error.code == "invalid_input"
 
 
+def test_a_slip_in_a_name_is_told_with_the_errors() -> None:
+    assert problems("runn: x\nfoo: 1\n") == [
+        "t.yaml:1:1: run is missing (add run: with the commands)",
+        "t.yaml:1:1: runn: unknown field, ignored (did you mean run?)",
+    ]
+
+
 def test_unknown_fields_warn_and_near_misses_are_pointed_out() -> None:
     found = warnings("run: x\nnum_node: 2\nfoo: 1\nresources:\n  acelerators: A100\n")
     assert found == [
@@ -407,3 +414,11 @@ def test_hostile_documents_are_refused(text: str, says: str) -> None:
 
 def test_an_array_of_many_listed_indices() -> None:
     assert len(one(f"run: x\narray: [{','.join(map(str, range(100_000)))}]").array) == 100_000
+
+
+def test_a_file_of_mistakes_costs_no_more_than_a_thousand_of_them() -> None:
+    many = "".join(f"u{i}: 1\n" for i in range(50_000))
+    assert len(read("run: x\n" + many).warnings) == 1000
+    with pytest.raises(JobFileError) as caught:
+        parse("#!/bin/sh\n" + "#SBATCH -N x\n" * 50_000)
+    assert len(caught.value.problems) == 1000

@@ -23,10 +23,13 @@ def parse_array(text: str) -> tuple[tuple[int, ...], int | None]:
     if percent and not re.fullmatch(r"[1-9][0-9]{0,8}", limit, re.ASCII):
         raise ValueError(f"{text!r} has no number after %; {_HELP}")
     indices: set[int] = set()
+    named = 0  # with repetitions, so that overlapping ranges cannot cost more than one array
     for piece in ranges.split(","):
-        indices.update(_range(piece, text))
-        if len(indices) > MAX_ARRAY:
+        piece_indices = _range(piece, text)
+        named += len(piece_indices)
+        if named > MAX_ARRAY:
             raise ValueError(f"an array has at most {MAX_ARRAY:,} members; submit several")
+        indices.update(piece_indices)
     return tuple(sorted(indices)), int(limit) if percent else None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from suan.jobfile.document import At, fields_of
-from suan.jobfile.problems import FieldError, Problems, Spot, nearest
+from suan.jobfile.problems import FieldError, Problems, Spot
 from suan.model.units import Instant
 
 
@@ -103,7 +103,7 @@ def read_section(reading: Reading, at: At, known: Table) -> dict[str, Any]:
     for name, (value, spot) in fields_of(at, reading.problems).items():
         row = known.get(name)
         if row is None:
-            _warn_unknown(reading, spot, name, known)
+            reading.problems.unknown(spot, "field", known)
         elif not value.is_null:
             _warn_effect(reading, spot, row)
             if row.effect is not Effect.IGNORED:
@@ -131,12 +131,6 @@ def read_item(reading: Reading, at: At, read: Callable[[Reading, At], T]) -> T:
     except ValueError as error:  # quantities say what is wrong in one sentence
         message, _, mend = str(error).partition("; ")
         raise FieldError(message, mend=mend, spot=at.spot) from None
-
-
-def _warn_unknown(reading: Reading, spot: Spot, name: str, known: Table) -> None:
-    close = nearest(name, known)
-    mend = f"did you mean {close}?" if close else "remove it, or check its spelling"
-    reading.problems.warn(spot, "unknown field, ignored", mend=mend)
 
 
 def _warn_effect(reading: Reading, spot: Spot, row: Field) -> None:

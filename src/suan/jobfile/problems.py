@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from suan.model.errors import InputError
 
 MAX_REPORTED = 20
+MAX_KEPT = 1000  # of each kind; a file with more is refused there, or warned of no more
+MAX_SUGGESTED = 100  # a suggestion compares a name with all known ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,10 @@ class Problem:
 
 
 class JobFileError(InputError):
-    """A job file that cannot be accepted, with every problem found in it, in file order."""
+    """A job file that cannot be accepted, with every problem found in it.
+
+    Errors come in file order, then likely slips in names.
+    """
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         first, *others = problems
@@ -65,12 +70,28 @@ class Problems:
         self._filename = filename
         self._errors: list[tuple[Spot, Problem]] = []
         self._warnings: list[tuple[Spot, Problem]] = []
+        self._slips: list[tuple[Spot, Problem]] = []
 
     def error(self, spot: Spot, message: str, *, mend: str = "") -> None:
         self._errors.append((spot, self._problem(spot, message, mend)))
+        if len(self._errors) >= MAX_KEPT:
+            self.raise_errors()
 
     def warn(self, spot: Spot, message: str, *, mend: str = "") -> None:
-        self._warnings.append((spot, self._problem(spot, message, mend)))
+        if len(self._warnings) < MAX_KEPT:
+            self._warnings.append((spot, self._problem(spot, message, mend)))
+
+    def unknown(self, spot: Spot, what: str, known: Iterable[str], *, dashes: str = "") -> None:
+        """Warn of a name that is not known, with the one it may be a slip for.
+
+        Such a slip is told with the errors too, as it may be what caused them.
+        """
+        few = len(self._warnings) < MAX_SUGGESTED
+        close = nearest(spot.field.rpartition(".")[2], known) if few else None
+        mend = f"did you mean {dashes}{close}?" if close else "remove it, or check its spelling"
+        self.warn(spot, f"unknown {what}, ignored", mend=mend)
+        if close:
+            self._slips.append(self._warnings[-1])
 
     def _problem(self, spot: Spot, message: str, mend: str) -> Problem:
         where = f"{self._filename}:{spot.line}:{spot.column}"
@@ -81,7 +102,7 @@ class Problems:
         JobFileError: at least one error was collected.
         """
         if self._errors:
-            raise JobFileError(_in_order(self._errors))
+            raise JobFileError(_in_order(self._errors) + _in_order(self._slips))
 
     def warnings(self) -> tuple[Problem, ...]:
         return _in_order(self._warnings)
@@ -95,6 +116,6 @@ def _in_order(found: list[tuple[Spot, Problem]]) -> tuple[Problem, ...]:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that ``name`` is most likely a slip for, or ``None``."""
     by_lower = {candidate.lower().replace("-", "_"): candidate for candidate in known}
-    wanted = name.lower().replace("-", "_")
+    wanted = name.lower().lstrip("-").replace("-", "_")
     close = get_close_matches(wanted, list(by_lower), n=1, cutoff=0.75)
     return by_lower[close[0]] if close else None

@@ -142,7 +142,7 @@ def _from_environ(reading: Reading, key: str) -> str:
     if value is None:
         raise FieldError(
             f"{key} has no value here and none in the environment",
-            mend=f"set it ({key}=… before the command, or --env {key}=…), or write a value",
+            mend=f"set it where you submit ({key}=… suan submit …), or write a value",
         )
     return value
 

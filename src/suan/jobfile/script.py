@@ -1,7 +1,7 @@
 """What a pool is given to run."""
 
 import functools
-from importlib import resources
+from pathlib import Path
 
 from suan.model.spec import JobSpec
 
@@ -32,4 +32,4 @@ def _as_batch_script(script: str) -> str:
 
 @functools.cache
 def _surroundings() -> str:
-    return resources.files("suan.jobfile.slurm").joinpath("srun.sh").read_text(encoding="utf-8")
+    return Path(__file__).with_name("slurm").joinpath("srun.sh").read_text(encoding="utf-8")

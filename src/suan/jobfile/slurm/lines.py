@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from suan.jobfile.fields import Effect, Reading
-from suan.jobfile.problems import Spot, nearest
+from suan.jobfile.problems import Spot
 from suan.jobfile.slurm.options import BY_LONG, BY_SHORT, SbatchOption
 
+MAX_LINE = 8192
 _DIRECTIVE = re.compile(r"#SBATCH(?=\s|$)")
 
 
@@ -53,6 +54,9 @@ def _directives(text: str, reading: Reading) -> Iterator[tuple[int, int, list[st
         elif ended:
             message = "comes after the first command, where Slurm ignores it; ignored"
             reading.problems.warn(Spot(number, 1, "#SBATCH"), message, mend="move it up")
+        elif len(line) > MAX_LINE:
+            message = f"the line is longer than {MAX_LINE} characters"
+            reading.problems.error(Spot(number, 1, "#SBATCH"), message, mend="write several lines")
         else:
             try:
                 yield number, len("#SBATCH ") + 1, shlex.split(line[7:], comments=True)
@@ -70,7 +74,7 @@ def _read_words(
         option, value = _split(word)
         spot = Spot(line, column, word.partition("=")[0])
         if option is None:
-            _warn_unknown(reading, spot, word)
+            reading.problems.unknown(spot, "option", BY_LONG, dashes="--")
             continue
         if value is None and option.takes_value:
             value = next(rest, None)
@@ -88,12 +92,6 @@ def _split(word: str) -> tuple[SbatchOption | None, str | None]:
     if word.startswith("-") and len(word) > 1:
         return BY_SHORT.get(word[1]), word[2:].removeprefix("=") or None
     return None, None
-
-
-def _warn_unknown(reading: Reading, spot: Spot, word: str) -> None:
-    close = nearest(word.lstrip("-").partition("=")[0], BY_LONG) if word.startswith("--") else None
-    mend = f"did you mean --{close}?" if close else "remove it, or check its spelling"
-    reading.problems.warn(spot, "unknown option, ignored", mend=mend)
 
 
 def _read_option(
