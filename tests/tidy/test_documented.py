@@ -193,8 +193,7 @@ def feed_kinds() -> set[str]:
     kind = re.compile(r"(job|run|pool|queue|leader|term|token|server)\.[a-z_]+")
     return {
         constant
-        for folder in ("control", "store", "api")
-        for path in (PACKAGE / folder).rglob("*.py")
+        for path in (PACKAGE / "control").rglob("*.py")
         for constant in constants(path)
         if kind.fullmatch(constant)
     }
