@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import suan
 from suan.model.errors import PoolOutcomeUnknown, PoolUnavailable
 
 _ATTEMPTS = 3
@@ -101,7 +100,7 @@ class Launcher:
             Path(self._address).unlink(missing_ok=True)
             listener.bind(self._address)
             listener.listen(_BACKLOG)
-            package = str(Path(suan.__file__).resolve().parent.parent)
+            package = str(Path(__file__).resolve().parents[3])  # what holds suan
             with self._log.open("ab") as log:
                 subprocess.run(
                     [sys.executable, "-S", "-m", "suan.pools.local.forkserver", self._users],

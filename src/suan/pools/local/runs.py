@@ -228,7 +228,7 @@ class RunStore:
             records.replace_file(str(directory / records.CANCEL), request, durable=False)
             status = records.read_status(str(directory))
         if status is not None and status["state"] == records.STARTED:
-            _signal_runner(directory, status["runner"])
+            _signal_runner(directory, status.get("runner"))
 
     # looking
 
@@ -288,17 +288,23 @@ class RunStore:
         """Remove the directories of runs that ended long ago, and of launches given up then."""
         before = _now() - self.settings.keep_us
         for path in sorted(self.runs.iterdir()):
-            if path.stat().st_mtime_ns // 1000 >= before:
-                continue  # every change of a run's status changes its directory
-            lock = records.try_lock(str(path))
-            if lock is None:
-                continue
             try:
-                status = records.read_status(str(path))
-                if status is None or status["state"] == records.ENDED:
-                    shutil.rmtree(path)
-            finally:
-                os.close(lock)
+                # every change of a run's status changes its directory
+                if path.is_dir() and path.stat().st_mtime_ns // 1000 < before:
+                    self._remove_if_ended(path)
+            except FileNotFoundError:
+                continue  # another server removed it first
+
+    def _remove_if_ended(self, path: Path) -> None:
+        lock = records.try_lock(str(path))
+        if lock is None:
+            return
+        try:
+            status = records.read_status(str(path))
+            if status is None or status["state"] == records.ENDED:
+                shutil.rmtree(path)
+        finally:
+            os.close(lock)
 
     def note(self, run: str, record: dict[str, Any]) -> None:
         """Take note of what a launch's record says that the run holds."""
@@ -362,8 +368,10 @@ def _shares(record: dict[str, Any]) -> list[tuple[Share, ...]]:
     return [tuple(Share(*share) for share in task) for task in record["devices"]]
 
 
-def _signal_runner(directory: Path, pid: int) -> None:
+def _signal_runner(directory: Path, pid: int | None) -> None:
     """SIGTERM to the runner, and to no process that took its number since."""
+    if pid is None:
+        raise PoolUnavailable(f"the status of run {directory.name} is damaged; wait for its end")
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
