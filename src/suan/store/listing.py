@@ -38,7 +38,7 @@ class StoredListing(Part):
         below = _read_cursor(cursor)
         queries = [_page(where, below, limit + 1)]
         if where.label is not None:
-            queries.insert(0, _recent(where, where.label, below, limit + 1))
+            queries.insert(0, _recent(where, where.label, below, limit=limit + 1))
 
         def work(connection: Connection) -> JobPage:
             rows: Sequence[Row[Any]] = ()

@@ -110,7 +110,7 @@ def _job(row: Row[Any], spec: JobSpec) -> Job:
     )
 
 
-def job_values(new: NewJob, spec_id: int, user: str, now: Instant) -> Values:
+def job_values(new: NewJob, spec_id: int, *, user: str, now: Instant) -> Values:
     """The row of a job that is added now."""
     return {
         "id": new.id,

@@ -66,7 +66,7 @@ def _prepare(submission: Submission, now: Instant) -> _Prepared:
         number = by_object.get(id(new.spec))
         if number is None:
             number = by_object[id(new.spec)] = _add_spec(prepared, new.spec, by_value)
-        prepared.jobs.append(job_values(new, number, submission.user, now))
+        prepared.jobs.append(job_values(new, number, user=submission.user, now=now))
     return prepared
 
 
