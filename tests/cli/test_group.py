@@ -39,7 +39,7 @@ def group_raising(error: BaseException) -> click.Group:
         raise error
 
     module = ModuleType("planted_command")
-    module.fails = fails  # type: ignore[attr-defined]
+    vars(module)["fails"] = fails
     sys.modules["planted_command"] = module
     return build({"fails": Entry("planted_command:fails", "Fails.")})
 

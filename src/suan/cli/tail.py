@@ -65,6 +65,7 @@ class Tail:
         self._job = job
         self._part = part
         self._pipe_broke = False
+        self._lock = outputs[0][2].lock
         self._threads = [
             threading.Thread(target=self._follow, args=output, daemon=True) for output in outputs
         ]
@@ -77,9 +78,14 @@ class Tail:
         Raises:
             BrokenPipeError: whoever read the output went away.
         """
-        for thread in self._threads:
-            while thread.is_alive():
-                thread.join(0.2)  # in slices, so that Ctrl-C is heard
+        try:
+            for thread in self._threads:
+                while thread.is_alive():
+                    thread.join(0.2)  # in slices, so that Ctrl-C is heard
+        except KeyboardInterrupt:
+            # Kept for good: a thread that is inside a write when the interpreter ends crashes it.
+            self._lock.acquire(timeout=1.0)
+            raise
         if self._pipe_broke:
             raise BrokenPipeError
 

@@ -33,7 +33,7 @@ def run(what: tuple[str, ...], detach: bool, as_json: bool, options: JobOptions)
     """
     wanted = specs(what, options)
     with connect() as client:
-        made = client.submit_many(wanted) if len(wanted) > 1 else client.submit(wanted[0])
+        made = client.submit_many(wanted)
         for warning in made.warnings:
             note(f"warning: {warning}")
         if detach:
