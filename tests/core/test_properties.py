@@ -230,13 +230,13 @@ def assert_startable(witness: Witness, fork: Scheduler, name: str, now: int) -> 
     lifter = Lifter(witness, fork, name, now)
     lifted = []
     for _ in range(40):
-        explanation = fork.explain(name, now)
+        explanation = fork.explain(name, lifter.now)
         if explanation is None:
             return  # a job it waits for ended otherwise: it was skipped, and says so
         if explanation.state == JobState.RUNNING:
             return
         if explanation.costs:
-            plan = fork.decide(now)
+            plan = fork.decide(lifter.now)
             assert any(str(getattr(d, "run", "")).startswith(f"{name}-r") for d in plan.decisions)
             return
         refusals = [r for r in explanation.refusals if r.code is not RefusalCode.REJECTED_BY_POOL]
@@ -300,6 +300,11 @@ class Lifter:
                 self.fork.apply(RunEnded(self.now, f"{name}-r{attempt}", DONE))
             self.fork.apply(JobCancelled(self.now, name))
         self.fork.decide(self.now)
+        self.fork.decide(self.now)
+
+    def backing_off(self, refusal: Refusal) -> None:
+        """Time passes."""
+        self.now += 10
         self.fork.decide(self.now)
 
     def infra_mismatch(self, refusal: Refusal) -> None:

@@ -5,6 +5,7 @@ fork is also a check: its plans equal the original's.
 """
 
 from suan.core.capacity import Capacity, Held, Node, Pool, unindex
+from suan.core.matching import Shape
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import QueueState, State, Unsettled
 from suan.model.units import JobId
@@ -18,7 +19,8 @@ def fork(state: State) -> State:
     other.line.closed = set(state.line.closed)
     for pool in state.capacity.pools.values():
         _pool(other.capacity, pool)
-    jobs = {job.id: _job(other, job) for job in state.jobs.values()}
+    shapes: dict[int, Shape] = {}  # by the original's identity: cheaper than hashing demands
+    jobs = {job.id: _job(other, job, shapes) for job in state.jobs.values()}
     other.jobs = jobs
     for run in state.runs.values():
         _run(other, jobs, run)
@@ -58,13 +60,16 @@ def _occupancy(capacity: Capacity, node: Node, copy: Node) -> None:
         capacity.index(copy)
 
 
-def _job(state: State, job: JobRecord) -> JobRecord:
+def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:
     other = JobRecord(job.told)
     other.attempts, other.tries, other.rejected_by = job.attempts, job.tries, job.rejected_by
     other.cancelled, other.not_before, other.phase = job.cancelled, job.not_before, job.phase
     other.waits_for = None if job.waits_for is None else dict(job.waits_for)
-    other.shape = state.line.shape_of(job.told.demand, job.rejected_by)
-    other.shape.jobs += 1
+    shape = shapes.get(id(job.shape))
+    if shape is None:
+        shape = shapes[id(job.shape)] = state.line.shape_of(job.told.demand, job.rejected_by)
+    shape.jobs += 1
+    other.shape = shape
     if job.phase is Phase.IN_LINE:
         state.line.enter(other)
     return other
