@@ -166,6 +166,22 @@ async def test_a_lost_pool_says_why_and_takes_nothing(world: World, pool: Faulty
     assert (await world.final(job)).state is JobState.SUCCEEDED
 
 
+async def test_a_pool_that_never_answered_is_named_as_the_reason(
+    world: World, pool: FaultyPool
+) -> None:
+    pool.plan("observe", *[AWAY] * 1000)
+    controller = await world.lead()
+    job = await world.submit()
+
+    async def refused() -> bool:
+        told = await controller.explain(job)
+        return told is not None and [r.code for r in told.refusals] == ["pool_unavailable"]
+
+    await until_async(refused)
+    pool.faults["observe"].clear()
+    assert (await world.final(job)).state is JobState.SUCCEEDED
+
+
 async def test_a_brief_silence_leaves_runs_alone(world: World, pool: FaultyPool) -> None:
     pool.instant = False
     await world.lead()

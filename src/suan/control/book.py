@@ -22,6 +22,7 @@ class PoolSight:
     offer: Offer
     nodes: dict[NodeName, NodeStatus] = field(default_factory=dict)
     available: bool = False
+    told: bool = False  # the scheduler has heard of it
     drained: bool = False
     observed_at: Instant | None = None
     detail: str = "it has not been observed yet"

@@ -12,6 +12,7 @@ from suan.control.metrics import ControlMetrics
 from suan.control.settings import ControlSettings
 from suan.control.tasks import all_until_first_ends
 from suan.control.term import Parts, SchedulerProtocol, Term
+from suan.control.trouble import Troubles
 from suan.core import Scheduler
 from suan.model.errors import LeaseLost, NotLeader, PoolUnavailable, StoreError
 from suan.model.job import Run, RunState
@@ -45,6 +46,7 @@ class Controller:
     ) -> None:
         steady = SteadyClock(clock, elapsed)
         self.metrics = ControlMetrics()
+        self._troubles = Troubles()
         self._settings = settings
         self._pools = pools
         self._clock = steady
@@ -58,12 +60,10 @@ class Controller:
             settings=settings,
             metrics=self.metrics,
             keeper=self._keeper,
-            on_trouble=self._note_trouble,
+            on_trouble=self._troubles.note,
         )
         self._term: Term | None = None
         self._task: asyncio.Task[None] | None = None
-        self._trouble = ""
-        self._bug = ""
 
     # Life ------------------------------------------------------------------------------------
 
@@ -94,35 +94,28 @@ class Controller:
                 self._keeper.drop()
             except StoreError as error:
                 log.error("no longer leading, the store failed: %s", error)
-                self._note_trouble(f"the store failed: {error}")
+                self._troubles.note("store", f"the store failed: {error}")
                 await self._keeper.release()
                 await asyncio.sleep(self._settings.retry_most / 1e6)
             except Exception as bug:  # the loop's one boundary: loud, and never led on with
-                self._bug = f"the live loop stopped at a bug: {bug!r}"
+                self._troubles.note("bug", f"the live loop stopped at a bug: {bug!r}")
                 log.exception("the live loop stopped at a bug")
                 await self._keeper.release()
                 raise
 
     async def _lead(self) -> None:
         """Terms under one lease, until it is lost."""
-        keeping = asyncio.ensure_future(self._keeper.keep(self._note_trouble))
+        keeping = asyncio.ensure_future(self._keeper.keep(self._troubles.note))
         try:
             while True:
                 self._term = Term(self._parts)
                 await all_until_first_ends(self._term.run(), asyncio.shield(keeping))
         finally:
             self._term = None
-            self._trouble = ""
+            self._troubles.forget_all()
             self.metrics.pending = self.metrics.running = 0
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-
-    def _note_trouble(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            log.log(
-                logging.ERROR if trouble else logging.INFO, "%s", trouble or "all is well again"
-            )
-        self._trouble = trouble
 
     # Live ------------------------------------------------------------------------------------
 
@@ -136,7 +129,7 @@ class Controller:
             pending=self.metrics.pending,
             running=self.metrics.running,
             last_cycle_us=self.metrics.cycle.last_us,
-            trouble=self._bug or self._trouble,
+            trouble=self._troubles.told,
         )
 
     def nudge(self) -> None:

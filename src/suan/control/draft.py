@@ -167,8 +167,8 @@ class Draft:
         for name in seen.removed:
             sight.nodes.pop(name, None)
         sight.nodes.update((node.name, node) for node in seen.nodes)
-        sight.offer, sight.available, sight.detail = seen.offer, True, ""
-        sight.observed_at = self.now
+        sight.offer, sight.detail, sight.observed_at = seen.offer, "", self.now
+        sight.available = sight.told = True
         self.events.append(
             PoolObserved(self.now, seen.offer, seen.nodes, seen.removed, seen.complete)
         )
@@ -176,8 +176,8 @@ class Draft:
     def _unreachable(self, lost: Unreachable) -> None:
         sight = self._book.pools[lost.pool]
         sight.detail = lost.detail
-        if sight.available:
-            sight.available = False
+        if sight.available or not sight.told:
+            sight.available, sight.told = False, True
             self.events.append(PoolLost(self.now, lost.pool, lost.detail))
             self._tell("pool.lost", None, pool=lost.pool, detail=lost.detail)
 

@@ -8,10 +8,10 @@ it asked. The store's fencing token covers what timing cannot.
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from suan.control.clock import SteadyClock
 from suan.control.settings import ControlSettings
+from suan.control.trouble import OnTrouble
 from suan.model.errors import LeaseLost, StoreError
 from suan.model.store import Lease, Leases
 
@@ -63,7 +63,7 @@ class LeaseKeeper:
                 log.warning("lease not read: %s", error)
             await asyncio.sleep(self._settings.lease_ttl / 12e6)
 
-    async def keep(self, on_trouble: Callable[[str], None]) -> None:
+    async def keep(self, on_trouble: OnTrouble) -> None:
         """Renew the lease for ever. While the store cannot be asked, ``valid`` turns false.
 
         Raises:
@@ -114,7 +114,7 @@ class LeaseKeeper:
         unchanged, ttl = elapsed - self._unchanged_since, self._settings.lease_ttl
         return unchanged >= ttl or (expired and 3 * unchanged >= 2 * ttl)
 
-    async def _renew(self, on_trouble: Callable[[str], None]) -> bool:
+    async def _renew(self, on_trouble: OnTrouble) -> bool:
         asked, settings = self._clock.elapsed(), self._settings
         try:
             lease = await self._leases.renew(self.lease, self._clock.now(), settings.lease_ttl)
@@ -122,10 +122,10 @@ class LeaseKeeper:
             self.drop()
             raise
         except StoreError as error:
-            on_trouble(f"the lease could not be renewed: {error}")
+            on_trouble("lease", f"the lease could not be renewed: {error}")
             return False
         self._take(lease, asked)
-        on_trouble("")
+        on_trouble("lease", "")
         return True
 
     def _take(self, lease: Lease, asked: int) -> None:

@@ -7,11 +7,11 @@ on, and ``trouble`` says why. Any other failure ends the term, and a new one sta
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from suan.control.lease import LeaseKeeper
 from suan.control.metrics import ControlMetrics
 from suan.control.settings import ControlSettings
+from suan.control.trouble import OnTrouble
 from suan.model.errors import (
     StoreConflict,
     StoreFull,
@@ -34,7 +34,7 @@ class Recorder:
         keeper: LeaseKeeper,
         settings: ControlSettings,
         metrics: ControlMetrics,
-        on_trouble: Callable[[str], None],
+        on_trouble: OnTrouble,
     ) -> None:
         self._store = store
         self._keeper = keeper
@@ -71,11 +71,11 @@ class Recorder:
             except PASSING as error:
                 tried = True
                 self._metrics.store_retries += 1
-                self._on_trouble(f"a cycle cannot be recorded: {error}")
+                self._on_trouble("record", f"a cycle cannot be recorded: {error}")
                 await asyncio.sleep(delay / 1e6)
                 delay = min(2 * delay, self._settings.retry_most)
         if tried:
-            self._on_trouble("")
+            self._on_trouble("record", "")
         self._last += len(cycle.entries)
 
     async def _is_recorded(self, cycle: Cycle) -> bool:

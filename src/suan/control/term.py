@@ -25,6 +25,7 @@ from suan.control.recorder import PASSING, Recorder
 from suan.control.settings import ControlSettings
 from suan.control.takeover import opening, returning
 from suan.control.tasks import all_until_first_ends
+from suan.control.trouble import OnTrouble
 from suan.killpoints import passing
 from suan.model.errors import InvariantViolation, StoreError
 from suan.model.events import Event, JobSubmitted
@@ -65,7 +66,7 @@ class Parts:
     settings: ControlSettings
     metrics: ControlMetrics
     keeper: LeaseKeeper
-    on_trouble: Callable[[str], None]
+    on_trouble: OnTrouble
 
 
 class Term:
@@ -173,9 +174,10 @@ class Term:
             try:
                 gathered, states = await self._gather()
             except PASSING as error:
-                self._parts.on_trouble(f"the store cannot be read: {error}")
+                self._parts.on_trouble("read", f"the store cannot be read: {error}")
                 await asyncio.sleep(self._settings.retry_first / 1e6)
                 continue
+            self._parts.on_trouble("read", "")
             await self._cycle(gathered, states)
             await asyncio.sleep(0)
 
