@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from suan.model.job import JobState, Run
+from suan.model.job import Cause, JobState, Outcome, Run, RunState
 from suan.model.pool import LogChunk
 from suan.model.store import JobUpdate
 from tests.api.asgi import stream
@@ -191,3 +191,14 @@ async def test_a_log_of_a_gigabyte_takes_constant_memory(api: Api, secrets: dict
         tracemalloc.stop()
     assert total == GigabyteLoop.SIZE
     assert peak < 16 << 20
+
+
+async def test_follow_of_a_run_that_its_pool_refused(api: Api) -> None:
+    """It never started, so that nothing of it can ever be read; following it has to end."""
+    job = await api.add_job()
+    run = await api.add_run(job, ref=None)
+    refused = replace(run, state=RunState.ENDED, outcome=Outcome(Cause.REJECTED))
+    await api.record(runs=(refused,), jobs=(JobUpdate(job, JobState.FAILED, 1),))
+    for query in ("follow=true", "follow=true&attempt=1"):
+        async with stream(api.app, f"/v1/jobs/{job}/logs?{query}") as following:
+            assert await following.rest() == b""

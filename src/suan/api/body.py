@@ -60,7 +60,7 @@ async def read_jobs(request: Request, now: Instant) -> Given:
     if kind == JSON:
         spec = await _off_loop(body, lambda: checked(JobSpec, body))
         return Given((spec,), print_, single=True)
-    return await asyncio.to_thread(_parse_text, body, kind in _SCRIPTS, print_, now)
+    return await asyncio.to_thread(_parse_text, body, print_, script=kind in _SCRIPTS, now=now)
 
 
 async def read_batch(request: Request) -> Given:
@@ -151,7 +151,7 @@ def _malformed(detail: str) -> MalformedBody:
     return MalformedBody(f"the body is not JSON: {detail}", where="body", mend="send valid JSON")
 
 
-def _parse_text(body: bytes, script: bool, print_: str, now: Instant) -> Given:
+def _parse_text(body: bytes, print_: str, *, script: bool, now: Instant) -> Given:
     from suan import jobfile  # a server that is sent JSON never needs a YAML reader
 
     if script:

@@ -40,7 +40,7 @@ async def resolve(made: Sequence[Made], store: Store, prefixes: Sequence[str]) -
         for i, after in enumerate(each.spec.after):
             where = f"{prefix}after[{i}].job"
             if after.job in names:
-                jobs = _only(names[after.job], after.job, where, made)
+                jobs = _only(made, names[after.job], after.job, where=where)
             elif after.job not in outside:
                 jobs = outside[after.job] = await _in_store(after.job, store, where)
             else:
@@ -62,7 +62,7 @@ def _names(made: Sequence[Made]) -> dict[str, list[int]]:
     return names
 
 
-def _only(found: list[int], name: str, where: str, made: Sequence[Made]) -> tuple[JobId, ...]:
+def _only(made: Sequence[Made], found: list[int], name: str, *, where: str) -> tuple[JobId, ...]:
     if len(found) > 1:
         raise InputError(
             f"{len(found)} jobs of this submission are named {name!r}",

@@ -45,7 +45,7 @@ class Edge:
     def _observe(self, scope: Scope, watched: "_Watched") -> None:
         route = scope.get("route")
         path = getattr(route, "path", "(none)")
-        self._metrics.observe(_method(scope), path, watched.status, watched.seconds)
+        self._metrics.observe(_method(scope), path, watched.status, seconds=watched.seconds)
 
 
 def _method(scope: Scope) -> str:

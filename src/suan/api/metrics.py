@@ -29,7 +29,7 @@ class HttpMetrics:
             buckets=_BUCKETS,
         )
 
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+    def observe(self, method: str, route: str, status: int, *, seconds: float) -> None:
         """Count one request."""
         self._seconds.labels(method, route, str(status)).observe(seconds)
 

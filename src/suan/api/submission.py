@@ -39,7 +39,7 @@ def check_key(key: str | None) -> str | None:
     )
 
 
-async def submit(context: ApiContext, given: Given, user: str, key: str | None) -> SubmittedView:
+async def submit(context: ApiContext, given: Given, *, user: str, key: str | None) -> SubmittedView:
     """Check, expand, resolve and record a submission, durably.
 
     Raises:

@@ -44,6 +44,7 @@ async def job_filter(
     whose: Annotated[Whose, Depends(_whose)],
     state: Annotated[list[JobState] | None, Query(description="any of these")] = None,
     queue: Text = None,
+    *,
     name: Text = None,
     array_id: Text = None,
     label: Annotated[str | None, Query(max_length=400, description="key=value")] = None,

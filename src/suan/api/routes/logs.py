@@ -60,6 +60,7 @@ async def _part(
     offset: Annotated[int | None, Query(ge=0, le=2**53, description="the first byte")] = None,
     tail: Annotated[int | None, Query(ge=0, le=10_000_000, description="the last lines")] = None,
     limit: Annotated[int | None, Query(ge=1, le=2**53, description="at most so many bytes")] = None,
+    *,
     follow: Annotated[bool, Query(description="go on until the run has ended")] = False,
 ) -> Part:
     if offset is not None and tail is not None:
@@ -74,12 +75,14 @@ async def read_logs(
     request: Request,
     _: Viewer,
     job_id: str,
+    *,
     which: Annotated[Which, Depends(_which)],
     part: Annotated[Part, Depends(_part)],
 ) -> Response:
     """The output of one task of one run: whole, in part, or as it comes."""
     context = context_of(request)
     job = await find_job(context, job_id)
+    _check_task(which.task, job.spec.num_nodes)
     reader = Reader(context, job, which, await _secrets(context, job))
     run = await reader.run()
     if run is None or not _launched(run):
@@ -123,25 +126,35 @@ class Reader:
         Raises:
             InputError: it has no such task.
         """
-        if self.which.task >= len(run.nodes):
-            raise InputError(
-                f"run {run.id} has {len(run.nodes)} task(s), counted from 0",
-                where="query.task",
-                mend=f"use 0 to {len(run.nodes) - 1}",
-            )
+        _check_task(self.which.task, len(run.nodes))
         return Log(self.context.live, run, self.which.task, self.which.stream, self.secrets)
 
     async def follow_when_started(self, part: Part) -> AsyncIterator[bytes]:
         """Wait until the run is launched; then everything until it has ended."""
         pulse = Pulse()
-        while (run := await self.run()) is None or not _launched(run):
-            job = await self.context.store.get(self.job.id)
-            if job is None or (job.state.final and run is None):
+        while True:
+            job = await self.context.store.get(self.job.id)  # first: its last run is then recorded
+            run = await self.run()
+            if run is not None and _launched(run):
+                break
+            over = (
+                run is not None and run.state is RunState.ENDED and self.which.attempt is not None
+            )
+            if job is None or job.state.final or over:
                 return
             await pulse.wait()
         log = self.log(run)
         async for piece in log.follow(await _first_byte(log, part)):
             yield piece
+
+
+def _check_task(task: int, tasks: int) -> None:
+    if task >= tasks:
+        raise InputError(
+            f"the job has {tasks} task(s), counted from 0",
+            where="query.task",
+            mend=f"use 0 to {tasks - 1}",
+        )
 
 
 def _launched(run: Run) -> bool:

@@ -43,16 +43,16 @@ async def get_pool(request: Request, _: Viewer, name: str) -> Response:
 @router.post("/v1/pools/{name}/drain", status_code=202, responses=_ASKED)
 async def drain_pool(request: Request, caller: Operator, name: str) -> Response:
     """Start nothing new there; what runs may end."""
-    return await _ask(request, "drain", caller, name)
+    return await _ask(request, "drain", name, caller=caller)
 
 
 @router.post("/v1/pools/{name}/undrain", status_code=202, responses=_ASKED)
 async def undrain_pool(request: Request, caller: Operator, name: str) -> Response:
     """Take a drain back."""
-    return await _ask(request, "undrain", caller, name)
+    return await _ask(request, "undrain", name, caller=caller)
 
 
-async def _ask(request: Request, kind: str, caller: Caller, name: str) -> Response:
+async def _ask(request: Request, kind: str, name: str, *, caller: Caller) -> Response:
     context = context_of(request)
     if passed := await to_leader(context, request):
         return passed

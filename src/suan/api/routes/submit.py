@@ -40,7 +40,7 @@ async def submit_job(request: Request, caller: Submitter, key: Key = None) -> Re
     """
     check_key(key)
     return await _submit(
-        request, await read_jobs(request, context_of(request).now()), caller.user, key
+        request, await read_jobs(request, context_of(request).now()), user=caller.user, key=key
     )
 
 
@@ -48,9 +48,9 @@ async def submit_job(request: Request, caller: Submitter, key: Key = None) -> Re
 async def submit_batch(request: Request, caller: Submitter, key: Key = None) -> Response:
     """Submit up to 100,000 jobs, all or none. `after` may name other jobs of the batch."""
     check_key(key)
-    return await _submit(request, await read_batch(request), caller.user, key)
+    return await _submit(request, await read_batch(request), user=caller.user, key=key)
 
 
-async def _submit(request: Request, given: Given, user: str, key: str | None) -> Response:
-    view = await submit(context_of(request), given, user, key)
+async def _submit(request: Request, given: Given, *, user: str, key: str | None) -> Response:
+    view = await submit(context_of(request), given, user=user, key=key)
     return answer(view, 200 if view.repeated else 201)
