@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from suan.control.clock import elapsed_us
 from suan.model.errors import (
     InvariantViolation,
     NotLeader,
@@ -286,10 +287,10 @@ async def test_a_leader_that_was_frozen_waits_for_its_lease_before_it_acts(
     async def record(cycle: Cycle, record: Callable[[], Any]) -> None:
         await record()
 
-    controller = await calm.lead(
-        store=Frozen(calm.store, record),
-        elapsed=lambda: time.monotonic_ns() // 1000 + skipped[0],
-    )
+    controller = calm.controller(store=Frozen(calm.store, record))
+    controller._clock.elapsed = lambda: elapsed_us() + skipped[0]
+    await controller.start()
+    await calm.leads(controller)
     skipped[0] = HOUR
     job = await calm.submit()
     await calm.state(job, JobState.RUNNING)

@@ -91,7 +91,7 @@ class World:
 
     def controller(self, holder: str = "one", **changes: object) -> Controller:
         """One that is not started."""
-        parts = {name: changes.pop(name) for name in ("clock", "elapsed") if name in changes}
+        parts = {name: changes.pop(name) for name in ("clock",) if name in changes}
         store = changes.pop("store", self.store)
         controller = Controller(
             store,

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from suan.control.clock import SteadyClock, elapsed_us, wall_us
+from suan.control.clock import SteadyClock, wall_us
 from suan.control.draft import BillOf
 from suan.control.lease import LeaseKeeper
 from suan.control.logs import keeper_of_logs
@@ -41,10 +41,9 @@ class Controller:
         bill: BillOf,
         settings: ControlSettings,
         clock: Callable[[], Instant] = wall_us,
-        elapsed: Callable[[], int] = elapsed_us,
         scheduler_factory: Callable[[], SchedulerProtocol] = Scheduler,
     ) -> None:
-        steady = SteadyClock(clock, elapsed)
+        steady = SteadyClock(clock)
         self.metrics = ControlMetrics()
         self._troubles = Troubles()
         self._settings = settings
