@@ -64,7 +64,7 @@ async def test_a_queue_is_made_used_and_closed(api: Api) -> None:
         assert command.args["open"] == str(open_).lower()
         await api.record(queues={"q": (3, "edf", open_)}, taken_commands=(number,))
 
-    body = {"weight": 3, "discipline": "edf"}
+    body = {"weight": 3, "discipline": "fifo"}
     put, _ = await asyncio.gather(api.http.put("/v1/queues/q", json=body), leader(True))
     assert (put.status_code, put.json()["weight"]) == (200, 3)
     assert (await api.http.post("/v1/jobs", json={"run": "x", "queue": "q"})).status_code == 201
@@ -84,7 +84,7 @@ async def test_a_queue_that_no_leader_records_is_only_asked_for(
 
 
 @pytest.mark.parametrize(
-    "body", [{"weight": 0}, {"weight": "1"}, {"discipline": "lifo"}, {"more": 1}, []]
+    "body", [{"weight": 0}, {"weight": "1"}, {"discipline": "edf"}, {"more": 1}, []]
 )
 async def test_a_queue_that_cannot_be(api: Api, body: object) -> None:
     problem(await api.http.put("/v1/queues/q", json=body), 422, "invalid_input")

@@ -19,14 +19,14 @@ from suan.model.store import Command, JobFilter
 from suan.model.views import QueueView
 
 router = APIRouter(tags=["queues"])
-DISCIPLINES = ("fifo", "sjf", "las", "edf")
+DISCIPLINES = ("fifo",)  # what the scheduler can do: an order it ignored would be a lie
 MAX_WEIGHT = 1_000_000
 RECORDED_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRequest:
-    """What a queue should be. ``weight`` is its share beside other queues."""
+    """What a queue should be. ``weight`` is kept for fair share, which does not decide yet."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
