@@ -62,7 +62,7 @@ async def test_a_queue_is_made_used_and_closed(api: Api) -> None:
             await asyncio.sleep(0.01)
         [(number, command)] = (await api.store.gather(10)).commands
         assert command.args["open"] == str(open_).lower()
-        await api.record(queues={"q": (3, "edf", open_)}, taken_commands=(number,))
+        await api.record(queues={"q": (3, "fifo", open_)}, taken_commands=(number,))
 
     body = {"weight": 3, "discipline": "fifo"}
     put, _ = await asyncio.gather(api.http.put("/v1/queues/q", json=body), leader(True))
