@@ -70,7 +70,7 @@ class Draft:
                 self._reported(happening)
             case Over(run, outcome):
                 if (open_run := self._book.runs.get(run)) is not None:
-                    self._end(open_run, outcome, self.now, None)
+                    self._end(open_run, outcome, self.now)
 
     def submitted(self, job: Job, event: JobSubmitted) -> None:
         """Take a job into the line."""
@@ -86,7 +86,7 @@ class Draft:
 
     def skip(self, job: JobId, detail: str) -> None:
         """End a job that can never start."""
-        self._finish(job, JobState.SKIPPED, None, detail)
+        self._finish(job, JobState.SKIPPED, None, detail=detail)
 
     def command(self, number: int, command: Command) -> None:
         """Take a request to the leader."""
@@ -120,7 +120,7 @@ class Draft:
                 case Requeue():
                     self._requeue(decision)
                 case Finish(job, state, run, detail):
-                    self._finish(job, state, run, detail)
+                    self._finish(job, state, run, detail=detail)
                 case Hold(job, until, detail):
                     self._tell("job.held", job, until=until, detail=detail)
 
@@ -161,7 +161,7 @@ class Draft:
         sight = self._book.pools.setdefault(pool, PoolSight(seen.offer))
         if not sight.available:
             kind = "pool.joined" if sight.observed_at is None else "pool.back"
-            self._feed.append(feed.pool_seen(kind, self.now, pool, len(seen.nodes)))
+            self._feed.append(feed.pool_seen(kind, self.now, pool, nodes=len(seen.nodes)))
         if seen.complete:
             sight.nodes.clear()
         for name in seen.removed:
@@ -199,7 +199,7 @@ class Draft:
             self._start(self._book.runs[run.id], report.started_at)
         if report.outcome is not None:
             ended_at = self.now if report.ended_at is None else report.ended_at
-            self._end(self._book.runs[run.id], report.outcome, ended_at, report.usage)
+            self._end(self._book.runs[run.id], report.outcome, ended_at, usage=report.usage)
 
     def _start(self, run: Run, started_at: Instant) -> None:
         # A pool's clock may be off: what it says is kept within what we know.
@@ -211,7 +211,9 @@ class Draft:
         if job.started_at is None:
             self._enter(replace(job, started_at=started_at))
 
-    def _end(self, run: Run, outcome: Outcome, ended_at: Instant, usage: Usage | None) -> None:
+    def _end(
+        self, run: Run, outcome: Outcome, ended_at: Instant, *, usage: Usage | None = None
+    ) -> None:
         ended_at = min(max(ended_at, run.started_at or run.placed_at), self.now)
         outcome = self._as_asked(run.id, outcome)
         run = replace(run, state=RunState.ENDED, ended_at=ended_at, outcome=outcome)
@@ -276,7 +278,7 @@ class Draft:
             "job.requeued", requeue.job, detail=requeue.detail, not_before=requeue.not_before
         )
 
-    def _finish(self, job: JobId, state: JobState, run: RunId | None, detail: str) -> None:
+    def _finish(self, job: JobId, state: JobState, run: RunId | None, *, detail: str) -> None:
         last = self._book.ended.pop(job, None)
         outcome = last.outcome if last is not None and last.id == run else None
         update = replace(
@@ -342,4 +344,4 @@ class Draft:
     def _tell(
         self, kind: str, job: JobId | None = None, run: Run | None = None, **data: object
     ) -> None:
-        self._feed.append(feed.entry(kind, self.now, job, run, **data))
+        self._feed.append(feed.entry(kind, self.now, job, run=run, **data))

@@ -35,7 +35,7 @@ FEED_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def entry(
-    kind: str, at: Instant, job: JobId | None = None, run: Run | None = None, **data: object
+    kind: str, at: Instant, job: JobId | None = None, *, run: Run | None = None, **data: object
 ) -> FeedEntry:
     """One entry; the store gives it its id. Empty values are left out.
 
@@ -78,6 +78,6 @@ def run_ended(run: Run, at: Instant) -> FeedEntry:
     )
 
 
-def pool_seen(kind: str, at: Instant, pool: PoolName, nodes: int) -> FeedEntry:
+def pool_seen(kind: str, at: Instant, pool: PoolName, *, nodes: int) -> FeedEntry:
     """A pool has joined or is back."""
     return entry(kind, at, pool=pool, nodes=nodes)

@@ -33,6 +33,7 @@ class Recorder:
         store: Store,
         keeper: LeaseKeeper,
         settings: ControlSettings,
+        *,
         metrics: ControlMetrics,
         on_trouble: OnTrouble,
     ) -> None:

@@ -21,7 +21,7 @@ from suan.model.units import Instant, JobId, PoolName, QueueName
 JOBS_PER_ENTRY = 2000
 
 
-async def opening(ledger: Ledger, book: Book, now: Instant, bill: BillOf) -> Draft:
+async def opening(ledger: Ledger, book: Book, now: Instant, *, bill: BillOf) -> Draft:
     """The term's first entry: queues and drained pools."""
     draft = Draft(book, now, bill)
     for name, (weight, discipline, is_open) in sorted((await ledger.queues()).items()):
@@ -33,7 +33,9 @@ async def opening(ledger: Ledger, book: Book, now: Instant, bill: BillOf) -> Dra
     return draft
 
 
-async def returning(store: Store, book: Book, now: Instant, bill: BillOf) -> AsyncIterator[Draft]:
+async def returning(
+    store: Store, book: Book, now: Instant, *, bill: BillOf
+) -> AsyncIterator[Draft]:
     """The unfinished jobs that an earlier leader had taken, in bounded drafts. ``book.runs`` holds
     the open runs already."""
     open_runs = {run.job: run for run in book.runs.values()}
@@ -47,7 +49,7 @@ async def returning(store: Store, book: Book, now: Instant, bill: BillOf) -> Asy
             states = dict(await store.job_states(waited_for)) if waited_for else {}
             for job in page:
                 told = _Told(open_runs.get(job.id), past.get(job.id, []), states, demands)
-                _return(draft, book, job, told)
+                _return(draft, book, job, told=told)
             yield draft
             page = await following
         finally:
@@ -74,7 +76,7 @@ class _Told:
     demands: Demands
 
 
-def _return(draft: Draft, book: Book, job: Job, told: _Told) -> None:
+def _return(draft: Draft, book: Book, job: Job, *, told: _Told) -> None:
     _enter(book, job)
     # A job that has had a run waits for nothing any more, whatever became of the others.
     waits = resolve(() if job.attempts else job.after, told.states)

@@ -78,7 +78,11 @@ class Term:
         self._settings = parts.settings
         self._clock = parts.clock
         self._recorder = Recorder(
-            parts.store, parts.keeper, parts.settings, parts.metrics, parts.on_trouble
+            parts.store,
+            parts.keeper,
+            parts.settings,
+            metrics=parts.metrics,
+            on_trouble=parts.on_trouble,
         )
         self._inbox: deque[Happening] = deque()
         self._wake = asyncio.Event()
@@ -130,10 +134,10 @@ class Term:
         await self._recorder.begin()
         began, settings = self._clock.now(), self._settings
         self.book.runs.update((run.id, run) for run in await self._store.open_runs())
-        draft = await opening(self._store, self.book, began, self._parts.bill)
+        draft = await opening(self._store, self.book, began, bill=self._parts.bill)
         draft.led(settings.holder, settings.url, self._parts.keeper.lease.token)
         await self._enter(draft, kind="term")
-        async for draft in returning(self._store, self.book, began, self._parts.bill):
+        async for draft in returning(self._store, self.book, began, bill=self._parts.bill):
             await self._enter(draft)
         passing("takeover.after_term")
         for run in self.book.runs.values():
