@@ -61,7 +61,7 @@ def test_seconds(amount: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("micro", "text"),
     [
-        (0, "¥0.0000"),
+        (0, "¥0"),
         (3, "<¥0.0001"),
         (123_400, "¥0.1234"),
         (1_500_000, "¥1.50"),

@@ -11,7 +11,7 @@ from suan.model.bill import Bill
 from suan.model.job import Job, Run
 from suan.model.live import PoolStatus
 from suan.model.plan import Explanation
-from suan.model.resources import Resources
+from suan.model.resources import ANY_ACCELERATOR, Resources
 from suan.model.spec import JobSpec, ResourceOption
 from suan.model.store import FeedEntry, Token
 from suan.model.units import Instant
@@ -72,12 +72,13 @@ def job_view(job: Job) -> JobView:
 
 
 def resources_text(option: ResourceOption) -> str:
-    """``cpus 4, memory 16 GiB, A100-80GB:8``."""
+    """``cpus 4, memory 16 GiB, A100-80GB:8``; ``gpu:1`` is one of any model."""
     parts = [f"cpus {option.cpu_milli / 1000:g}"]
     if option.memory_mib is not None:
         whole, rest = divmod(option.memory_mib, 1024)
         parts.append(f"memory {option.memory_mib} MiB" if rest else f"memory {whole} GiB")
-    parts += [f"{model}:{milli / 1000:g}" for model, milli in sorted(option.accelerators.items())]
+    for model, milli in sorted(option.accelerators.items()):
+        parts.append(f"{'gpu' if model == ANY_ACCELERATOR else model}:{milli / 1000:g}")
     return ", ".join(parts) + (f" on {option.infra}" if option.infra else "")
 
 

@@ -2,7 +2,9 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import reduce
 
 import click
 
@@ -13,6 +15,7 @@ from suan.cli.tail import MOST_TASKS, Tail, sinks
 from suan.client import retry
 from suan.client.calls import LogPart
 from suan.client.sync import Client
+from suan.model.bill import Bill
 from suan.model.errors import SuanError
 from suan.model.job import JobState
 from suan.model.views import JobDetail
@@ -40,9 +43,9 @@ class Attendant:
             detail = self._next(shown)
             if detail.job.attempts <= shown:
                 return detail
+            if shown:
+                note(f"suan: job {self._job}: {self._ended(detail, shown)}; attempt {shown + 1}")
             shown += 1
-            if shown > 1:
-                note(f"suan: attempt {shown} of job {self._job}")
             self._show(detail, shown)
 
     def _next(self, shown: int) -> JobDetail:
@@ -56,6 +59,13 @@ class Attendant:
             if time.monotonic() - began > QUIET_S:
                 self._say_why()
             time.sleep(next(pauses))
+
+    @staticmethod
+    def _ended(detail: JobDetail, attempt: int) -> str:
+        """How an earlier attempt ended."""
+        ended = (run for run in detail.runs if run.attempt == attempt)
+        said = next((run.detail or run.cause for run in ended), None)
+        return f"attempt {attempt} ended: {said}" if said else f"attempt {attempt} ended"
 
     def _say_why(self) -> None:
         try:
@@ -103,8 +113,20 @@ def code_of(detail: JobDetail) -> int:
 
 
 def told(detail: JobDetail) -> str:
-    """How a job ended, and its bill, in one line."""
+    """How a job ended, where, and its bill, in one line."""
     job = detail.job
     code = f" (exit {job.exit_code})" if job.exit_code else ""
+    where = f" in {form.ran(detail)} on {job.pool}" if job.pool and job.started_at else ""
     why = f": {job.detail}" if job.detail and job.state != JobState.SUCCEEDED else ""
-    return f"suan: {job.id} {job.state}{code}{why} · {form.job_bill(detail)}"
+    return f"suan: job {job.id} {job.state}{code}{where}{why} · {form.bill_amounts(detail.bill)}"
+
+
+def told_together(details: Sequence[JobDetail]) -> str:
+    """How several jobs ended, and the sum of their bills where it is in one currency."""
+    states = Counter(detail.job.state for detail in details)
+    ends = ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
+    bills = [detail.bill for detail in details]
+    line = f"suan: {form.counted(len(details), 'job')}: {ends}"
+    if len({bill.currency for bill in bills}) > 1:
+        return line
+    return f"{line} · {form.bill_amounts(reduce(Bill.plus, bills))}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from suan.model.bill import Bill
-from suan.model.views import AmountView, JobDetail
+from suan.model.views import AmountView, JobDetail, JobView
 
 _SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "JP¥"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -43,8 +43,10 @@ def moment(at: datetime | None) -> str:
 
 
 def money(micro: int, currency: str) -> str:
-    """An amount of money: two decimals, four below one."""
+    """An amount of money: two decimals, four below one; nothing is ``¥0``."""
     sign = _SIGNS.get(currency, f"{currency} ")
+    if not micro:
+        return f"{sign}0"
     amount = abs(micro) / 1_000_000
     digits = 2 if amount >= 1 else 4
     if 0 < amount < 0.00005:
@@ -109,20 +111,35 @@ def bill(of: Bill) -> str:
 
 
 def _amounts(of: Bill) -> tuple[str, ...]:
-    method = f" ({of.energy_method})" if of.energy_method else ""
-    return (money(of.money, of.currency), energy(of.energy_mwh), carbon(of.carbon_mg) + method)
-
-
-def job_bill(detail: JobDetail) -> str:
-    """What a job took, in one line: ``2.1 s · cpus 1 · ¥0.0000 · 20 mWh · 10 mg CO2e (…)``."""
-    ran = sum(
-        (run.ended_at - run.started_at).total_seconds()
-        for run in detail.runs
-        if run.started_at and run.ended_at
+    """Money, energy, carbon; what was measured as less than the least unit is not nothing."""
+    least = "<1 " if of.energy_method else "0 "
+    return (
+        money(of.money, of.currency),
+        energy(of.energy_mwh) if of.energy_mwh else least + "mWh",
+        (carbon(of.carbon_mg) if of.carbon_mg else least + "mg CO2e")
+        + (f" ({of.energy_method})" if of.energy_method else ""),
     )
-    job = detail.job
-    needs = f"{job.num_nodes} × ({job.resources})" if job.num_nodes > 1 else job.resources
-    return " · ".join((seconds(ran), needs, *_amounts(detail.bill)))
+
+
+def bill_amounts(of: Bill) -> str:
+    """What a bill comes to, without the device time: ``¥0 · 20 mWh · 10 mg CO2e (…)``."""
+    return " · ".join(_amounts(of))
+
+
+def ran(detail: JobDetail) -> str:
+    """How long a job's runs took together."""
+    return seconds(
+        sum(
+            (run.ended_at - run.started_at).total_seconds()
+            for run in detail.runs
+            if run.started_at and run.ended_at
+        )
+    )
+
+
+def needs(job: JobView) -> str:
+    """What a job asked for: ``4 × (cpus 0.25, memory 128 MiB)``."""
+    return f"{job.num_nodes} × ({job.resources})" if job.num_nodes > 1 else job.resources
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -119,7 +119,7 @@ def specs(what: Sequence[str], options: JobOptions) -> tuple[JobSpec, ...]:
         )
     if click.get_current_context().meta.get(_DASHES):
         return (_overridden(_from_command(what), options),)
-    return tuple(_overridden(spec, options) for path in what for spec in _from_file(path))
+    return tuple(_overridden(spec, options) for path in what for spec in _from_file(path, options))
 
 
 def _from_command(argv: Sequence[str]) -> JobSpec:
@@ -128,13 +128,15 @@ def _from_command(argv: Sequence[str]) -> JobSpec:
     return command_spec(argv, workdir=str(Path.cwd()))
 
 
-def _from_file(path: str) -> tuple[JobSpec, ...]:
+def _from_file(path: str, options: JobOptions) -> tuple[JobSpec, ...]:
     from suan import jobfile
 
     here, now = str(Path.cwd()), time.time_ns() // 1000
+    environ = os.environ | _variables(options.env, "--env")
+    environ |= _variables(options.secret, "--secret")
     if path == "-":
         text = sys.stdin.buffer.read(jobfile.MAX_JOB_FILE_BYTES + 1)
-        parsed = jobfile.parse(text, filename="-", base_dir=here, environ=os.environ, now=now)
+        parsed = jobfile.parse(text, filename="-", base_dir=here, environ=environ, now=now)
     elif not Path(path).exists():
         raise InputError(
             f"there is no file {path!r}",
@@ -142,7 +144,7 @@ def _from_file(path: str) -> tuple[JobSpec, ...]:
             mend="check the path; a command needs -- before it: suan run -- " + path,
         )
     else:
-        parsed = jobfile.load(path, submit_dir=here, environ=os.environ, now=now)
+        parsed = jobfile.load(path, submit_dir=here, environ=environ, now=now)
     for warning in parsed.warnings:
         note(f"warning: {warning}")
     return parsed.specs
@@ -150,6 +152,8 @@ def _from_file(path: str) -> tuple[JobSpec, ...]:
 
 def _overridden(spec: JobSpec, options: JobOptions) -> JobSpec:
     """The job with what the command line says of it."""
+    secrets = _variables(options.secret, "--secret")
+    envs = {name: value for name, value in spec.envs.items() if name not in secrets}
     changes: dict[str, Any] = {
         "name": options.name,
         "num_nodes": options.nodes,
@@ -159,8 +163,8 @@ def _overridden(spec: JobSpec, options: JobOptions) -> JobSpec:
         "workdir": str(Path(options.workdir).expanduser().absolute()) if options.workdir else None,
         "array": _array(options),
         "resources": tuple(_needs(one, options) for one in spec.resources),
-        "envs": spec.envs | _variables(options.env, "--env"),
-        "secrets": spec.secrets | _variables(options.secret, "--secret"),
+        "envs": envs | _variables(options.env, "--env"),
+        "secrets": spec.secrets | secrets,
         "labels": spec.labels | _labels(options.label),
         "after": spec.after + tuple(map(_after, options.after)),
     }

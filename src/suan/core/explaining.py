@@ -109,7 +109,8 @@ def _of_waiting(state: State, job: JobRecord) -> Explanation:
     refusals = tuple(_with_figures(shape, refusal) for refusal in told)
     if costs:
         names = listed([cost.pool for cost in costs])
-        summary = f"It can start now: {names} would take it, the first being the best."
+        best = ", the first being the best" if len(costs) > 1 else ""
+        summary = f"It can start now: {names} would take it{best}."
     else:
         summary = _summary(refusals)
     return Explanation(

@@ -26,7 +26,10 @@ def command_spec(
     time_limit: str | None = None,
     **fields: object,
 ) -> JobSpec:
-    """The job that runs ``argv`` as it stands, quoted for the shell.
+    """The job that runs ``argv``.
+
+    Several words run as they stand, quoted for the shell; one word that is not plain is a command
+    line, which the shell reads, as with ssh: ``suan run -- 'make && ./train'``.
 
     Amounts are written as in a job file (``gpus`` takes ``2``, ``A100:2``). ``fields`` are any
     other fields of ``JobSpec``, such as ``queue``, ``priority`` or ``after``, as it takes them.
@@ -44,7 +47,7 @@ def command_spec(
         infra=infra,
     )
     values: dict[str, object] = {
-        "run": shlex.join(argv),
+        "run": argv[0] if len(argv) == 1 else shlex.join(argv),
         "name": name or _name_of(argv),
         "workdir": workdir,
         "num_nodes": nodes,
@@ -73,6 +76,8 @@ def _read(option: str, text: str | None, parse: Callable[[str], _T]) -> _T | Non
 
 def _name_of(argv: Sequence[str]) -> str:
     """The program's name, or of a script that an interpreter is given."""
+    if len(argv) == 1:  # a command line: its first word
+        argv = argv[0].split() or [""]
     first = PurePath(argv[0]).name
     if first.startswith(("python", "bash", "sh")) and len(argv) > 1 and argv[1][:1] != "-":
         first = PurePath(argv[1]).stem

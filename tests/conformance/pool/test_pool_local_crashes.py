@@ -55,7 +55,7 @@ def fork_servers(kind: LocalKind) -> list[int]:
                 parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if mark in command and int(parent) not in found:
+            if any(word.startswith(mark) for word in command) and int(parent) not in found:
                 found.append(int(entry.name))
     return found
 

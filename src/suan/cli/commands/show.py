@@ -1,5 +1,6 @@
 """``suan show``: one job, whole."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ from suan.cli import format as form
 from suan.cli.connect import connect, job_argument, json_option
 from suan.cli.grid import fields
 from suan.cli.output import heading, print_json, say, state
+from suan.model.units import SECOND
 from suan.model.views import JobDetail, RunView
 
 # Shown above, or not worth a line where they hold their default.
@@ -57,20 +59,25 @@ def _head(detail: JobDetail) -> list[tuple[str, str]]:
 
 
 def _asked(spec: dict[str, Any]) -> str:
-    small = [(k, _plain(v)) for k, v in spec.items() if v not in _NOTHING and k not in _SAID]
+    small = [(k, _plain(v, k)) for k, v in spec.items() if v not in _NOTHING and k not in _SAID]
     scripts = [(k, str(spec[k])) for k in ("setup", "run") if spec.get(k)]
     texts = [f"{name}: |\n{_indent(script)}" for name, script in scripts]
     return "\n".join([*([_indent(fields(small))] if small else []), *map(_indent, texts)])
 
 
+_DURATIONS = {"time_limit", "expected", "flexible", "backoff"}  # in microseconds
 _NOTHING: tuple[Any, ...] = (None, "", (), [], {}, False)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, name: str = "") -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{k}={_plain(v)}" for k, v in value.items() if v not in _NOTHING)
+        return ", ".join(f"{k}={_plain(v, k)}" for k, v in value.items() if v not in _NOTHING)
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_plain, value))
+    if isinstance(value, int) and name in _DURATIONS:
+        return form.seconds(value / SECOND)
+    if isinstance(value, int) and name == "deadline":
+        return form.moment(datetime.fromtimestamp(value / SECOND, UTC))
     return str(value)
 
 

@@ -16,11 +16,13 @@ from suan.cli.process import Registered, registered
 from suan.cli.progress import progress
 from suan.client.discovery import home
 from suan.client.errors import ServerError, ServerUnreachable
+from suan.client.sync import Client
 from suan.model.errors import InputError, SuanError
 from suan.model.views import PoolView, ServerView
 
 MOST_LOG_BYTES = 10 << 20  # a larger log is set aside when the next server starts
 LOOK_S = 0.05
+POOLS_S = 5.0  # how long the pools are given to be seen for the first time
 
 
 @click.command
@@ -134,7 +136,7 @@ def _failed(message: str, log: Path, begin: int) -> SuanError:
 
 def _tell(there: Registered, as_json: bool, *, already: bool) -> None:
     with connect(there.url) as client:
-        server, pools = client.server(), client.pools()
+        server, pools = _settled(client)
     if as_json:
         about = {"url": there.url, "pid": there.pid, "already_up": already}
         print_json({**about, "server": server, "pools": pools})
@@ -142,6 +144,26 @@ def _tell(there: Registered, as_json: bool, *, already: bool) -> None:
     say(f"suan {server.version} is {'already ' if already else ''}up at {there.url}")
     say(_summary(server, pools))
     note("next: suan run -- echo hello")
+
+
+def _settled(client: Client) -> tuple[ServerView, tuple[PoolView, ...]]:
+    """What the platform is once somebody leads and every pool was seen or has failed to be."""
+    until = time.monotonic() + POOLS_S
+    while True:
+        server = client.server()
+        try:
+            pools = client.pools()
+        except ServerError:  # nobody leads yet
+            if time.monotonic() > until:
+                raise
+            pools = None
+        if pools is not None and (time.monotonic() > until or all(map(_seen, pools))):
+            return server, pools
+        time.sleep(LOOK_S)
+
+
+def _seen(pool: PoolView) -> bool:
+    return pool.observed_at is not None or bool(pool.detail)
 
 
 def _summary(server: ServerView, pools: tuple[PoolView, ...]) -> str:

@@ -1,5 +1,6 @@
 """What a task finds in its environment."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,7 @@ def shared(launch: Launch, place: Place) -> dict[str, str]:
         "SUAN_NODE_IPS": addresses,
         "SUAN_OUTPUT_DIR": f"{place.directory}/output",
         RUN_DIRECTORY: place.directory,
+        "SUAN_PYTHON": sys.executable,
         "SKYPILOT_NODE_IPS": addresses,
         "SKYPILOT_NUM_NODES": str(tasks),
         "SKYPILOT_NUM_GPUS_PER_NODE": str(gpus),

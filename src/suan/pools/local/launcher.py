@@ -1,6 +1,7 @@
 """Asking the fork server for a runner, starting it first where none listens."""
 
 import fcntl
+import hashlib
 import json
 import os
 import socket
@@ -23,11 +24,12 @@ class Launcher:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._users = str(directory / "forkserver.users")
+        generation = _generation()
+        self._users = str(directory / f"forkserver.users.{generation}")
         self._log = directory / "forkserver.log"
         self._directory = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         # by way of /proc, for a socket's path may have 107 bytes at most
-        self._address = f"/proc/self/fd/{self._directory}/forkserver.socket"
+        self._address = f"/proc/self/fd/{self._directory}/forkserver.socket.{generation}"
         self._using = os.open(self._users, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._using, fcntl.LOCK_SH)
 
@@ -112,6 +114,13 @@ class Launcher:
                     check=True,
                     timeout=_ANSWER_TIMEOUT_S,
                 )
+
+
+def _generation() -> str:
+    """The code that runners are made of: after an upgrade a fork server of before is not asked."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    stamps = [(source.name, source.stat().st_mtime_ns) for source in sources]
+    return hashlib.sha256(repr(stamps).encode()).hexdigest()[:8]
 
 
 def _read_all(connection: socket.socket) -> bytes:

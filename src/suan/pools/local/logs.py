@@ -26,13 +26,13 @@ def read_log(directory: Path, *, task: int, stream: str, offset: int, limit: int
     ended = status is not None and status["state"] == records.ENDED
     if stream == "stderr" and launch["stderr"] and launch["stderr"] == launch["stdout"]:
         return LogChunk(b"", max(offset, 0), ended)  # both go to one file, told as stdout
-    path = launch[stream] or str(directory / f"task-{task}.{stream}")
+    path = directory / f"task-{task}.{stream}"
     try:
-        return _read(path, offset, limit, ended=ended)
+        return _read(str(path), offset, limit, ended=ended)
     except FileNotFoundError:
         return LogChunk(b"", max(offset, 0), ended)
     except OSError as error:
-        raise PoolUnavailable(f"the log {path!r} cannot be read: {error.strerror}") from error
+        raise PoolUnavailable(f"the log {str(path)!r} cannot be read: {error.strerror}") from error
 
 
 def _read(path: str, offset: int, limit: int, *, ended: bool) -> LogChunk:

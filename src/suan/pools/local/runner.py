@@ -18,7 +18,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from suan.pools.local import energy, limits, processes, records, tasks
+from suan.pools.local import copies, energy, limits, processes, records, tasks
 
 _LOCK_PATIENCE_S = 10.0
 _LOCK_RETRY_S = 0.001
@@ -114,7 +114,7 @@ class _Run:
         for name in ("work", "output"):
             os.makedirs(os.path.join(self.directory, name), exist_ok=True)
         self._write_script()
-        self.outputs = tasks.Outputs(self.directory, self.request["stdout"], self.request["stderr"])
+        self._lay_out_output()
         self.limits = limits.choose(self.request)
         self.meter = energy.Meter(self.request["energy_devices"])
         self.status = {
@@ -143,6 +143,17 @@ class _Run:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o700)
             with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(content)
+
+    def _lay_out_output(self) -> None:
+        named = {stream: self.request[stream] for stream in ("stdout", "stderr")}
+        together = named["stdout"] is not None and named["stdout"] == named["stderr"]
+        self.outputs = tasks.Outputs(self.directory, together=together)
+        ranks = range(len(self.request["tasks"]))
+        self.copies = [
+            copies.Copy(path, [self.outputs.path(rank, stream) for rank in ranks])
+            for stream, path in named.items()
+            if path is not None and not (together and stream == "stderr")
+        ]
 
     def _tell_status(self) -> None:
         records.append_event(self.request["pool_directory"], self.request["run"], self.status)
@@ -189,12 +200,16 @@ class _Run:
         waits = [clock - now for clock in clocks if clock is not None]
         if self.limits.watches_memory:
             waits.append(_MEMORY_CHECK_S)
+        if self.copies:
+            waits.append(copies.EVERY_S)
         waits.append(self.meter.sample_every_s)
         return max(0.0, min(waits))
 
     def _look_at_clocks(self) -> None:
         now = time.monotonic()
         self.meter.sample()
+        for copy in self.copies:
+            copy.follow()
         if self.kill_at is not None:
             if now >= self.kill_at:
                 processes.kill_descendants(os.getpid())
@@ -233,6 +248,8 @@ class _Run:
 
     def _end(self) -> None:
         self._clear()
+        for copy in self.copies:
+            copy.follow(to_the_end=True)
         self.status |= {
             "state": records.ENDED,
             "ended_at": max(time.time_ns() // 1000, self.status["started_at"]),
@@ -266,9 +283,8 @@ class _Run:
     def outputs_tail(self) -> bytes:
         """The last words of the first failing task's standard error."""
         rank = self.first_failure[0] if self.first_failure else 0
-        path = self.request["stderr"] or os.path.join(self.directory, f"task-{rank}.stderr")
         try:
-            with open(path, "rb") as file:
+            with open(self.outputs.path(rank, "stderr"), "rb") as file:
                 file.seek(-min(4096, os.fstat(file.fileno()).st_size), os.SEEK_END)
                 return file.read()
         except OSError:

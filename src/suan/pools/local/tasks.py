@@ -14,19 +14,25 @@ _CANNOT_EXECUTE = 126
 
 
 class Outputs:
-    """Where a run's tasks write: a file of each task's own, or the paths that the job named."""
+    """Where a run's tasks write: for each task and stream a file of its own.
 
-    def __init__(self, directory: str, stdout: str | None, stderr: str | None) -> None:
+    A run whose streams are to be copied to one file has them in one from the start, in order.
+    """
+
+    def __init__(self, directory: str, *, together: bool) -> None:
         self._directory = directory
-        self._named = {"stdout": stdout, "stderr": stderr}
-        for path in sorted({path for path in (stdout, stderr) if path}):
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
+        self._together = together
+
+    def path(self, rank: int, stream: str) -> str:
+        """The file of a task's stream."""
+        return os.path.join(
+            self._directory, f"task-{rank}.{'stdout' if self._together else stream}"
+        )
 
     def open(self, rank: int, stream: str) -> int:
         """A descriptor to append to."""
-        own = os.path.join(self._directory, f"task-{rank}.{stream}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        return os.open(self._named[stream] or own, flags, 0o644)
+        return os.open(self.path(rank, stream), flags, 0o644)
 
 
 def start(request: dict[str, Any], rank: int, outputs: Outputs, limit: Callable[[], None]) -> int:
