@@ -110,6 +110,14 @@ def test_reasons_are_sums_that_a_person_can_check() -> None:
     )
 
 
+def test_the_chosen_pool_is_called_the_best_only_in_what_it_is() -> None:
+    full = Refusal(RefusalCode.NO_CAPACITY, PoolName("dry"), "it is full", "runs end")
+    (first, *_) = place_reasons(replace(PLACE, refusals=(full,)), {})
+    assert first.startswith("near, the cheapest with room: 1.2345")
+    ordered = replace(PLACE, pool=PoolName("far"), costs=PLACE.costs[::-1])
+    assert place_reasons(ordered, {})[0].startswith("far, by the first option with room: 2.0000")
+
+
 def test_reasons_stay_few_however_many_pools_there_are() -> None:
     many = replace(PLACE, refusals=PLACE.refusals * 100)
     lines = place_reasons(many, {})

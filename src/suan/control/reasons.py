@@ -3,15 +3,21 @@
 from collections.abc import Mapping
 
 from suan.model.plan import Cost, Place
+from suan.model.refusal import RefusalCode
 from suan.model.units import Money, PoolName
 
 _UNIT = 1_000_000
 MAX_REASONS = 40  # a run's row stays small however many pools there are
+_PASSED_OVER = (RefusalCode.NO_CAPACITY, RefusalCode.BEHIND_EARLIER_JOB)
 
 
 def place_reasons(place: Place, currencies: Mapping[PoolName, str]) -> tuple[str, ...]:
-    """One line for each pool: the chosen one first, then dearer ones, then refusals."""
-    lines = [_cost_line(cost, currencies, rank) for rank, cost in enumerate(place.costs)]
+    """One line for each pool: the chosen one first, then those it was preferred to, then those
+    that were passed over or refuse."""
+    lines = [
+        f"{f'rather than {cost.pool}' if rank else _chosen(place)}: {_sum(cost, currencies)}"
+        for rank, cost in enumerate(place.costs)
+    ]
     lines += [
         f"not {refusal.pool or 'anywhere'}: {refusal.detail} ({refusal.code})"
         for refusal in place.refusals
@@ -21,12 +27,21 @@ def place_reasons(place: Place, currencies: Mapping[PoolName, str]) -> tuple[str
     return tuple(lines)
 
 
-def _cost_line(cost: Cost, currencies: Mapping[PoolName, str], rank: int) -> str:
+def _chosen(place: Place) -> str:
+    """The chosen pool, and in what it is the best: others may cost less but have no room, or
+    come later among ordered options."""
+    if any(cost.total < place.costs[0].total for cost in place.costs):
+        return f"{place.pool}, by the first option with room"
+    if any(refusal.code in _PASSED_OVER for refusal in place.refusals):
+        return f"{place.pool}, the cheapest with room"
+    return f"{place.pool}, the cheapest"
+
+
+def _sum(cost: Cost, currencies: Mapping[PoolName, str]) -> str:
     currency = currencies.get(cost.pool, "")
     terms = " + ".join(f"{name} {_amount(money)}" for name, money in cost.terms if money)
     total = f"{_amount(cost.total)} {currency} an hour".replace("  ", " ")
-    chosen = f"{cost.pool}, the cheapest" if rank == 0 else f"rather than {cost.pool}"
-    return f"{chosen}: {total}" + (f" = {terms}" if terms else "")
+    return total + (f" = {terms}" if terms else "")
 
 
 def _amount(money: Money) -> str:

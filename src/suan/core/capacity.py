@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from suan.core.devices import Grant, choose, fits, layout
 from suan.model.offer import NodeStatus, Offer
+from suan.model.refusal import Refusal
 from suan.model.resources import ANY_ACCELERATOR, Resources
-from suan.model.units import Instant, NodeName, PoolName, RunId, Thousandths
+from suan.model.units import Instant, JobId, NodeName, PoolName, RunId, Thousandths
 
 Devices = tuple[tuple[Thousandths, ...], ...]  # free of each device, by model, freest first
 Vector = tuple[Thousandths, int, Devices]  # processors, memory, devices
@@ -212,11 +213,13 @@ def refund(node: Node, held: Held) -> None:
 
 
 class Pool:
-    """One pool: its offer, flavors and nodes. ``growth`` counts how often capacity grew."""
+    """One pool: its offer, flavors and nodes. ``growth`` counts how often capacity grew;
+    ``behind`` is the last refusal that named an earlier job, and that job."""
 
     __slots__ = (
         "_kinds",
         "available",
+        "behind",
         "detail",
         "drained",
         "flavors",
@@ -239,6 +242,7 @@ class Pool:
         self.flavors: dict[FlavorKey, Flavor] = {}
         self.growth = 0
         self.runs = 0
+        self.behind: tuple[JobId, Refusal] | None = None
         self._kinds: tuple[tuple[Flavor, ...], tuple[str, ...]] | None = None
 
     @property

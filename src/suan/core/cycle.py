@@ -12,20 +12,16 @@ for which someone else is first in line now. Why that is enough is in
 ``docs/explanation/scheduling.md``.
 """
 
-from bisect import bisect_left
 from heapq import heappop
 
 from suan.core.fates import settle_next
-from suan.core.matching import Candidate, Shape, full_of, refusal_of
+from suan.core.matching import Candidate
 from suan.core.packing import Spots, by_rank, find, fits
+from suan.core.reasons import Holders, Reasons, of_placement
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
-from suan.model.errors import InvariantViolation
-from suan.model.plan import Cost, Decision, Place, Plan, Stop
-from suan.model.refusal import Refusal
-from suan.model.units import Instant, JobId, run_id
-
-Holders = list[tuple[int, JobRecord]]  # earlier jobs that wait, and the flavors they hold
+from suan.model.plan import Decision, Place, Plan, Stop
+from suan.model.units import Instant, run_id
 
 
 class Cycle:
@@ -115,23 +111,15 @@ class Cycle:
         """Start a job on the best pool that takes it now, or leave it first in line."""
         shape = job.shape
         assert shape is not None
-        for candidate in shape.candidates:
+        for number, candidate in enumerate(shape.candidates):
             if fits(candidate, candidate.mask & allowed):
                 spots = find(candidate, allowed)
                 assert spots is not None
-                costs, refusals = reasons(shape, allowed, holders)
-                return self._start(job, candidate, spots, costs=costs, refusals=refusals)
+                said = of_placement(shape, number, allowed, holders=holders)
+                return self._start(job, candidate, spots, said=said)
         return None
 
-    def _start(
-        self,
-        job: JobRecord,
-        candidate: Candidate,
-        spots: Spots,
-        *,
-        costs: tuple[Cost, ...],
-        refusals: tuple[Refusal, ...],
-    ) -> Place:
+    def _start(self, job: JobRecord, candidate: Candidate, spots: Spots, *, said: Reasons) -> Place:
         job.attempts += 1
         run = RunRecord(
             run_id(job.id, job.attempts),
@@ -150,51 +138,6 @@ class Cycle:
             option=run.option,
             nodes=run.nodes,
             per_task=run.per_task,
-            costs=costs,
-            refusals=refusals,
+            costs=said[0],
+            refusals=said[1],
         )
-
-
-def reasons(
-    shape: Shape, allowed: int, holders: Holders
-) -> tuple[tuple[Cost, ...], tuple[Refusal, ...]]:
-    """What every pool says to a shape now: the costs of those that could take it, best first, and
-    the refusals of the others, by name. ``allowed`` has the flavors that no earlier job holds."""
-    costs: list[Cost] = []
-    takes: set[str] = set()
-    held: dict[str, JobId] = {}
-    for candidate in shape.candidates:
-        name = candidate.pool.name
-        if name in takes:
-            continue
-        mask = candidate.mask
-        if fits(candidate, mask & allowed):
-            costs.append(candidate.cost)
-            takes.add(name)
-        elif mask & ~allowed and fits(candidate, mask):
-            held.setdefault(name, holder_of(mask & ~allowed, holders))
-    refusals = [
-        match.refusal or (refusal_of(match, held[name]) if name in held else full_of(match))
-        for name, match in shape.ordered_matches
-        if name not in takes
-    ]
-    return tuple(costs), tuple(refusals)
-
-
-def holder_of(mask: int, holders: Holders) -> JobId:
-    """The first of the earlier jobs that hold some of these flavors."""
-    for flavors, job in holders:
-        if flavors & mask:
-            return job.id
-    raise InvariantViolation(f"flavors {mask:b} are held by nobody")
-
-
-def holders_before(state: State, job: JobRecord) -> Holders:
-    """The earlier jobs that wait, each first in its contest, and the flavors they hold."""
-    front = state.line.front
-    found: Holders = []
-    for _, mask, contest in front[: bisect_left(front, (job.rank,))]:
-        first = contest.first()
-        assert first is not None
-        found.append((mask, first))
-    return found

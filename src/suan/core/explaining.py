@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from suan.core.capacity import Pool
-from suan.core.cycle import holders_before, reasons
 from suan.core.matching import Candidate, Shape
 from suan.core.packing import room
+from suan.core.reasons import holders_before, of_wait
 from suan.core.records import JobRecord, Phase
 from suan.core.state import State
 from suan.core.wording import amount_of, listed
@@ -105,7 +105,7 @@ def _of_waiting(state: State, job: JobRecord) -> Explanation:
     held = 0
     for mask, _ in holders:
         held |= mask
-    costs, told = reasons(shape, ~held, holders)
+    costs, told = of_wait(shape, ~held, holders)
     refusals = tuple(_with_figures(shape, refusal) for refusal in told)
     if costs:
         names = listed([cost.pool for cost in costs])

@@ -5,6 +5,7 @@ A *match* is one pool's word on one shape: a standing refusal, or the candidates
 Matches change only when a pool's offer, nodes or readiness do, never as runs come and go.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from suan.model.demand import Demand
 from suan.model.plan import Cost
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.resources import Resources
-from suan.model.units import JobId, PoolName, QueueName
+from suan.model.units import PoolName, QueueName
 
 if TYPE_CHECKING:
     from suan.core.line import Contest, Lane
@@ -44,20 +45,33 @@ class Candidate:
 
 @dataclass(slots=True, eq=False)
 class Match:
-    """One pool's word on one shape. With candidates, ``full`` is what to say while they do not
-    fit, and ``behind`` what was last said of an earlier job that holds the pool."""
+    """One pool's word on one shape. With candidates, ``mask`` has all their flavors, and ``full``
+    is what to say while none of them fits."""
 
     pool: Pool
     refusal: Refusal | None
     candidates: tuple[Candidate, ...] = ()
+    mask: int = 0
     full: Refusal | None = None
-    behind: tuple[JobId | None, Refusal | None] = (None, None)
+
+
+@dataclass(slots=True, eq=False)
+class Grounds:
+    """What is always the same when a shape is placed by one of its candidates: the costs of the
+    pools not passed over, that candidate's first; the pools ``passed`` over and their flavors;
+    and the refusals, if these pools are all full."""
+
+    costs: tuple[Cost, ...]
+    passed: tuple[Match, ...]
+    mask: int
+    all_full: tuple[Refusal, ...]
 
 
 @dataclass(slots=True, eq=False)
 class Shape:
-    """Jobs with equal needs. ``mask`` has the bits of every flavor that such a job could use, and
-    ``candidates`` are all pools' together, the best first."""
+    """Jobs with equal needs. ``mask`` has the bits of every flavor that such a job could use,
+    ``candidates`` are all pools' together, the best first, ``standing`` the refusals of pools
+    without any, and ``grounds`` the reasons by the number of the candidate that is chosen."""
 
     demand: Demand
     rejected_by: tuple[PoolName, ...]
@@ -66,6 +80,8 @@ class Shape:
     matches: dict[PoolName, Match] = field(default_factory=dict)
     ordered_matches: tuple[tuple[PoolName, Match], ...] = ()
     candidates: tuple[Candidate, ...] = ()
+    standing: tuple[Refusal, ...] = ()
+    grounds: dict[int, Grounds] = field(default_factory=dict)
     contest: "Contest | None" = None
     lanes: "dict[tuple[QueueName, int], Lane]" = field(default_factory=dict)
 
@@ -76,15 +92,24 @@ class Shape:
     def settle(self) -> None:
         """Put the candidates in order: cheapest first, or by option if the demand is ordered."""
         self.ordered_matches = tuple(sorted(self.matches.items(), key=lambda item: item[0]))
+        refusals = [found.refusal for _, found in self.ordered_matches]
+        self.standing = tuple(refusal for refusal in refusals if refusal)
+        self.grounds.clear()
         every = [c for _, found in self.ordered_matches for c in found.candidates]
         first_option = self.demand.ordered
         every.sort(
             key=lambda c: (c.option if first_option else 0, c.cost.total, c.pool.name, c.option)
         )
         self.candidates = tuple(every)
-        self.mask = 0
-        for candidate in every:
-            self.mask |= candidate.mask
+        self.mask = mask_of(every)
+
+
+def mask_of(parts: Iterable[Candidate | Flavor | Match]) -> int:
+    """The bits of every flavor among these."""
+    mask = 0
+    for part in parts:
+        mask |= part.mask
+    return mask
 
 
 def match(demand: Demand, rejected_by: tuple[PoolName, ...], pool: Pool) -> Match:
@@ -106,7 +131,7 @@ def match(demand: Demand, rejected_by: tuple[PoolName, ...], pool: Pool) -> Matc
             nearest = (passed, refusal)
     if not candidates:
         return Match(pool, nearest[1])
-    return Match(pool, None, tuple(candidates))
+    return Match(pool, None, tuple(candidates), mask_of(candidates))
 
 
 def _candidate(ask: Ask, pool: Pool) -> Candidate | None:
@@ -123,9 +148,7 @@ def _candidate(ask: Ask, pool: Pool) -> Candidate | None:
             room += held
     if room < ask.tasks:
         return None
-    mask = 0
-    for flavor, _ in kinds:
-        mask |= flavor.mask
+    mask = mask_of(flavor for flavor, _ in kinds)
     cost = cost_of(ask, pool.offer)
     return Candidate(pool, ask.option, ask.tasks, ask.per_task, cost, tuple(kinds), mask)
 
@@ -160,23 +183,3 @@ def _full(found: Match) -> Refusal:
 def _wanted(tasks: int, per_task: Resources) -> str:
     each = f"{tasks} tasks of " if tasks > 1 else ""
     return f"the job needs {each}{amount_of(per_task)}"
-
-
-def refusal_of(found: Match, holder: JobId | None) -> Refusal:
-    """What a pool says that does not take the job now. ``holder`` is the earlier job, if any,
-    without which it would."""
-    if found.refusal is not None:
-        return found.refusal
-    if holder is None:
-        return full_of(found)
-    known, refusal = found.behind
-    if refusal is None or known != holder:
-        refusal = Refusal(
-            code=RefusalCode.BEHIND_EARLIER_JOB,
-            pool=found.pool.name,
-            detail=f"there is room, but job {holder} comes earlier and waits for it",
-            unblocked_by=f"job {holder} starts or is cancelled",
-            preemption_helps=False,
-        )
-        found.behind = (holder, refusal)
-    return refusal

@@ -11,8 +11,11 @@ def number(thousandths: Thousandths) -> str:
 
 
 def memory(mib: int) -> str:
-    """MiB, or GiB where that is a round number."""
-    return f"{mib // 1024} GiB" if mib and mib % 1024 == 0 else f"{mib} MiB"
+    """MiB below ten GiB, above it GiB to the tenth, rounded down; GiB where that is whole."""
+    if mib and mib % 1024 == 0:
+        return f"{mib // 1024:,} GiB"
+    whole, tenths = divmod(mib * 10 // 1024, 10)
+    return f"{mib:,} MiB" if mib < 10 * 1024 else f"{whole:,}.{tenths} GiB"
 
 
 def amount_of(amount: Resources) -> str:

@@ -23,8 +23,10 @@ class Cost:
 class Place:
     """Start a run of a job on these nodes, one for each task in rank order.
 
-    ``costs`` are the pools that could take it, cheapest first (the first is the chosen one);
-    ``refusals`` are the other pools' reasons.
+    ``costs`` begins with the chosen pool. After it come the pools it was preferred to: they cost
+    as much or more (with ordered options: they come later), and were not asked whether they have
+    room now. ``refusals`` are the other pools': first those that would have been preferred but
+    are full or kept for an earlier job, then those that cannot run the job as things are.
     """
 
     job: JobId

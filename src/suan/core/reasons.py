@@ -1,0 +1,105 @@
+"""Why here, and why not there: what the pools say to a shape, with a placement or a wait.
+
+A placement is told by what the search found out on its way. Most of that is the same for every
+job of a shape and is kept in its ``grounds``. Of a waiting job every pool is asked anew.
+"""
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from suan.core.matching import Grounds, Match, Shape, full_of, mask_of
+from suan.core.packing import fits
+from suan.core.records import JobRecord
+from suan.model.errors import InvariantViolation
+from suan.model.plan import Cost
+from suan.model.refusal import Refusal, RefusalCode
+from suan.model.units import PoolName
+
+if TYPE_CHECKING:
+    from suan.core.state import State
+
+Holders = list[tuple[int, JobRecord]]  # earlier jobs that wait, and the flavors they hold
+Reasons = tuple[tuple[Cost, ...], tuple[Refusal, ...]]
+
+
+def of_placement(shape: Shape, chosen: int, allowed: int, *, holders: Holders) -> Reasons:
+    """What is said when candidate number ``chosen`` is the first that takes the job.
+
+    ``allowed`` has the flavors that no earlier job holds. Pools that come later were not asked;
+    those that came before are full, or behind an earlier job.
+    """
+    grounds = shape.grounds.get(chosen)
+    if grounds is None:
+        grounds = shape.grounds[chosen] = _grounds(shape, chosen)
+    if not grounds.mask & ~allowed:
+        return grounds.costs, grounds.all_full
+    passed = (_word(match, allowed, holders) for match in grounds.passed)
+    return grounds.costs, (*passed, *shape.standing)
+
+
+def _grounds(shape: Shape, chosen: int) -> Grounds:
+    costs: dict[PoolName, Cost] = {}
+    for candidate in shape.candidates[chosen:]:
+        costs.setdefault(candidate.pool.name, candidate.cost)
+    before = dict.fromkeys(candidate.pool.name for candidate in shape.candidates[:chosen])
+    passed = tuple(shape.matches[name] for name in before if name not in costs)
+    all_full = (*map(full_of, passed), *shape.standing)
+    return Grounds(tuple(costs.values()), passed, mask_of(passed), all_full)
+
+
+def of_wait(shape: Shape, allowed: int, holders: Holders) -> Reasons:
+    """What every pool says now: the costs of those that would take the job, best first, and the
+    refusals of the others, by name."""
+    costs: dict[PoolName, Cost] = {}
+    for candidate in shape.candidates:
+        if candidate.pool.name not in costs and fits(candidate, candidate.mask & allowed):
+            costs[candidate.pool.name] = candidate.cost
+    refusals = [
+        match.refusal or _word(match, allowed, holders)
+        for name, match in shape.ordered_matches
+        if name not in costs
+    ]
+    return tuple(costs.values()), tuple(refusals)
+
+
+def _word(match: Match, allowed: int, holders: Holders) -> Refusal:
+    """What a pool says that could run a job and does not take it: it would, were it not for an
+    earlier job, or it is full."""
+    for candidate in match.candidates:
+        held = candidate.mask & ~allowed
+        if held and fits(candidate, candidate.mask):
+            return _behind(match, _holder_of(held, holders))
+    return full_of(match)
+
+
+def _behind(match: Match, holder: JobRecord) -> Refusal:
+    pool = match.pool
+    if pool.behind is None or pool.behind[0] != holder.id:
+        refusal = Refusal(
+            code=RefusalCode.BEHIND_EARLIER_JOB,
+            pool=pool.name,
+            detail=f"there is room, but job {holder.id} comes earlier and waits for it",
+            unblocked_by=f"job {holder.id} starts or is cancelled",
+            preemption_helps=False,
+        )
+        pool.behind = (holder.id, refusal)
+    return pool.behind[1]
+
+
+def _holder_of(mask: int, holders: Holders) -> JobRecord:
+    """The first of the earlier jobs that hold some of these flavors."""
+    for flavors, job in holders:
+        if flavors & mask:
+            return job
+    raise InvariantViolation(f"flavors {mask:b} are held by nobody")
+
+
+def holders_before(state: "State", job: JobRecord) -> Holders:
+    """The earlier jobs that wait, each first in its contest, and the flavors they hold."""
+    front = state.line.front
+    found: Holders = []
+    for _, mask, contest in front[: bisect_left(front, (job.rank,))]:
+        first = contest.first()
+        assert first is not None
+        found.append((mask, first))
+    return found
