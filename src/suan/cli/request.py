@@ -160,7 +160,7 @@ def _overridden(spec: JobSpec, options: JobOptions) -> JobSpec:
         "queue": options.queue,
         "priority": options.priority,
         "time_limit": _time_limit(options),
-        "workdir": str(Path(options.workdir).expanduser().absolute()) if options.workdir else None,
+        "workdir": _workdir(options.workdir),
         "array": _array(options),
         "resources": tuple(_needs(one, options) for one in spec.resources),
         "envs": envs | _variables(options.env, "--env"),
@@ -197,6 +197,17 @@ def _time_limit(options: JobOptions) -> int | None:
 
     found: int | None = _read("--time-limit", options.time_limit, quantities.parse_duration)
     return found
+
+
+def _workdir(given: str | None) -> str | None:
+    if given is None:
+        return None
+    path = Path(given).expanduser().absolute()
+    if not path.is_dir():
+        raise InputError(
+            f"the folder {path} does not exist", where="--workdir", mend="make it, or mend the path"
+        )
+    return str(path)
 
 
 def _array(options: JobOptions) -> tuple[int, ...] | None:
