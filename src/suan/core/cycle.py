@@ -16,7 +16,7 @@ from heapq import heappop
 
 from suan.core.fates import settle_next
 from suan.core.matching import Candidate
-from suan.core.packing import Spots, by_rank, find, fits
+from suan.core.packing import Spots, by_rank, find
 from suan.core.reasons import Holders, Reasons, of_placement
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
@@ -111,12 +111,13 @@ class Cycle:
         """Start a job on the best pool that takes it now, or leave it first in line."""
         shape = job.shape
         assert shape is not None
+        awake = self.state.capacity.awake
         for number, candidate in enumerate(shape.candidates):
-            if fits(candidate, candidate.mask & allowed):
+            if candidate.mask & allowed & awake:  # on what sleeps it was tried before
                 spots = find(candidate, allowed)
-                assert spots is not None
-                said = of_placement(shape, number, allowed, holders=holders)
-                return self._start(job, candidate, spots, said=said)
+                if spots is not None:
+                    said = of_placement(shape, number, allowed, holders=holders)
+                    return self._start(job, candidate, spots, said=said)
         return None
 
     def _start(self, job: JobRecord, candidate: Candidate, spots: Spots, *, said: Reasons) -> Place:

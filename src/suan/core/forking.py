@@ -4,8 +4,10 @@ What is derived (shapes, lanes, contests, flavors) is built anew from what is kn
 fork is also a check: its plans equal the original's.
 """
 
-from suan.core.capacity import Capacity, Held, Node, Pool, unindex
+from suan.core.capacity import Capacity, Pool
+from suan.core.flavors import index, unindex
 from suan.core.matching import Shape
+from suan.core.nodes import Held, Node
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import QueueState, State, Unsettled
 from suan.model.units import JobId
@@ -44,10 +46,10 @@ def _pool(capacity: Capacity, pool: Pool) -> None:
         copy.status, copy.known = node.status, node.known
         if node.known:
             capacity.file(other, copy)
-        _occupancy(capacity, node, copy)
+        _occupancy(node, copy)
 
 
-def _occupancy(capacity: Capacity, node: Node, copy: Node) -> None:
+def _occupancy(node: Node, copy: Node) -> None:
     """The very same devices stay taken by the very same runs."""
     filed = copy.home is not None
     unindex(copy)
@@ -57,7 +59,7 @@ def _occupancy(capacity: Capacity, node: Node, copy: Node) -> None:
         copy.runs[run] = Held(held.per_task, held.tasks)
         copy.runs[run].grant = held.grant
     if filed:
-        capacity.index(copy)
+        index(copy)
 
 
 def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from suan.core.ask import Ask, asks
-from suan.core.capacity import Flavor, Need, Pool
+from suan.core.capacity import Pool
 from suan.core.filters import first_refusal
+from suan.core.flavors import Flavor, Need
 from suan.core.scorers import cost_of
 from suan.core.wording import amount_of
 from suan.model.demand import Demand
@@ -29,8 +30,8 @@ class Candidate:
     """One way to run a shape in one pool. ``kinds`` are the flavors that can hold a task of it,
     smallest first, and ``mask`` their bits.
 
-    At growth ``missed_at`` of the pool it did not fit on the flavors ``missed_in``: until the
-    pool grows again, it still does not."""
+    When its flavors had grown ``missed_at`` times, a gang did not fit on those in ``missed_in``:
+    until one of them grows again, it still does not."""
 
     pool: Pool
     option: int

@@ -5,10 +5,8 @@ used already, the one with the fewest processors, then the least memory left, th
 takes as many tasks of the gang as it holds. So whole nodes and whole accelerators stay free.
 """
 
-from bisect import bisect_left
-
-from suan.core.capacity import Node
 from suan.core.matching import Candidate
+from suan.core.nodes import Node
 from suan.model.units import NodeName
 
 Spots = list[tuple[Node, int]]  # a node, and how many tasks it takes
@@ -16,57 +14,41 @@ Spots = list[tuple[Node, int]]  # a node, and how many tasks it takes
 
 def find(candidate: Candidate, allowed: int) -> Spots | None:
     """Nodes for every task, on the flavors whose bits are in ``allowed``; ``None`` if too few."""
+    if candidate.tasks > 1:
+        return _find_gang(candidate, allowed)
+    for flavor, need in candidate.kinds:
+        if flavor.mask & allowed and need.missed_at != flavor.stamp:
+            node = flavor.tightest(need)
+            if node is not None:
+                return [(node, 1)]
+    return None
+
+
+def _find_gang(candidate: Candidate, allowed: int) -> Spots | None:
+    growth = sum([flavor.growth for flavor, _ in candidate.kinds])
+    if candidate.missed_at == growth and not candidate.mask & allowed & ~candidate.missed_in:
+        return None
     left = candidate.tasks
     spots: Spots = []
     for flavor, need in candidate.kinds:
-        if not flavor.mask & allowed:
+        if not flavor.mask & allowed or flavor.misses(need):
             continue
-        cpu, memory = need.cpu, need.memory
-        for bucket, slots in flavor.orders.get(need.accelerators) or flavor.order(need):
-            nodes = bucket.nodes
-            if not nodes or nodes[-1][0] < cpu:
-                continue
-            for at in range(bisect_left(nodes, (cpu,)), len(nodes)):
-                free_cpu, free_memory, _, node = nodes[at]
-                if free_memory < memory:
-                    continue
-                takes = min(left, slots)
-                if takes > 1:
-                    if cpu:
-                        takes = min(takes, free_cpu // cpu)
-                    if memory:
-                        takes = min(takes, free_memory // memory)
-                spots.append((node, takes))
-                left -= takes
-                if not left:
-                    return spots
+        before = left
+        for node, held in flavor.holding(need):
+            takes = min(left, held)
+            spots.append((node, takes))
+            left -= takes
+            if not left:
+                return spots
+        if left == before:
+            flavor.miss(need)
+    candidate.missed_at, candidate.missed_in = growth, candidate.mask & allowed
     return None
 
 
 def fits(candidate: Candidate, allowed: int) -> bool:
-    """Whether the whole gang has room now on ``allowed``, which are some of its flavors."""
-    growth = candidate.pool.growth
-    if candidate.missed_at == growth and not allowed & ~candidate.missed_in:
-        return False
-    if _fits_one(candidate, allowed) if candidate.tasks == 1 else find(candidate, allowed):
-        return True
-    candidate.missed_at, candidate.missed_in = growth, allowed
-    return False
-
-
-def _fits_one(candidate: Candidate, allowed: int) -> bool:
-    """The same for a single task, looking at the freest nodes first: most often one look."""
-    for flavor, need in reversed(candidate.kinds):
-        if not flavor.mask & allowed:
-            continue
-        cpu, memory = need.cpu, need.memory
-        for bucket, _ in reversed(flavor.orders.get(need.accelerators) or flavor.order(need)):
-            for free_cpu, free_memory, _, _ in reversed(bucket.nodes):
-                if free_cpu < cpu:
-                    break
-                if free_memory >= memory:
-                    return True
-    return False
+    """Whether the whole gang has room now on the flavors whose bits are in ``allowed``."""
+    return find(candidate, allowed) is not None
 
 
 def by_rank(spots: Spots) -> tuple[NodeName, ...]:

@@ -4,8 +4,9 @@ from collections import deque
 from dataclasses import dataclass
 from heapq import heappush
 
-from suan.core.capacity import Capacity, Held
+from suan.core.capacity import Capacity
 from suan.core.line import Line
+from suan.core.nodes import Held
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.model.job import Outcome
 from suan.model.units import Instant, JobId, NodeName, QueueName, RunId
@@ -98,7 +99,7 @@ class State:
         pool = self.capacity.pool(run.pool)
         pool.runs += 1
         for name, tasks in _tally(run).items():
-            self.capacity.hold(pool, name, run.id, Held(run.per_task, tasks))
+            self.capacity.hold(pool, name, run.id, held=Held(run.per_task, tasks))
         if in_line:
             self.line.leave(job)
 

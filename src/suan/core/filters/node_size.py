@@ -1,7 +1,8 @@
 """Node size: one task must fit one node of the pool, were it empty."""
 
 from suan.core.ask import Ask
-from suan.core.capacity import Pool, Vector
+from suan.core.capacity import Pool
+from suan.core.nodes import Vector
 from suan.core.wording import amount_of, shortfall
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.resources import Resources

@@ -1,0 +1,231 @@
+"""Flavors: kinds of node inside one pool, and the search for the best fit among their nodes.
+
+Nodes with equal devices free share a *bucket*, sorted by free processors and memory, so that the
+best fit is a search over few buckets. A flavor remembers what it had no room for: whatever needs
+as much misses too, until a node has grown that could hold it.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+
+from suan.core.devices import fits
+from suan.core.nodes import Devices, Node, Vector
+from suan.model.resources import Resources
+from suan.model.units import NodeName, Thousandths
+
+FlavorKey = tuple[tuple[tuple[str, Thousandths], ...], Thousandths, int]
+Entry = tuple[Thousandths, int, NodeName, Node]
+Amounts = tuple[tuple[int, Thousandths], ...]  # (model's index, amount) each
+_MANY_BUCKETS = 512
+
+
+class Need:
+    """What one task takes of a node of one flavor. At the flavor's stamp ``missed_at`` no node
+    had room for it."""
+
+    __slots__ = ("accelerators", "cpu", "memory", "missed_at")
+
+    def __init__(self, cpu: Thousandths, memory: int, accelerators: Amounts) -> None:
+        self.cpu = cpu
+        self.memory = memory
+        self.accelerators = accelerators
+        self.missed_at = -1
+
+    def slots(self, vector: Vector, most: int) -> int:
+        """How many such tasks ``vector`` holds at once, at most ``most``."""
+        cpu, memory, devices = vector
+        held = most
+        if self.cpu:
+            held = min(held, max(cpu, 0) // self.cpu)
+        if self.memory:
+            held = min(held, max(memory, 0) // self.memory)
+        return device_slots(devices, self.accelerators, held)
+
+
+def device_slots(devices: Devices, accelerators: Amounts, most: int) -> int:
+    """How many tasks with such accelerators the devices hold at once, at most ``most``."""
+    for model, amount in accelerators:
+        most = min(most, fits(devices[model], amount, most))
+    return most
+
+
+class Bucket:
+    """Nodes of one flavor that have the same devices free, by processors and memory free."""
+
+    __slots__ = ("devices", "nodes")
+
+    def __init__(self, devices: Devices) -> None:
+        self.devices = devices
+        self.nodes: list[Entry] = []
+
+
+class Flavor:
+    """A kind of node in one pool. ``mask`` is its bit; ``reach`` counts what its schedulable
+    nodes would offer if every run of suan's ended, ``totals`` what all its nodes have.
+
+    ``growth`` counts how often it grew. ``missed`` has the least needs, in (processors, memory) by
+    accelerators, that no node has room for; ``stamp`` counts how often one was taken out."""
+
+    __slots__ = (
+        "_asked",
+        "buckets",
+        "growth",
+        "key",
+        "mask",
+        "missed",
+        "models",
+        "orders",
+        "reach",
+        "stamp",
+        "totals",
+    )
+
+    def __init__(self, key: FlavorKey, mask: int) -> None:
+        self.key = key
+        self.mask = mask
+        self.models = tuple(model for model, _ in key[0])
+        self.buckets: dict[Devices, Bucket] = {}
+        self.orders: dict[Amounts, list[tuple[Bucket, int]]] = {}
+        self._asked: tuple[Resources | None, Need | None] = (None, None)  # filters ask in turn
+        self.totals: dict[Vector, int] = {}
+        self.reach: dict[Vector, int] = {}
+        self.growth = 0
+        self.stamp = 0
+        self.missed: dict[Amounts, list[tuple[Thousandths, int]]] = {}
+
+    def need(self, per_task: Resources) -> Need | None:
+        """What a task takes here, or ``None`` if this kind of node lacks a model."""
+        asked, need = self._asked
+        if asked is not per_task:
+            need = self._need(per_task)
+            self._asked = (per_task, need)
+        return need
+
+    def _need(self, per_task: Resources) -> Need | None:
+        parts: list[tuple[int, Thousandths]] = []
+        for model, amount in per_task.accelerators:
+            if model not in self.models:
+                return None
+            parts.append((self.models.index(model), amount))
+        return Need(per_task.cpu_milli, per_task.memory_mib, tuple(parts))
+
+    def tightest(self, need: Need) -> Node | None:
+        """The best fit for one task, or ``None`` while nothing has room for it."""
+        if self.misses(need):
+            return None
+        cpu, memory = need.cpu, need.memory
+        for bucket, _ in self.orders.get(need.accelerators) or self.order(need):
+            nodes = bucket.nodes
+            if nodes and nodes[-1][0] >= cpu:
+                for at in range(bisect_left(nodes, (cpu,)), len(nodes)):
+                    entry = nodes[at]
+                    if entry[1] >= memory:
+                        return entry[3]
+        self.miss(need)
+        return None
+
+    def holding(self, need: Need) -> Iterator[tuple[Node, int]]:
+        """The nodes that hold a task, the best fit first, and how many each holds."""
+        cpu, memory = need.cpu, need.memory
+        for bucket, slots in self.orders.get(need.accelerators) or self.order(need):
+            nodes = bucket.nodes
+            for at in range(bisect_left(nodes, (cpu,)), len(nodes)):
+                free_cpu, free_memory, _, node = nodes[at]
+                if free_memory >= memory:
+                    held = min(slots, free_cpu // cpu) if cpu else slots
+                    yield node, min(held, free_memory // memory) if memory else held
+
+    def misses(self, need: Need) -> bool:
+        """Whether it is known that no node has room for a task."""
+        if need.missed_at == self.stamp:
+            return True
+        for cpu, memory in self.missed.get(need.accelerators, ()):
+            if need.cpu >= cpu and need.memory >= memory:
+                need.missed_at = self.stamp
+                return True
+        return False
+
+    def miss(self, need: Need) -> None:
+        """Remember that no node has room for a task."""
+        cpu, memory = need.cpu, need.memory
+        known = self.missed.get(need.accelerators, ())
+        kept = [least for least in known if least[0] < cpu or least[1] < memory]
+        self.missed[need.accelerators] = [*kept, (cpu, memory)]
+        need.missed_at = self.stamp
+
+    def grow(self, node: Node) -> None:
+        """A node has more free: forget the misses that it ends."""
+        self.growth += 1
+        home = node.home
+        if home is None:
+            return
+        for accelerators, known in self.missed.items():
+            left = [least for least in known if least[0] > node.cpu or least[1] > node.memory]
+            if len(left) < len(known) and device_slots(home.devices, accelerators, 1):
+                self.missed[accelerators] = left
+                self.stamp += 1
+
+    def renew(self) -> None:
+        """Its nodes have changed: forget all misses."""
+        self.growth += 1
+        self.stamp += 1
+        self.missed.clear()
+
+    def bucket(self, devices: Devices) -> Bucket:
+        """The bucket of nodes with these devices free, made if it is new."""
+        found = self.buckets.get(devices)
+        if found is None:
+            if len(self.buckets) >= _MANY_BUCKETS:  # shares of many sizes leave empty ones behind
+                self.buckets = {key: each for key, each in self.buckets.items() if each.nodes}
+            found = self.buckets[devices] = Bucket(devices)
+            self.orders.clear()
+        return found
+
+    def order(self, need: Need) -> list[tuple[Bucket, int]]:
+        """Buckets that can serve ``need``, the tightest first, with the tasks a node holds."""
+        found = self.orders.get(need.accelerators)
+        if found is None:
+            found = [
+                (bucket, slots)
+                for bucket in sorted(self.buckets.values(), key=lambda b: _looseness(b, need))
+                if (slots := device_slots(bucket.devices, need.accelerators, 1 << 30))
+            ]
+            self.orders[need.accelerators] = found
+        return found
+
+
+def _looseness(bucket: Bucket, need: Need) -> tuple[object, ...]:
+    """Sorts buckets so that whole devices, then whole nodes, stay free.
+
+    For a share of a device the tightest device that holds it comes first.
+    """
+    whole = sum(free >= 1000 for devices in bucket.devices for free in devices)
+    tightest = 0
+    for model, amount in need.accelerators:
+        if share := amount % 1000:
+            holding = [free for free in bucket.devices[model] if free >= share]
+            tightest = max(tightest, min(holding, default=1 << 30))
+    return (tightest, whole, sum(map(sum, bucket.devices)), bucket.devices)
+
+
+def index(node: Node) -> None:
+    """File a node of a flavor under what is free of it now."""
+    flavor = node.flavor
+    assert flavor is not None
+    devices = node.free_devices()
+    put(node, flavor.buckets.get(devices) or flavor.bucket(devices))
+
+
+def put(node: Node, home: Bucket) -> None:
+    """File a node in a bucket."""
+    entry = (node.cpu, node.memory, node.name, node)
+    insort(home.nodes, entry)
+    node.home, node.entry = home, entry
+
+
+def unindex(node: Node) -> None:
+    """Take a node out of its bucket, if it is in one."""
+    home, entry = node.home, node.entry
+    if home is not None and entry is not None:
+        del home.nodes[bisect_left(home.nodes, entry)]
+        node.home = node.entry = None
