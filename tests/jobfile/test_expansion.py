@@ -16,8 +16,7 @@ from suan.jobfile import (
     slurm_environment,
 )
 from suan.model.errors import InputError
-from suan.model.spec import JobSpec, ResourceOption
-from suan.model.units import HOUR
+from suan.model.spec import JobSpec
 
 
 @pytest.mark.parametrize(
@@ -138,21 +137,9 @@ def test_slurms_environment_of_a_member() -> None:
 
 
 def test_a_command_becomes_a_job() -> None:
-    spec = command_spec(
-        ["python", "train.py", "--note", "a b"],
-        gpus="A100:2",
-        cpus="4",
-        memory="8GB",
-        time_limit="1h",
-        queue="gpu",
-    )
+    spec = command_spec(["python", "train.py", "--note", "a b"], workdir="/w")
     assert spec == JobSpec(
-        run="python train.py --note 'a b'",
-        name="train",
-        resources=(ResourceOption(4000, 8192, {"A100": 2000}),),
-        time_limit=HOUR,
-        queue="gpu",
-        origin="command",
+        run="python train.py --note 'a b'", name="train", workdir="/w", origin="command"
     )
 
 
@@ -162,23 +149,6 @@ def test_a_command_becomes_a_job() -> None:
 )
 def test_a_commands_name(argv: list[str], name: str) -> None:
     assert command_spec(argv).name == name
-
-
-@pytest.mark.parametrize(
-    ("options", "where"),
-    [
-        ({"gpus": "A100:x"}, "--gpus"),
-        ({"cpus": "x"}, "--cpus"),
-        ({"memory": "x"}, "--memory"),
-        ({"time_limit": "90"}, "--time-limit"),
-        ({"nodes": 0}, "num_nodes"),
-        ({"priority": 5000}, "priority"),
-    ],
-)
-def test_a_wrong_option_is_named(options: dict[str, object], where: str) -> None:
-    with pytest.raises(InputError) as caught:
-        command_spec(["true"], **options)  # type: ignore[arg-type]
-    assert caught.value.where == where
 
 
 def test_no_command_is_an_error() -> None:

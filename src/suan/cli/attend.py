@@ -83,7 +83,7 @@ class Attendant:
         errors = sys.stderr.buffer
         streams = {"stdout": errors if self._quiet_stdout else sys.stdout.buffer, "stderr": errors}
         outputs = sinks(range(min(tasks, MOST_TASKS)), streams, prefixed=tasks > 1)
-        Tail(self._connect, self._job, LogPart(attempt=attempt), outputs).join()
+        Tail(self._connect, self._job, part=LogPart(attempt=attempt), outputs=outputs).join()
 
 
 def interrupted(client: Client, jobs: tuple[str, ...]) -> Exit:

@@ -58,6 +58,7 @@ class Tail:
         self,
         connect: Callable[[], Client],
         job: str,
+        *,
         part: LogPart,
         outputs: list[tuple[int, str, Sink]],
     ) -> None:

@@ -81,7 +81,7 @@ def table(*rows: Field) -> Table:
     return {row.name: row for row in rows}
 
 
-def ignored(name: str, takes: str, doc: str, note: str = "") -> Field:
+def ignored(name: str, takes: str, doc: str, *, note: str = "") -> Field:
     """A field that is accepted and does nothing."""
     return Field(name, lambda _reading, _at: None, takes, doc, Effect.IGNORED, note)
 
@@ -107,15 +107,16 @@ def read_section(reading: Reading, at: At, known: Table) -> dict[str, Any]:
         elif not value.is_null:
             _warn_effect(reading, spot, row)
             if row.effect is not Effect.IGNORED:
-                _read_field(reading, value, row, values)
+                values |= _read_field(reading, value, row)
     return values
 
 
-def _read_field(reading: Reading, at: At, row: Field, values: dict[str, Any]) -> None:
+def _read_field(reading: Reading, at: At, row: Field) -> dict[str, Any]:
     try:
-        values[row.name] = read_item(reading, at, row.read)
+        return {row.name: read_item(reading, at, row.read)}
     except FieldError as error:
         reading.problems.error(error.spot or at.spot, error.message, mend=error.mend)
+        return {}
 
 
 def read_item(reading: Reading, at: At, read: Callable[[Reading, At], T]) -> T:

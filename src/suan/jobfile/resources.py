@@ -119,7 +119,9 @@ RECOVERY_FIELDS: Table = table(
         "As `retry.max_failures`.",
     ),
     Field("recover_on_exit_codes", recovery_codes, "list", "As `retry.on_exit_codes`."),
-    ignored("strategy", "text", "SkyPilot's recovery strategy.", "a lost run always queues again"),
+    ignored(
+        "strategy", "text", "SkyPilot's recovery strategy.", note="a lost run always queues again"
+    ),
 )
 
 _NEEDS = (
@@ -145,21 +147,26 @@ _NEEDS = (
         "Where it may run: a pool's name, a kind of pool (`local`, `slurm`, `k8s`), both, a site, "
         "or anywhere.",
     ),
-    ignored("cloud", "text", "SkyPilot's choice of a cloud.", _POOLS_NOTE),
-    ignored("region", "text", "SkyPilot's choice of a region.", _POOLS_NOTE),
-    ignored("zone", "text", "SkyPilot's choice of a zone.", _POOLS_NOTE),
+    ignored("cloud", "text", "SkyPilot's choice of a cloud.", note=_POOLS_NOTE),
+    ignored("region", "text", "SkyPilot's choice of a region.", note=_POOLS_NOTE),
+    ignored("zone", "text", "SkyPilot's choice of a zone.", note=_POOLS_NOTE),
     ignored(
-        "instance_type", "text", "A cloud's machine type.", "say what is needed: cpus, memory, …"
+        "instance_type",
+        "text",
+        "A cloud's machine type.",
+        note="say what is needed: cpus, memory, …",
     ),
-    ignored("use_spot", "true or false", "Preemptible machines.", "no pool has them yet"),
+    ignored("use_spot", "true or false", "Preemptible machines.", note="no pool has them yet"),
     ignored("accelerator_args", "mapping", "A cloud's accelerator options."),
-    ignored("disk_size", "GB", "Size of a machine's disk.", "a pool's disk is what it is"),
+    ignored("disk_size", "GB", "Size of a machine's disk.", note="a pool's disk is what it is"),
     ignored("disk_tier", "text", "A cloud's disk class."),
     ignored("network_tier", "text", "A cloud's network class."),
     ignored("local_disk", "text", "A cloud's local disk."),
-    ignored("ports", "port or list", "Ports to open.", "no port is opened or closed"),
-    ignored("image_id", "text", "The image to run in.", "the job runs in its pool's environment"),
-    ignored("autostop", "any", "When to stop an idle cluster.", "suan keeps no idle clusters"),
+    ignored("ports", "port or list", "Ports to open.", note="no port is opened or closed"),
+    ignored(
+        "image_id", "text", "The image to run in.", note="the job runs in its pool's environment"
+    ),
+    ignored("autostop", "any", "When to stop an idle cluster.", note="suan keeps no idle clusters"),
 )
 
 _SHARED = (

@@ -268,11 +268,17 @@ TASK_FIELDS: Table = table(
     Field("latency", latency, "duration", "How far from its users it may be.", Effect.RECORDED),
     Field("inputs", readers.texts, "list", "The data it reads.", Effect.RECORDED),
     Field("outputs", readers.texts, "list", "The data it writes.", Effect.RECORDED),
-    ignored("volumes", "mapping", "SkyPilot's volumes.", "use file_mounts, or paths the pool has"),
-    ignored("service", "mapping", "SkyPilot's replicated services.", "it runs as one plain job"),
-    ignored("pool", "mapping", "SkyPilot's worker pools.", "use infra to name a pool"),
+    ignored(
+        "volumes", "mapping", "SkyPilot's volumes.", note="use file_mounts, or paths the pool has"
+    ),
+    ignored(
+        "service", "mapping", "SkyPilot's replicated services.", note="it runs as one plain job"
+    ),
+    ignored("pool", "mapping", "SkyPilot's worker pools.", note="use infra to name a pool"),
     ignored("config", "mapping", "SkyPilot's settings for one task."),
-    ignored("event_callback", "script", "SkyPilot's script to call on changes.", "watch events"),
+    ignored(
+        "event_callback", "script", "SkyPilot's script to call on changes.", note="watch events"
+    ),
 )
 
 

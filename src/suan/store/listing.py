@@ -100,7 +100,9 @@ def _page(where: JobFilter, below: int | None, limit: int) -> Select[Any]:
     return select(*JOB_COLUMNS).where(*conditions).order_by(_jobs.seq.desc()).limit(limit)
 
 
-def _recent(where: JobFilter, label: tuple[str, str], below: int | None, limit: int) -> Select[Any]:
+def _recent(
+    where: JobFilter, label: tuple[str, str], below: int | None, *, limit: int
+) -> Select[Any]:
     """A page of a label, if the newest ``RECENT`` jobs fill it.
 
     A label that many jobs bear would otherwise have all of them sorted for one page.

@@ -35,7 +35,7 @@ class StoredRecords(Part):
             check_held(connection, lease)
             _many(connection, insert(schema.journal), entries)
             _many(connection, _UPDATE_JOB, jobs)
-            _upsert(connection, schema.runs, "id", runs)
+            _upsert(connection, schema.runs, runs, key="id")
             _many(connection, insert(schema.feed), feed)
             _many(connection, _TAKE_JOB, [{"key": job} for job in cycle.taken_jobs])
             _many(connection, _TAKE_COMMAND, [{"key": number} for number in cycle.taken_commands])
@@ -79,7 +79,7 @@ def _many(connection: Connection, statement: Any, rows: list[Values]) -> None:
         connection.execute(statement, rows)
 
 
-def _upsert(connection: Connection, table: Any, key: str, rows: list[Values]) -> None:
+def _upsert(connection: Connection, table: Any, rows: list[Values], *, key: str) -> None:
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table)
     changed = {
@@ -100,4 +100,4 @@ def _set_queues(connection: Connection, queues: dict[str, tuple[int, str, bool]]
         {"name": name, "weight": weight, "discipline": discipline, "is_open": int(is_open)}
         for name, (weight, discipline, is_open) in queues.items()
     ]
-    _upsert(connection, schema.queues, "name", rows)
+    _upsert(connection, schema.queues, rows, key="name")

@@ -35,18 +35,19 @@ def logs(job: str, follow: bool, all_tasks: bool, as_json: bool, **asked: Any) -
     with connect() as client:
         tasks = range(client.get(job).job.num_nodes) if all_tasks else (asked["task"],)
         if as_json:
-            print_json(_texts(client, job, tasks, part))
+            print_json(_texts(client, job, tasks, part=part))
             return
         outputs = sinks(tasks, {stream: sys.stdout.buffer}, prefixed=all_tasks)
         if follow and all_tasks:
-            Tail(partial(connect, client.endpoint.url), job, part, outputs).join()
+            again = partial(connect, client.endpoint.url)
+            Tail(again, job, part=part, outputs=outputs).join()
             return
         for task, _, sink in outputs:
             part["task"] = task
             sink.write(client.logs(job, follow=follow, **part))
 
 
-def _texts(client: Client, job: str, tasks: Iterable[int], part: LogPart) -> dict[str, Any]:
+def _texts(client: Client, job: str, tasks: Iterable[int], *, part: LogPart) -> dict[str, Any]:
     texts = {}
     for task in tasks:
         part["task"] = task

@@ -55,7 +55,7 @@ def queue(
     """List jobs that wait or run, newest first."""
     filters = _filters(all_states, states, only)
     with connect() as client:
-        page = _first(client, filters, cursor, limit)
+        page = _first(client, filters, cursor=cursor, limit=limit)
         left = _left_out(client, filters, page)
     if as_json:
         print_json(page)
@@ -72,7 +72,7 @@ def _filters(all_states: bool, states: tuple[str, ...], only: dict[str, Any]) ->
     return filters
 
 
-def _first(client: Client, filters: Filters, cursor: str | None, limit: int) -> JobList:
+def _first(client: Client, filters: Filters, *, cursor: str | None, limit: int) -> JobList:
     """At most ``limit`` jobs, in as many pages as that takes."""
     jobs: list[JobView] = []
     while True:

@@ -24,13 +24,14 @@ def parse_script(text: str, reading: Reading, *, default_name: str) -> Parsed:
         reading.problems.error(Spot(1, 1), "a batch script must start with #!", mend=mend)
     if "\0" in text:
         reading.problems.error(Spot(1, 1), "the script holds a NUL character", mend="give a script")
-    spec = _spec(reading, read_options(text, reading), text, default_name)
+    options = read_options(text, reading)
+    spec = _spec(reading, options, text=text, default_name=default_name)
     reading.problems.raise_errors()
     assert spec is not None
     return Parsed((spec,), reading.problems.warnings())
 
 
-def _spec(reading: Reading, options: Options, text: str, default_name: str) -> JobSpec | None:
+def _spec(reading: Reading, options: Options, *, text: str, default_name: str) -> JobSpec | None:
     shape = shape_of(options)
     if shape.nodes > MAX_NODES:
         spot = options.given["ntasks"].spot

@@ -37,16 +37,23 @@ class Options:
         return self.given[name].spot if name in self.given else Spot(1, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    number: int
+    words: list[str]
+
+    def spot(self, word: str) -> Spot:
+        return Spot(self.number, len("#SBATCH ") + 1, word)
+
+
 def read_options(text: str, reading: Reading) -> Options:
     """Every option that Slurm would heed; the problems of the others go to ``reading``."""
-    found: dict[str, Given] = {}
-    for line, column, words in _directives(text, reading):
-        _read_words(reading, line, column, words, found)
-    return Options(found)
+    lines = _directives(text, reading)
+    return Options(dict(found for line in lines for found in _given(line, reading)))
 
 
-def _directives(text: str, reading: Reading) -> Iterator[tuple[int, int, list[str]]]:
-    """Line, column and words of each ``#SBATCH`` line that Slurm would heed."""
+def _directives(text: str, reading: Reading) -> Iterator[_Line]:
+    """Each ``#SBATCH`` line that Slurm would heed."""
     ended = False
     for number, line in enumerate(text.split("\n"), start=1):
         if not _DIRECTIVE.match(line):
@@ -59,29 +66,30 @@ def _directives(text: str, reading: Reading) -> Iterator[tuple[int, int, list[st
             reading.problems.error(Spot(number, 1, "#SBATCH"), message, mend="write several lines")
         else:
             try:
-                yield number, len("#SBATCH ") + 1, shlex.split(line[7:], comments=True)
+                yield _Line(number, shlex.split(line[7:], comments=True))
             except ValueError as error:
                 spot = Spot(number, 1, "#SBATCH")
                 reading.problems.error(spot, str(error).lower(), mend="close the quotes")
 
 
-def _read_words(
-    reading: Reading, line: int, column: int, words: list[str], found: dict[str, Given]
-) -> None:
-    """Read one line's options into ``options``; a later one wins, as in Slurm."""
-    rest = iter(words)
+def _given(line: _Line, reading: Reading) -> Iterator[tuple[str, Given]]:
+    """A line's options by their long names; a later one wins, as in Slurm."""
+    rest = iter(line.words)
     for word in rest:
-        option, value = _split(word)
-        spot = Spot(line, column, word.partition("=")[0])
+        option, text = _split(word)
+        as_written = line.spot(word.partition("=")[0])
         if option is None:
-            reading.problems.unknown(spot, "option", BY_LONG, dashes="--")
+            reading.problems.unknown(as_written, "option", BY_LONG, dashes="--")
             continue
-        if value is None and option.takes_value:
-            value = next(rest, None)
-            if value is None:
-                reading.problems.error(spot, "has no value", mend=f"write --{option.long}=VALUE")
+        if text is None and option.takes_value:
+            text = next(rest, None)
+            if text is None:
+                mend = f"write --{option.long}=VALUE"
+                reading.problems.error(as_written, "has no value", mend=mend)
                 continue
-        _read_option(reading, Spot(line, column, f"--{option.long}"), option, value or "", found)
+        given = _read_option(reading, option, Given(text or "", line.spot(f"--{option.long}")))
+        if given is not None:
+            yield option.long, given
 
 
 def _split(word: str) -> tuple[SbatchOption | None, str | None]:
@@ -94,16 +102,16 @@ def _split(word: str) -> tuple[SbatchOption | None, str | None]:
     return None, None
 
 
-def _read_option(
-    reading: Reading, spot: Spot, option: SbatchOption, text: str, found: dict[str, Given]
-) -> None:
+def _read_option(reading: Reading, option: SbatchOption, given: Given) -> Given | None:
+    """What an option makes of its text; ``None`` where that is nothing or wrong."""
     if option.effect is Effect.IGNORED:
-        reading.problems.warn(spot, "accepted, but has no effect in suan")
-        return
+        reading.problems.warn(given.spot, "accepted, but has no effect in suan")
+        return None
     if option.effect is Effect.RECORDED:
-        reading.problems.warn(spot, "kept as a label, but decides nothing in suan")
+        reading.problems.warn(given.spot, "kept as a label, but decides nothing in suan")
     try:
-        found[option.long] = Given(option.read(text), spot)
+        return Given(option.read(given.value), given.spot)
     except ValueError as error:
         message, _, mend = str(error).partition("; ")
-        reading.problems.error(spot, message, mend=mend)
+        reading.problems.error(given.spot, message, mend=mend)
+        return None

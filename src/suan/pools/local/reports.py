@@ -31,7 +31,7 @@ def _outcome(outcome: dict[str, Any]) -> Outcome:
 
 
 def ended(
-    cause: Cause, detail: str, now: int, started: dict[str, Any] | None = None
+    cause: Cause, detail: str, now: int, *, started: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """The status of a run that ended without a runner to say so."""
     status = {key: value for key, value in (started or {}).items() if key != "runner"}

@@ -161,7 +161,7 @@ class _Run:
     def _start_tasks(self) -> None:
         for rank in range(len(self.request["tasks"])):
             try:
-                pid = tasks.start(self.request, rank, self.outputs, self.limits.enter)
+                pid = tasks.start(self.request, rank, self.outputs, limit=self.limits.enter)
             except OSError as error:
                 self._stop("lost", f"task {rank} could not be started: {error}", grace=0.0)
                 return

@@ -100,7 +100,7 @@ class RunStore:
         with self._locked(directory) as lock:
             if lock is None or records.read_status(str(directory)) is not None:
                 return launch.run
-            self._write_launch(launch, ticket, directory, request)
+            self._write_launch(launch, directory, request, ticket=ticket)
             for link, target in links:
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(target)
@@ -142,7 +142,7 @@ class RunStore:
         }
 
     def _write_launch(
-        self, launch: Launch, ticket: int, directory: Path, request: dict[str, Any]
+        self, launch: Launch, directory: Path, request: dict[str, Any], *, ticket: int
     ) -> None:
         """Write the launch's record, or take over what an unfinished launch wrote."""
         record = records.read_json(str(directory / records.LAUNCH))
@@ -325,14 +325,14 @@ class RunStore:
                 return now
             left = processes.kill_marked(environment.RUN_DIRECTORY, str(directory))
             detail = f"its runner died; {left} processes that it left were killed"
-            return self._write_end(directory, Cause.LOST, detail, now)
+            return self._write_end(directory, Cause.LOST, detail, started=now)
         finally:
             os.close(lock)
 
     def _write_end(
-        self, directory: Path, cause: Cause, detail: str, started: dict[str, Any] | None = None
+        self, directory: Path, cause: Cause, detail: str, *, started: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        status = reports.ended(cause, detail, _now(), started)
+        status = reports.ended(cause, detail, _now(), started=started)
         records.write_status(str(directory), status)
         records.append_event(str(self.directory), directory.name, status)
         return status

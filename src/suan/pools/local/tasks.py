@@ -35,7 +35,9 @@ class Outputs:
         return os.open(self.path(rank, stream), flags, 0o644)
 
 
-def start(request: dict[str, Any], rank: int, outputs: Outputs, limit: Callable[[], None]) -> int:
+def start(
+    request: dict[str, Any], rank: int, outputs: Outputs, *, limit: Callable[[], None]
+) -> int:
     """Fork and execute one task; returns its process id, which is also its session.
 
     Raises:
@@ -47,7 +49,8 @@ def start(request: dict[str, Any], rank: int, outputs: Outputs, limit: Callable[
     try:
         pid = os.fork()
         if pid == 0:
-            _become_task(request, rank, (stdout, stderr), limit, runner)
+            processes.die_with_parent(runner)
+            _become_task(request, rank, (stdout, stderr), limit=limit)
     finally:
         os.close(stdout)
         os.close(stderr)
@@ -58,14 +61,13 @@ def _become_task(
     request: dict[str, Any],
     rank: int,
     outputs: tuple[int, int],
+    *,
     limit: Callable[[], None],
-    runner: int,
 ) -> None:
     try:
         os.dup2(outputs[0], 1)
         os.dup2(outputs[1], 2)
         os.setsid()
-        processes.die_with_parent(runner)
         for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         limit()
