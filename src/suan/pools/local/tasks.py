@@ -49,8 +49,7 @@ def start(
     try:
         pid = os.fork()
         if pid == 0:
-            processes.die_with_parent(runner)
-            _become_task(request, rank, (stdout, stderr), limit=limit)
+            _become_task(request, rank, (stdout, stderr), limit=limit, runner=runner)
     finally:
         os.close(stdout)
         os.close(stderr)
@@ -63,11 +62,13 @@ def _become_task(
     outputs: tuple[int, int],
     *,
     limit: Callable[[], None],
+    runner: int,
 ) -> None:
     try:
         os.dup2(outputs[0], 1)
         os.dup2(outputs[1], 2)
         os.setsid()
+        processes.die_with_parent(runner)
         for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         limit()
