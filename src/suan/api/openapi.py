@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from suan.api import examples
 from suan.api.answers import problem_example
 from suan.api.problems import MEDIA_TYPE
+from suan.api.requests import QueueRequest, TokenRequest
 from suan.model.spec import JobSpec
 
 REF = "#/components/schemas/"
@@ -95,9 +96,6 @@ def _build(app: FastAPI) -> dict[str, Any]:
 
 
 def _request_schemas() -> dict[str, Any]:
-    from suan.api.routes.queues import QueueRequest
-    from suan.api.routes.tokens import TokenRequest
-
     schemas: dict[str, Any] = {"JobBatch": _BATCH}
     for cls in (JobSpec, QueueRequest, TokenRequest):
         schema = TypeAdapter(cls).json_schema(ref_template=REF + "{model}")

@@ -1,8 +1,5 @@
 """Queues: list, make, change."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
 from fastapi import APIRouter, Request, Response
 
 from suan.api import examples
@@ -12,6 +9,7 @@ from suan.api.body import read_json
 from suan.api.checks import NAME
 from suan.api.openapi import json_body
 from suan.api.queues import Queue
+from suan.api.requests import QueueRequest
 from suan.api.services import ApiContext, context_of
 from suan.model.errors import InputError
 from suan.model.job import JobState
@@ -19,28 +17,7 @@ from suan.model.store import Command, JobFilter
 from suan.model.views import QueueView
 
 router = APIRouter(tags=["queues"])
-DISCIPLINES = ("fifo",)  # what the scheduler can do: an order it ignored would be a lie
-MAX_WEIGHT = 1_000_000
 RECORDED_WITHIN_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class QueueRequest:
-    """What a queue should be. ``weight`` is kept for fair share, which does not decide yet."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-
-    weight: int = 1
-    discipline: str = "fifo"
-    open: bool = True
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.weight <= MAX_WEIGHT:
-            raise ValueError(f"weight: must be from 1 to {MAX_WEIGHT}, got {self.weight}")
-        if self.discipline not in DISCIPLINES:
-            raise ValueError(
-                f"discipline: {self.discipline[:40]!r} is not one of {', '.join(DISCIPLINES)}"
-            )
 
 
 @router.get("/v1/queues", responses=documented(200, dict[str, list[QueueView]], examples.QUEUES))

@@ -1,15 +1,13 @@
 """Access tokens: make, list, revoke."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
 from fastapi import APIRouter, Request, Response
 
 from suan.api import examples
 from suan.api.answers import answer, documented, problems
-from suan.api.auth import SCOPES, USER, Admin, digest_of, new_secret, token_id
+from suan.api.auth import Admin, digest_of, new_secret, token_id
 from suan.api.body import read_json
 from suan.api.openapi import json_body
+from suan.api.requests import TokenRequest
 from suan.api.services import context_of
 from suan.api.views import token_view
 from suan.model.errors import NotFound
@@ -18,28 +16,6 @@ from suan.model.units import SECOND
 from suan.model.views import TokenView
 
 router = APIRouter(tags=["tokens"])
-MAX_LIFE_S = 10 * 366 * 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
-    """A token to make. ``user`` is who it acts for: by default, its name."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-
-    name: str
-    scope: str
-    user: str | None = None
-    expires_in_s: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.scope not in SCOPES:
-            raise ValueError(f"scope: {self.scope[:40]!r} is not one of {', '.join(SCOPES)}")
-        for field, value in (("name", self.name), ("user", self.user)):
-            if value is not None and not USER.fullmatch(value):
-                raise ValueError(f"{field}: use letters, digits and . _ @ + -, at most 64")
-        if self.expires_in_s is not None and not 1 <= self.expires_in_s <= MAX_LIFE_S:
-            raise ValueError(f"expires_in_s: must be from 1 to {MAX_LIFE_S} seconds")
 
 
 @router.post(

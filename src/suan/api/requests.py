@@ -1,0 +1,54 @@
+"""What small requests ask for: their bodies, checked as they are read.
+
+For the routes that read them and the OpenAPI document that describes them. A job's own body is
+:class:`suan.model.spec.JobSpec`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from suan.api.auth import SCOPES, USER
+
+DISCIPLINES = ("fifo",)  # what the scheduler can do: an order it ignored would be a lie
+MAX_WEIGHT = 1_000_000
+MAX_LIFE_S = 10 * 366 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRequest:
+    """What a queue should be. ``weight`` is kept for fair share, which does not decide yet."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    weight: int = 1
+    discipline: str = "fifo"
+    open: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.weight <= MAX_WEIGHT:
+            raise ValueError(f"weight: must be from 1 to {MAX_WEIGHT}, got {self.weight}")
+        if self.discipline not in DISCIPLINES:
+            raise ValueError(
+                f"discipline: {self.discipline[:40]!r} is not one of {', '.join(DISCIPLINES)}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A token to make. ``user`` is who it acts for: by default, its name."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    name: str
+    scope: str
+    user: str | None = None
+    expires_in_s: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.scope not in SCOPES:
+            raise ValueError(f"scope: {self.scope[:40]!r} is not one of {', '.join(SCOPES)}")
+        for field, value in (("name", self.name), ("user", self.user)):
+            if value is not None and not USER.fullmatch(value):
+                raise ValueError(f"{field}: use letters, digits and . _ @ + -, at most 64")
+        if self.expires_in_s is not None and not 1 <= self.expires_in_s <= MAX_LIFE_S:
+            raise ValueError(f"expires_in_s: must be from 1 to {MAX_LIFE_S} seconds")
