@@ -52,7 +52,7 @@ def _alive(pid: object) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter: a number that no process has
         return False
     except PermissionError:
         return True

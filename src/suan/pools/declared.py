@@ -17,17 +17,20 @@ from suan.pools.fields import Fields
 __all__ = ["PoolDeclaration", "load_pools", "open_pool"]
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_DEFAULT = "{kind: local, name: local}"
 
 
-def load_pools(path: Path | None, *, home: Path) -> tuple[PoolDeclaration, ...]:
-    """Every declared pool, in the order of the file; this machine alone if ``path`` is ``None``.
+def load_pools(
+    path: Path | None, *, home: Path, default_name: str = "local"
+) -> tuple[PoolDeclaration, ...]:
+    """Every declared pool, in the order of the file; this machine alone, as ``default_name``, if
+    ``path`` is ``None``.
 
     Raises:
         InputError: with ``file:line``, before anything is opened.
     """
     if path is None:
-        fields = Fields(_compose(_DEFAULT, "built in"), file="built in", what="the default pool")
+        default = _compose(f"{{kind: local, name: {default_name}}}", "built in")
+        fields = Fields(default, file="built in", what="the default pool")
         return (_declaration(fields, home=home, where=""),)
     top = Fields(_compose(_text(path), str(path)), file=str(path), what="pools.yaml")
     entries = top.mappings("pools")
