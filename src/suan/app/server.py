@@ -16,6 +16,7 @@ from suan.accounting import bill
 from suan.api import ApiSettings, Services, bootstrap_token, create_app
 from suan.app.registration import Registration
 from suan.app.settings import ServerSettings
+from suan.app.web import Web
 from suan.control import Controller, ControlSettings
 from suan.model.bill import Bill
 from suan.model.errors import InputError
@@ -116,7 +117,7 @@ async def _answer(
     )
     if settings.require_tokens:
         await _provide_token(settings, store)
-    web = uvicorn.Server(
+    web = Web(
         uvicorn.Config(
             app,
             log_config=None,
