@@ -23,7 +23,7 @@ from suan.client.plain import PlainSender
 from suan.client.wire import request
 from suan.model.errors import SuanError
 
-DEFAULT_PORT = 7826
+DEFAULT_PORT, MAX_PORT = 7826, 65535
 LEAST_FREE_BYTES = 1 << 30
 MOST_SKEW_S = 2.0
 TIMEOUT_S = 10.0
@@ -130,15 +130,17 @@ def _skew(endpoint: Endpoint) -> Iterator[Finding]:
 
 def _port() -> Iterator[Finding]:
     """Whether `suan up` could listen."""
+    given = os.environ.get("SUAN_PORT", "")
+    port = int(given) if given.isdecimal() and int(given) <= MAX_PORT else DEFAULT_PORT
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", DEFAULT_PORT))
+            probe.bind(("127.0.0.1", port))
         except OSError as error:
             mend = "`suan up --port 0` finds a free one"
-            yield Finding("port", "warn", f"{DEFAULT_PORT} cannot be had: {error.strerror}", mend)
+            yield Finding("port", "warn", f"{port} cannot be had: {error.strerror}", mend)
         else:
-            yield Finding("port", "ok", f"{DEFAULT_PORT} is free")
+            yield Finding("port", "ok", f"{port} is free")
 
 
 def accelerators() -> Iterator[Finding]:
@@ -155,15 +157,17 @@ def cgroups() -> Iterator[Finding]:
     """Whether limits can be set by cgroup v2; without, rlimits are used."""
     mount = Path("/sys/fs/cgroup")
     if not (mount / "cgroup.controllers").exists():
-        said, mend = "cgroup v2 is not mounted", "memory is limited by rlimits instead"
+        said = "cgroup v2 is not mounted: memory is limited by rlimits, process by process"
+        mend = "none is needed to run jobs; mount cgroup v2 at /sys/fs/cgroup for exact limits"
         yield Finding("cgroups", "warn", said, mend)
         return
     own = own_cgroup(mount)
     if os.access(own, os.W_OK):
         yield Finding("cgroups", "ok", f"{own} can be written: memory and CPU limits are exact")
     else:
-        mend = "memory is limited by rlimits; run in a delegated scope: systemd-run --user --scope"
-        yield Finding("cgroups", "warn", f"{own} cannot be written", mend)
+        mend = "for exact limits start it in a scope of its own: systemd-run --user --scope suan up"
+        said = f"{own} cannot be written: memory is limited by rlimits, process by process"
+        yield Finding("cgroups", "warn", said, mend)
 
 
 def own_cgroup(mount: Path) -> Path:

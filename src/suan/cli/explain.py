@@ -1,17 +1,23 @@
 """Explanations as people read them: the cause, the pools, and what would change it."""
 
+import shutil
+import sys
+from textwrap import fill
+
 from suan.cli import format as form
 from suan.cli.grid import grid
 from suan.cli.output import heading, state
 from suan.model.views import CostView, ExplanationView, RefusalView
 
+_MOST_NAMES = 8  # of pools that say the same
+
 
 def waiting(explanation: ExplanationView) -> str:
     """Why a job is where it is."""
-    lines = [f"{heading(explanation.job)} is {state(explanation.state)}: {explanation.summary}"]
+    said = _sentence(explanation)
+    lines = [_wrapped(f"{heading(explanation.job)} is {state(explanation.state)}: {said}")]
     lines += _when(explanation)
-    if explanation.refusals:
-        lines += ["", _refusals(explanation.refusals)]
+    lines += _refusals(explanation.refusals)
     if explanation.costs:
         lines += ["", "It could go to:", costs(explanation.costs)]
     return "\n".join(lines)
@@ -19,12 +25,23 @@ def waiting(explanation: ExplanationView) -> str:
 
 def planned(explanation: ExplanationView) -> str:
     """Where a job would go."""
-    lines = [heading(explanation.summary), *_when(explanation)]
+    said = _sentence(explanation)
+    lines = [_wrapped(heading(said[:1].upper() + said[1:])), *_when(explanation)]
     if explanation.costs:
-        lines += ["", costs(explanation.costs)]
-    if explanation.refusals:
-        lines += ["", _refusals(explanation.refusals)]
-    return "\n".join(lines)
+        lines += [_cost(explanation.costs)]
+    return "\n".join(lines + _refusals(explanation.refusals))
+
+
+def _sentence(explanation: ExplanationView) -> str:
+    """The cause in one sentence; what one pool says of itself stands below and not here too."""
+    if explanation.costs or len(explanation.refusals) != 1:
+        return explanation.summary
+    only = explanation.refusals[0]
+    if only.pool is None:
+        return f"{only.detail}."
+    if only.permanent:
+        return f"the only pool, {only.pool}, cannot run it as things are."
+    return f"it waits for the only pool, {only.pool}."
 
 
 def _when(explanation: ExplanationView) -> list[str]:
@@ -36,18 +53,44 @@ def _when(explanation: ExplanationView) -> list[str]:
     return lines
 
 
-def _refusals(refusals: tuple[RefusalView, ...]) -> str:
-    rows = [
-        (
-            refusal.pool or "(all)",
-            refusal.code,
-            refusal.detail,
-            "no" if refusal.permanent else "yes",
-            refusal.unblocked_by,
-        )
-        for refusal in refusals
-    ]
-    return grid(("POOL", "WHY NOT", "DETAIL", "WAITING HELPS", "UNBLOCKED BY"), rows)
+def _refusals(refusals: tuple[RefusalView, ...]) -> list[str]:
+    """A block for each reason, with the pools that give it."""
+    blocks: dict[tuple[str, str, str, bool], list[str]] = {}
+    for each in refusals:
+        key = (each.code, each.detail, each.unblocked_by, each.permanent)
+        blocks.setdefault(key, []).append(each.pool or "every pool")
+    lines = []
+    for (code, detail, unblocked_by, permanent), pools in blocks.items():
+        more = f" and {len(pools) - _MOST_NAMES:,} more" if len(pools) > _MOST_NAMES else ""
+        patience = "; waiting alone does not help" if permanent else ""
+        lines += [
+            "",
+            f"  {heading(', '.join(pools[:_MOST_NAMES]))}{more}: {code}{patience}",
+            _wrapped(detail, "    "),
+            _wrapped(f"goes on when {unblocked_by}", "    "),
+        ]
+    return lines
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    """A paragraph in the terminal's window; as it is where a program reads it."""
+    if not sys.stdout.isatty():
+        return indent + text
+    wide = min(shutil.get_terminal_size().columns, 100)
+    return fill(
+        text,
+        max(wide, 20),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _cost(offers: tuple[CostView, ...]) -> str:
+    if any(offer.total for offer in offers):
+        return f"\n{costs(offers)}"
+    return f"{form.money(0, offers[0].currency)} an hour: nothing has a price here."
 
 
 def costs(offers: tuple[CostView, ...]) -> str:

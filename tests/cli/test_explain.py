@@ -1,0 +1,50 @@
+"""What people read of an explanation: the cause first, and nothing said twice."""
+
+from suan.cli.explain import planned, waiting
+from suan.model.views import CostView, ExplanationView, RefusalView
+
+SMALL = RefusalView(
+    "node_too_small", "local", "it needs 9 cpus, the nearest has 4", "a larger node joins", True
+)
+WAITS = RefusalView("waits_for_jobs", None, "it waits for job x", "that job has ended so")
+
+
+def explained(*refusals: RefusalView, summary: str = "None of the pools can run it.") -> str:
+    return waiting(ExplanationView("j", "pending", summary, refusals))
+
+
+def test_the_only_pools_reason_is_said_once_and_beneath_one_sentence() -> None:
+    said = explained(SMALL, summary=f"The only pool cannot run it: {SMALL.detail}.")
+    assert (
+        said.splitlines()[0] == "j is pending: the only pool, local, cannot run it as things are."
+    )
+    assert said.count(SMALL.detail) == 1
+    assert said.splitlines()[2:] == [
+        "  local: node_too_small; waiting alone does not help",
+        "    it needs 9 cpus, the nearest has 4",
+        "    goes on when a larger node joins",
+    ]
+
+
+def test_what_holds_a_job_from_every_pool_is_the_sentence() -> None:
+    said = explained(WAITS, summary="It waits: it waits for job x. It goes on when …")
+    assert said.splitlines()[0] == "j is pending: it waits for job x."
+    assert "goes on when that job has ended so" in said
+
+
+def test_pools_that_say_the_same_are_named_together_and_a_thousand_are_counted() -> None:
+    many = [RefusalView("drained", f"p{i}", "it drains", "undrained") for i in range(1000)]
+    said = explained(SMALL, *many)
+    assert "  p0, p1, p2, p3, p4, p5, p6, p7 and 992 more: drained\n" in said
+    assert said.count("it drains") == 1
+
+
+def test_a_plan_gives_a_price_where_there_is_one() -> None:
+    free = CostView("a", {"devices": 0}, 0, "CNY")
+    paid = CostView("b", {"devices": 12_500_000}, 12_500_000, "CNY")
+    go = "It can start now: a would take it."
+    assert planned(ExplanationView("j", "pending", go, costs=(free,))).splitlines() == [
+        go,
+        "¥0 an hour: nothing has a price here.",
+    ]
+    assert "¥12.50" in planned(ExplanationView("j", "pending", go, costs=(free, paid)))
