@@ -142,5 +142,5 @@ def test_a_leader_that_stops_hands_over_at_once(
     leader, follower = pair
     assert leader.stop() == 0
     until(lambda: (registered(follower.home) or {}).get("url") == follower.url, 30)
-    assert about(follower)["leading"]
+    until(lambda: about(follower)["leading"], 30)
     assert suan(follower, "run", "--", "echo", "on").stdout == "on\n"
