@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from suan.api import edge
 from suan.api.submission import new_id
 from suan.model.store import JobFilter
 from tests.api.conftest import Api
@@ -95,13 +96,13 @@ async def test_impossible_resources_wait_and_say_why(api: Api) -> None:
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({}, "run", ""),
-    ({"run": " "}, "", "run: the command is empty"),
+    ({"run": " "}, "run", "run: the command is empty"),
     ({"run": 5}, "run", "string"),
     ({"run": "true", "num_node": 2}, "num_node", "'num_node'"),
     ({"run": "true", "num_nodes": "2"}, "num_nodes", "integer"),
-    ({"run": "true", "num_nodes": 0}, "", "num_nodes: must be from 1"),
-    ({"run": "true", "priority": 5000}, "", "priority"),
-    ({"run": "true", "resources": []}, "", "at least one option"),
+    ({"run": "true", "num_nodes": 0}, "num_nodes", "num_nodes: must be from 1"),
+    ({"run": "true", "priority": 5000}, "priority", "priority"),
+    ({"run": "true", "resources": []}, "resources", "at least one option"),
     ({"run": "true", "resources": [{"cpus": 4}]}, "resources[0].cpus", "'cpus'"),
     ({"run": "true", "resources": [{"cpu_milli": 2**70}]}, "resources[0].cpu_milli", "too large"),
     ({"run": "true", "resources": [{"accelerators": {"A100": 0}}]}, "resources[0]", "positive"),
@@ -118,6 +119,11 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"run": "true", "array": [1, 1]}, "array", "twice"),
     ({"run": "true", "array": [-1]}, "array", "negative"),
     ({"run": "true", "sweep": {"A": []}}, "sweep.A", "without values"),
+    ({"run": "true", "time_limit": -1}, "time_limit", "positive"),
+    ({"run": "true", "priority": 10**400}, "priority", "…"),
+    ({"run": "true", "name": "a\x1b[31m"}, "name", "cannot be shown"),
+    ({"run": "true", "name": "a\r\nb"}, "name", "cannot be shown"),
+    ({"run": "true", "name": "a\u202eb"}, "name", "cannot be shown"),
     ({"run": "true", "time_limit": 10**18}, "time_limit", "too large"),
 ]
 
@@ -137,6 +143,42 @@ async def test_a_mistyped_field_is_guessed(api: Api) -> None:
         await api.http.post("/v1/jobs", json={"run": "true", "num_node": 2}), 422, "invalid_input"
     )
     assert found["mend"] == "did you mean 'num_nodes'?"
+
+
+async def test_a_batch_nested_too_deep_is_refused(api: Api) -> None:
+    body: bytes = b'{"jobs":[' + b"[" * 10_000 + b"]" * 10_000 + b"]}"
+    answer = await api.http.post(
+        "/v1/jobs/batch", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert "nested" in problem(answer, 400, "invalid_input")["detail"]
+
+
+async def test_a_body_that_stops_half_way_is_not_waited_for(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "BODY_SILENCE_S", 0.01)
+    sent = [{"type": "http.request", "body": b"{", "more_body": True}]
+    came: list[Any] = []
+
+    async def receive() -> Any:
+        while not sent:
+            await asyncio.Event().wait()
+        return sent.pop()
+
+    async def send(message: Any) -> None:
+        came.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/jobs",
+        "raw_path": b"/v1/jobs",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+    }
+    await asyncio.wait_for(api.app(scope, receive, send), 20)
+    assert came[0]["status"] == 400
+    assert b"nothing of the body came" in came[1]["body"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"jobs": [] x'])

@@ -138,6 +138,8 @@ def _batch(body: bytes) -> tuple[JobSpec, ...]:
         raw = msgspec.json.decode(body, type=_Batch).jobs
     except msgspec.ValidationError as error:
         raise InputError(str(error), where="jobs", mend='send {"jobs": [{…}, …]}') from None
+    except RecursionError:
+        raise _malformed("it is nested too deep") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _malformed(str(error)) from None
     if not raw:

@@ -65,6 +65,12 @@ def _check_text(value: str | None, where: str) -> None:
         raise InputError(
             f"a name of {len(value)} characters", where=where, mend="use from 1 to 200"
         )
+    if where.endswith("name") and value is not None and not value.isprintable():
+        raise InputError(
+            f"the name {value!a} holds a character that cannot be shown",
+            where=where,
+            mend="leave out control characters and line breaks",
+        )
 
 
 def _check_maps(spec: JobSpec, prefix: str) -> None:

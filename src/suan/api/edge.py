@@ -3,16 +3,18 @@
 A plain ASGI middleware: it costs next to nothing and never buffers a stream.
 """
 
+import asyncio
 import logging
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from suan.api.metrics import HttpMetrics
-from suan.api.problems import TooLarge, internal_problem, problem_response
+from suan.api.problems import MalformedBody, TooLarge, internal_problem, problem_response
 
 MAX_BODY = 1 << 20
 MAX_BATCH_BODY = 64 << 20
+BODY_SILENCE_S = 30.0  # a client that stops half way through its body is not waited for longer
 MAX_DRAINED = 64 << 20  # read and thrown away, so that a client that still writes hears the answer
 BATCH_PATH = "/v1/jobs/batch"
 log = logging.getLogger(__name__)
@@ -73,9 +75,10 @@ class _Limited:
         self._receive = receive
         self._limit = limit
         self._seen = 0
+        self._whole = False
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        message = await self._next()
         if message["type"] == "http.request":
             self._seen += len(message.get("body", b""))
             if self._seen > self._limit:
@@ -88,7 +91,22 @@ class _Limited:
                 )
         return message
 
+    async def _next(self) -> Message:
+        """The next message; while the body is not whole, it may not keep us waiting."""
+        if self._whole:
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), BODY_SILENCE_S)
+        except TimeoutError:
+            raise MalformedBody(
+                f"nothing of the body came for {BODY_SILENCE_S:g} s",
+                where="body",
+                mend="send as many bytes as Content-Length says, without long breaks",
+            ) from None
+        self._whole = not message.get("more_body", False)
+        return message
+
     async def _drain(self, message: Message) -> None:
         while message.get("more_body") and self._seen < self._limit + MAX_DRAINED:
-            message = await self._receive()
+            message = await self._next()
             self._seen += len(message.get("body", b""))

@@ -11,6 +11,7 @@ from suan.model.spec import After, JobSpec, ResourceOption, RetryPolicy
 _KNOWN = sorted(
     {each.name for cls in (JobSpec, ResourceOption, RetryPolicy, After) for each in fields(cls)}
 )
+_MOST_DETAIL = 300  # characters: a number of many digits is not told whole
 _EXTRA = ("extra_forbidden", "unexpected_keyword_argument")
 _MENDS = {
     "missing": "give it",
@@ -39,13 +40,22 @@ def input_error(found: Sequence[Mapping[str, Any]], prefix: str = "") -> InputEr
         prefix: the path of the value that was checked, as ``jobs[3]``.
     """
     first = found[0]
-    where = path((prefix, *first["loc"]) if prefix else first["loc"])
     detail = str(first["msg"]).removeprefix("Value error, ")
+    loc = first["loc"] or _named(detail)
+    where = path((prefix, *loc) if prefix else loc)
+    if len(detail) > _MOST_DETAIL:
+        detail = f"{detail[:_MOST_DETAIL]}…"
     if first["type"] in _EXTRA:
         detail = f"there is no field {first['loc'][-1]!r}"
     if len(found) > 1:
         detail += f" (and {len(found) - 1} more)"
     return InputError(detail, where=where, mend=_mend(first))
+
+
+def _named(detail: str) -> tuple[str, ...]:
+    """The field that a dataclass's own check names first, as in ``run: the command is empty``."""
+    name, colon, _ = detail.partition(": ")
+    return (name,) if colon and name in _KNOWN else ()
 
 
 def path(parts: Sequence[str | int]) -> str:
