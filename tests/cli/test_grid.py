@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from suan.cli import format as form
-from suan.cli.grid import clip, fields, grid, width
+from suan.cli.grid import clip, fields, grid, plain_lines, width
 from suan.model.bill import Bill
 from suan.model.views import AmountView
 
@@ -106,3 +106,8 @@ def test_amounts_name_every_accelerator() -> None:
 def test_a_bill_is_one_line_and_says_how_energy_is_known() -> None:
     line = form.bill(Bill(cpu_ms=2100, money=1200, energy_mwh=20, carbon_mg=10, energy_method="x"))
     assert line == "2.1 s × cpu · ¥0.0012 · 20 mWh · 10 mg CO2e (x)"
+
+
+def test_what_others_wrote_cannot_steer_the_terminal() -> None:
+    assert fields([("labels", "a=\x1b]0;x\x07\nb")]) == "labels  a= ]0;x  b"
+    assert plain_lines("echo\ta\n\x1b[2Jrm") == "echo    a\n [2Jrm"

@@ -114,7 +114,29 @@ def test_what_is_wrong_is_told_with_its_place(
     assert caught.value.message
 
 
+def test_warnings_that_say_the_same_are_one_line(tmp_path: Path) -> None:
+    script = tmp_path / "job.sbatch"
+    script.write_text("#!/bin/bash\n#SBATCH --mail-type=END\n#SBATCH --mail-user=a@b.io\ntrue\n")
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("suan.cli.request.note", said.append)
+        asked(str(script))
+    (warning,) = said
+    assert "job.sbatch:2:9: --mail-type, --mail-user: " in warning
+
+
+def test_a_program_is_not_read_as_a_job_file(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    program.write_text("print(1)\n")
+    with pytest.raises(InputError) as caught:
+        asked(str(program))
+    assert f"-- python3 {program}" in caught.value.mend
+
+
 def test_a_file_without_dashes_is_explained(job_file: Path) -> None:
     with pytest.raises(InputError, match="no file 'python'") as caught:
         asked("python")
-    assert "suan run -- python" in caught.value.mend
+    assert caught.value.mend.endswith("suan probe -- python")
+    with pytest.raises(InputError, match="no file") as caught:
+        asked("job.yml")
+    assert caught.value.mend == "check the path"

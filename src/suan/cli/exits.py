@@ -69,10 +69,14 @@ class Misuse(click.ClickException):
     def __init__(self, error: click.UsageError) -> None:
         super().__init__(error.format_message())
         context = error.ctx
+        self.bare = isinstance(error, click.exceptions.NoArgsIsHelpError)
         self.help = f"{context.command_path} --help" if context else "suan --help"
 
     def show(self, file: IO[Any] | None = None) -> None:
         """What is wrong, and where help is."""
+        if self.bare:  # a group without a command: its help says all there is to say
+            click.echo(self.message, file=file or sys.stderr)
+            return
         message = _indented(self.message)
         click.echo(f"error: {message}\n  fix: see `{self.help}`", file=file or sys.stderr)
 

@@ -84,4 +84,11 @@ def fields(pairs: Sequence[tuple[str, str]]) -> str:
     """Names and values, one pair a line, values aligned; empty values are left out."""
     shown = [(name, value) for name, value in pairs if value]
     wide = max((width(name) for name, _ in shown), default=0)
-    return "\n".join(f"{_padded(name, wide, right=False)}{GAP}{value}" for name, value in shown)
+    return "\n".join(
+        f"{_padded(name, wide, right=False)}{GAP}{_one_line(value)}" for name, value in shown
+    )
+
+
+def plain_lines(text: str) -> str:
+    """Text of several lines, with nothing in it that steers the terminal."""
+    return "\n".join(map(_one_line, text.expandtabs(4).split("\n")))

@@ -1,13 +1,14 @@
 """The options that say what a job needs, and the jobs that they and a file or command make."""
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +16,9 @@ from suan.cli.connect import complete_pool
 from suan.cli.output import note
 from suan.model.errors import InputError
 from suan.model.spec import PRIORITY_MAX, PRIORITY_MIN, After, JobSpec, ResourceOption
+
+if TYPE_CHECKING:  # a command line without a job file never needs its reader
+    from suan.jobfile.problems import Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,17 +141,50 @@ def _from_file(path: str, options: JobOptions) -> tuple[JobSpec, ...]:
     if path == "-":
         text = sys.stdin.buffer.read(jobfile.MAX_JOB_FILE_BYTES + 1)
         parsed = jobfile.parse(text, filename="-", base_dir=here, environ=environ, now=now)
+    elif path.endswith(".py") and Path(path).is_file() and not _names_interpreter(path):
+        raise InputError(
+            f"{path} is a program, not a job file",
+            where="arguments",
+            mend=f"run it by its interpreter: suan {_called()} -- python3 {path}",
+        )
     elif not Path(path).exists():
         raise InputError(
             f"there is no file {path!r}",
             where="arguments",
-            mend="check the path; a command needs -- before it: suan run -- " + path,
+            mend=_mend_of_missing(path),
         )
     else:
         parsed = jobfile.load(path, submit_dir=here, environ=environ, now=now)
-    for warning in parsed.warnings:
-        note(f"warning: {warning}")
+    _warn(parsed.warnings)
     return parsed.specs
+
+
+def _warn(warnings: Sequence["Problem"]) -> None:
+    """Tell the warnings, those that say the same together."""
+    alike: dict[tuple[str, str], list[Problem]] = {}
+    for warning in warnings:
+        alike.setdefault((warning.message, warning.mend), []).append(warning)
+    for same in alike.values():
+        named = ", ".join(dict.fromkeys(each.field for each in same))
+        note(f"warning: {replace(same[0], field=named)}")
+
+
+def _called() -> str:
+    return click.get_current_context().info_name or "run"
+
+
+def _mend_of_missing(path: str) -> str:
+    """What to do where there is no such file; it may have been meant as a command."""
+    if path.endswith((".yaml", ".yml", ".sbatch", ".slurm", ".json")):
+        return "check the path"
+    words: Sequence[str] = click.get_current_context().params.get("what", ())
+    command = shlex.join(["suan", _called(), "--", *words])
+    return f"check the path; a command needs -- before it: {command}"
+
+
+def _names_interpreter(path: str) -> bool:
+    with Path(path).open("rb") as file:
+        return file.read(2) == b"#!"
 
 
 def _overridden(spec: JobSpec, options: JobOptions) -> JobSpec:
@@ -234,7 +271,11 @@ def _variables(given: Sequence[str], option: str) -> dict[str, str]:
     for one in given:
         name, equals, value = one.partition("=")
         if not name.isidentifier() or not name.isascii():
-            raise InputError(f"{name!r} is not a variable's name", where=option)
+            raise InputError(
+                f"{name!r} is not a variable's name",
+                where=option,
+                mend=f"write {option} NAME=VALUE; a name has letters, digits and _, no digit first",
+            )
         if not equals and name not in os.environ:
             raise InputError(
                 f"{name} is not set here", where=option, mend=f"write {option} {name}=VALUE"

@@ -1,10 +1,27 @@
 """``suan cancel``: end jobs."""
 
+import sys
+
 import click
 
 from suan.cli.connect import complete_job, connect, json_option
 from suan.cli.format import counted
 from suan.cli.output import print_json, say
+from suan.model.errors import InputError
+
+
+def _ask(question: str) -> None:
+    """Go on if the person says so.
+
+    Raises:
+        InputError: nobody is there to ask.
+        Abort: he says no.
+    """
+    if not sys.stdin.isatty():
+        raise InputError(
+            f"{question} Nobody is there to ask", where="arguments", mend="add --yes in a script"
+        )
+    click.confirm(question, abort=True, err=True)
 
 
 @click.command
@@ -17,7 +34,7 @@ def cancel(jobs: tuple[str, ...], yes: bool, as_json: bool) -> None:
     A running job gets SIGTERM and a little time before SIGKILL. Asks first if there are several.
     """
     if len(jobs) > 1 and not yes:
-        click.confirm(f"Cancel {counted(len(jobs), 'job')}?", abort=True, err=True)
+        _ask(f"Cancel {counted(len(jobs), 'job')}?")
     with connect() as client:
         cancelled = [done for job in jobs for done in client.cancel(job)]
     if as_json:

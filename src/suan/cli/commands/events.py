@@ -7,6 +7,7 @@ import click
 
 from suan.cli import format as form
 from suan.cli.connect import connect, json_option
+from suan.cli.grid import plain_lines
 from suan.cli.output import print_json, print_json_line, say
 from suan.client.sync import Client
 from suan.model.views import EventView
@@ -65,4 +66,6 @@ def _followed(client: Client, after: int | None) -> Iterator[EventView]:
 def _line(event: EventView) -> str:
     about = event.run or event.job or ""
     data = " ".join(f"{name}={value}" for name, value in event.data.items())
-    return f"{event.id:>6}  {form.moment(event.at)}  {event.kind:<16}  {about:<18}  {data}".rstrip()
+    return plain_lines(
+        f"{event.id:>6}  {form.moment(event.at)}  {event.kind:<16}  {about:<18}  {data}".rstrip()
+    )

@@ -11,7 +11,7 @@ from suan.model.views import ExplanationView
 
 
 @click.command(cls=JobCommand)
-@click.argument("what", metavar="[FILE | -- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
+@click.argument("what", metavar="[FILE | -- COMMAND...]", nargs=-1, type=click.Path())
 @job_options
 @json_option
 def plan(what: tuple[str, ...], as_json: bool, options: JobOptions) -> None:

@@ -16,7 +16,8 @@ from suan.model.views import PoolView
 def pool() -> None:
     """List, show, drain and undrain pools.
 
-    Pools are declared in pools.yaml (docs/reference/pools.md); without one, this machine is one.
+    Pools are declared in pools.yaml (docs/reference/pools-yaml.md); without one, this machine is
+    the only pool.
     """
 
 

@@ -17,7 +17,7 @@ from suan.model.views import JobDetail, SubmittedView
 
 
 @click.command(cls=JobCommand)
-@click.argument("what", metavar="FILE | -- COMMAND...", nargs=-1, type=click.UNPROCESSED)
+@click.argument("what", metavar="FILE | -- COMMAND...", nargs=-1, type=click.Path())
 @click.option("-d", "--detach", is_flag=True, help="Do not stay with it; print its id.")
 @job_options
 @json_option

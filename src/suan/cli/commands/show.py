@@ -7,7 +7,7 @@ import click
 
 from suan.cli import format as form
 from suan.cli.connect import connect, job_argument, json_option
-from suan.cli.grid import fields
+from suan.cli.grid import fields, plain_lines
 from suan.cli.output import heading, print_json, say, state
 from suan.model.units import SECOND
 from suan.model.views import JobDetail, RunView
@@ -61,7 +61,7 @@ def _head(detail: JobDetail) -> list[tuple[str, str]]:
 def _asked(spec: dict[str, Any]) -> str:
     small = [(k, _plain(v, k)) for k, v in spec.items() if v not in _NOTHING and k not in _SAID]
     scripts = [(k, str(spec[k])) for k in ("setup", "run") if spec.get(k)]
-    texts = [f"{name}: |\n{_indent(script)}" for name, script in scripts]
+    texts = [f"{name}: |\n{_indent(plain_lines(script))}" for name, script in scripts]
     return "\n".join([*([_indent(fields(small))] if small else []), *map(_indent, texts)])
 
 
@@ -85,16 +85,16 @@ def _run(run: RunView) -> str:
     ended = f", {run.cause}" if run.cause else ""
     code = f", exit {run.exit_code}" if run.exit_code is not None else ""
     where = ", ".join(dict.fromkeys(run.nodes))
-    lines = [f"{run.id}  {run.state}{ended}{code}", f"  where  {run.pool}: {where}"]
+    about = [f"{run.id}  {run.state}{ended}{code}", f"  where  {run.pool}: {where}"]
     if run.started_at:
         until = f" – {form.moment(run.ended_at)}" if run.ended_at else ""
-        lines.append(f"  when   {form.moment(run.started_at)}{until}")
-    lines += [f"  why    {reason}" for reason in run.reasons]
+        about.append(f"  when   {form.moment(run.started_at)}{until}")
+    about += [f"  why    {reason}" for reason in run.reasons]
     if run.detail:
-        lines.append(f"  said   {run.detail}")
+        about.append(f"  said   {plain_lines(run.detail)}")
     if run.bill:
-        lines.append(f"  bill   {form.bill(run.bill)}")
-    return _indent("\n".join(lines))
+        about.append(f"  bill   {form.bill(run.bill)}")
+    return _indent("\n".join(about))
 
 
 def _bill(detail: JobDetail) -> str:

@@ -14,7 +14,7 @@ from suan.cli.request import JobCommand, JobOptions, job_options, specs
 
 
 @click.command(cls=JobCommand)
-@click.argument("what", metavar="FILE... | -- COMMAND...", nargs=-1, type=click.UNPROCESSED)
+@click.argument("what", metavar="FILE... | -- COMMAND...", nargs=-1, type=click.Path())
 @click.option("-w", "--wait", is_flag=True, help="Wait for the end; exit as the jobs do.")
 @click.option("--timeout", type=DURATION_S, help="With --wait: give up after this time (exit 8).")
 @click.option("--key", metavar="TEXT", help="An idempotency key: the same again does nothing.")
