@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from suan.client import retry
@@ -15,6 +15,7 @@ from suan.client.wire import AsyncSender, AsyncStream, Call, request
 from suan.model.errors import SuanError
 
 T = TypeVar("T")
+CLOSE_S = 0.5  # how long a stream may take to end when the client is closed
 
 
 class AsyncLine:
@@ -24,8 +25,14 @@ class AsyncLine:
         self._sender = sender
         self._endpoint = endpoint
         self._patience_s = patience_s
+        self._streams = 0
+        self._quiet = asyncio.Event()  # no stream is open
 
     async def close(self) -> None:
+        """Close the connections; a stream that a loop has just left ends first."""
+        if self._streams:
+            with suppress(TimeoutError):  # somebody still holds it
+                await asyncio.wait_for(self._quiet.wait(), CLOSE_S)
         await self._sender.close()
 
     async def do(self, call: Call[T]) -> T:
@@ -54,11 +61,18 @@ class AsyncLine:
     @asynccontextmanager
     async def open(self, call: Call[None]) -> AsyncIterator[AsyncStream]:
         """Make a call whose answer is read piece by piece."""
-        async with self._sender.stream(request(call, self._endpoint)) as stream:
-            if stream.status >= 300:
-                body = b"".join([chunk async for chunk in stream.chunks])
-                raise failure(stream.status, stream.headers, body)
-            yield stream
+        self._streams += 1
+        self._quiet.clear()
+        try:
+            async with self._sender.stream(request(call, self._endpoint)) as stream:
+                if stream.status >= 300:
+                    body = b"".join([chunk async for chunk in stream.chunks])
+                    raise failure(stream.status, stream.headers, body)
+                yield stream
+        finally:
+            self._streams -= 1
+            if not self._streams:
+                self._quiet.set()
 
     async def followed(self, source: Followed[T]) -> AsyncIterator[T]:
         """A stream that goes on where it was when its connection breaks."""
