@@ -63,7 +63,7 @@ class Api:
 
 def application(store: Store, loop: TestLoop, **settings: object) -> FastAPI:
     given = ApiSettings(version="1.2.3", started_at=NOW, **settings)  # type: ignore[arg-type]
-    return create_app(Services(store, loop, given, clock=lambda: NOW))
+    return create_app(Services(store, loop, lambda: NOW, given))
 
 
 def client(app: FastAPI, **headers: str) -> httpx.AsyncClient:

@@ -40,7 +40,7 @@ class Guarded:
 async def guarded(store: Store) -> AsyncIterator[Guarded]:
     made = Guarded(store, None)  # type: ignore[arg-type]
     settings = ApiSettings(bind_host="0.0.0.0")
-    app = create_app(Services(store, TestLoop(), settings, clock=lambda: made.now))
+    app = create_app(Services(store, TestLoop(), lambda: made.now, settings))
     async with client(app) as http:
         made.http = http
         yield made

@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
 from suan.api import ApiSettings, Services, create_app
 from suan.api.application import routes_alone
 from suan.api.openapi import document
-from suan.control import Controller, ControlSettings
+from suan.control import Controller, ControlSettings, wall_clock
 from suan.model.bill import Bill
 from suan.store import open_store
 from tests.waiting import until
@@ -66,7 +66,7 @@ class Served:
             settings=ControlSettings(holder="test", url=URL),
         )
         await self._live.start()
-        return create_app(Services(self._store, self._live, ApiSettings(version="0")))
+        return create_app(Services(self._store, self._live, wall_clock, ApiSettings(version="0")))
 
     def get(self, path: str) -> httpx.Response:
         return self._do(self.http.get(path)).result(20)

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from suan.api.problems import NotLeader
 from suan.api.services import ApiContext
+from suan.model.errors import NotLeader
 
 HOP = "x-suan-forwarded"
 _PASSED_ON = ("authorization", "content-type", "accept", "x-suan-user", "last-event-id")
@@ -17,7 +17,6 @@ _GIVEN_BACK = (
     "x-suan-run",
     "x-suan-next-offset",
 )
-_MEND = "try again in a few seconds, when a leader has taken over; see /v1/health"
 
 
 async def to_leader(context: ApiContext, request: Request) -> Response | None:
@@ -30,9 +29,9 @@ async def to_leader(context: ApiContext, request: Request) -> Response | None:
     if status.leading:
         return None
     if HOP in request.headers:
-        raise NotLeader("the server that was taken for the leader does not lead", mend=_MEND)
+        raise NotLeader(None, message="the server that was taken for the leader does not lead")
     if not status.leader_url:
-        raise NotLeader("no server leads at the moment", mend=_MEND)
+        raise NotLeader(None)
     return await _forward(status.leader_url, request)
 
 
@@ -53,9 +52,8 @@ async def _forward(leader: str, request: Request) -> Response:
         answer = await client.send(passed, stream=True)
     except httpx.HTTPError as error:
         await client.aclose()
-        raise NotLeader(
-            f"the leader at {leader} cannot be reached: {type(error).__name__}", mend=_MEND
-        ) from None
+        message = f"the leader at {leader} cannot be reached: {type(error).__name__}"
+        raise NotLeader(None, message=message) from None
 
     async def pieces() -> AsyncIterator[bytes]:
         try:

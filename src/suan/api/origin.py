@@ -5,10 +5,10 @@ it shows. A page of another site is told by its ``Origin`` (or ``Sec-Fetch-Site`
 rebound to 127.0.0.1 is told by the ``Host`` that the browser still sends.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from suan.api.loopback import is_loopback
 from suan.api.problems import Forbidden
 
 _MEND = "use the address that the server listens on, or a token"
@@ -38,9 +38,4 @@ def _name(host: str) -> str:
 
 
 def _is_local(name: str, hosts: tuple[str, ...]) -> bool:
-    if name == "localhost" or name in hosts:
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return name in hosts or is_loopback(name)

@@ -85,12 +85,6 @@ class Forbidden(SuanError):
     code = "forbidden"
 
 
-class NotLeader(SuanError):
-    """Only the leader could answer, and it cannot be reached."""
-
-    code = "not_leader"
-
-
 def problem_of(error: SuanError) -> Problem:
     """What the caller is told of an error."""
     code = error.code if error.code in CODES else "error"

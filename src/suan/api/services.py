@@ -1,24 +1,18 @@
 """What the API is given: a store, a live loop, settings, a clock and a source of random bytes."""
 
-import ipaddress
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fastapi import Request
 
 from suan.api.auth import Gate
+from suan.api.loopback import is_loopback
 from suan.api.metrics import HttpMetrics
 from suan.api.queues import QueueBook
 from suan.model.live import Live
 from suan.model.store import Store
 from suan.model.units import Instant
-
-
-def wall_clock() -> Instant:
-    """Now, in microseconds since 1970."""
-    return time.time_ns() // 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +31,14 @@ class ApiSettings:
         return self.require_tokens or not is_loopback(self.bind_host)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's loopback."""
-    if host.casefold() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything that the API needs from outside, made by the composition root."""
 
     store: Store
     live: Live
+    clock: Callable[[], Instant]
     settings: ApiSettings = ApiSettings()
-    clock: Callable[[], Instant] = wall_clock
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
 
 

@@ -4,8 +4,8 @@ import asyncio
 import gc
 import logging
 import os
+import re
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,14 +17,14 @@ from suan.api import ApiSettings, Services, bootstrap_token, create_app
 from suan.app.registration import Registration
 from suan.app.settings import ServerSettings
 from suan.app.web import Web
-from suan.control import Controller, ControlSettings
+from suan.control import Controller, ControlSettings, wall_clock
 from suan.model.bill import Bill
 from suan.model.errors import InputError
 from suan.model.job import Run
 from suan.model.offer import Terms
 from suan.model.pool import Pool, Usage
 from suan.model.store import Store
-from suan.model.units import Instant, PoolName
+from suan.model.units import PoolName
 from suan.pools.declared import load_pools, open_pool
 from suan.store import open_store
 
@@ -32,11 +32,6 @@ log = logging.getLogger(__name__)
 
 CLAIM_SECONDS = 0.5  # how often a server looks whether server.json should name it
 DRAIN_SECONDS = 3  # how long open requests (followed logs, event streams) may take to end
-
-
-def wall_clock() -> Instant:
-    """Now, in microseconds since 1970."""
-    return time.time_ns() // 1000
 
 
 def listen(settings: ServerSettings) -> socket.socket:
@@ -78,12 +73,25 @@ async def opened_store(settings: ServerSettings) -> AsyncIterator[Store]:
         await store.close()
 
 
+def local_pool_name(store_url: str) -> str:
+    """What this machine's own pool is called where no file names it.
+
+    Servers on several machines may share a PostgreSQL store. If each called its machine "local",
+    a new leader would look for the dead one's runs here, not find them, and run them again.
+    """
+    if store_url.startswith("sqlite"):
+        return "local"
+    words = re.findall(r"[a-z0-9]+", socket.gethostname().lower())
+    return "-".join(words)[:63].strip("-") or "local"
+
+
 @asynccontextmanager
 async def opened_pools(settings: ServerSettings) -> AsyncIterator[dict[PoolName, Pool]]:
     """Every declared pool by name, closed at the end."""
     pools: dict[PoolName, Pool] = {}
     try:
-        for declaration in load_pools(settings.pools_file, home=settings.home):
+        name = local_pool_name(settings.store_url)
+        for declaration in load_pools(settings.pools_file, home=settings.home, default_name=name):
             pools[PoolName(declaration.name)] = open_pool(declaration, home=settings.home)
         yield pools
     finally:

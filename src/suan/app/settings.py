@@ -1,10 +1,10 @@
 """The server's settings: where each comes from, and what is refused before anything starts."""
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from suan.api.loopback import is_loopback
 from suan.model.errors import InputError
 
 DEFAULT_HOST = "127.0.0.1"
@@ -27,16 +27,6 @@ class ServerSettings:
     def loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's loopback."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def default_home() -> Path:

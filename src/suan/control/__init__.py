@@ -10,7 +10,7 @@ Not for: deciding (``suan.core``), speaking to a kind of pool (``suan.pools``), 
 requests (``suan.api``, which sees this package only as ``suan.model.live.Live``).
 """
 
-from suan.control.clock import SteadyClock
+from suan.control.clock import SteadyClock, wall_clock
 from suan.control.controller import Controller
 from suan.control.feed import FEED_KINDS
 from suan.control.metrics import ControlMetrics
@@ -25,4 +25,5 @@ __all__ = [
     "ReplayReport",
     "SteadyClock",
     "replay",
+    "wall_clock",
 ]

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from suan.model.units import Instant
 
 
-def wall_us() -> Instant:
-    """The machine's wall clock."""
+def wall_clock() -> Instant:
+    """The machine's wall clock, in microseconds since 1970."""
     return time.time_ns() // 1000
 
 
@@ -29,7 +29,7 @@ class SteadyClock:
 
     def __init__(
         self,
-        wall: Callable[[], Instant] = wall_us,
+        wall: Callable[[], Instant] = wall_clock,
         elapsed: Callable[[], int] = elapsed_us,
     ) -> None:
         self._wall = wall

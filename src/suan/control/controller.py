@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from suan.control.clock import SteadyClock, wall_us
+from suan.control.clock import SteadyClock, wall_clock
 from suan.control.draft import BillOf
 from suan.control.lease import LeaseKeeper
 from suan.control.logs import keeper_of_logs
@@ -40,7 +40,7 @@ class Controller:
         *,
         bill: BillOf,
         settings: ControlSettings,
-        clock: Callable[[], Instant] = wall_us,
+        clock: Callable[[], Instant] = wall_clock,
         scheduler_factory: Callable[[], SchedulerProtocol] = Scheduler,
     ) -> None:
         steady = SteadyClock(clock)

@@ -72,16 +72,16 @@ def finish(
     state.forget(job)
     for waiter in state.waiters.pop(job.id, ()):
         if waiter.phase is Phase.WAITS:
-            _tell(state, waiter, job, final)
+            _tell(state, waiter, job.id, final=final)
     return Finish(job.id, final, run, detail)
 
 
-def _tell(state: State, waiter: JobRecord, ended: JobRecord, final: JobState) -> None:
+def _tell(state: State, waiter: JobRecord, ended: JobId, *, final: JobState) -> None:
     assert waiter.waits_for is not None
-    for condition in waiter.waits_for.pop(ended.id):
+    for condition in waiter.waits_for.pop(ended):
         if final not in FULFILS[condition]:
             wish = "end" if condition == "ended" else f"have {condition}"
-            state.withdraw(waiter, f"it waits for job {ended.id} to {wish}, which is {final.value}")
+            state.withdraw(waiter, f"it waits for job {ended} to {wish}, which is {final.value}")
             return
     if not waiter.waits_for:
         waiter.waits_for = None

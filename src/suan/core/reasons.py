@@ -33,7 +33,12 @@ def of_placement(shape: Shape, chosen: int, allowed: int, *, holders: Holders) -
         grounds = shape.grounds[chosen] = _grounds(shape, chosen)
     if not grounds.mask & ~allowed:
         return grounds.costs, grounds.all_full
-    passed = (_word(match, allowed, holders) for match in grounds.passed)
+    passed = [
+        _behind(match, _holder_of(held, holders))
+        if (held := match.mask & ~allowed)
+        else full_of(match)
+        for match in grounds.passed
+    ]
     return grounds.costs, (*passed, *shape.standing)
 
 
@@ -55,16 +60,16 @@ def of_wait(shape: Shape, allowed: int, holders: Holders) -> Reasons:
         if candidate.pool.name not in costs and fits(candidate, candidate.mask & allowed):
             costs[candidate.pool.name] = candidate.cost
     refusals = [
-        match.refusal or _word(match, allowed, holders)
+        match.refusal or _waits(match, allowed, holders)
         for name, match in shape.ordered_matches
         if name not in costs
     ]
     return tuple(costs.values()), tuple(refusals)
 
 
-def _word(match: Match, allowed: int, holders: Holders) -> Refusal:
-    """What a pool says that could run a job and does not take it: it would, were it not for an
-    earlier job, or it is full."""
+def _waits(match: Match, allowed: int, holders: Holders) -> Refusal:
+    """What a pool that could run the job says: it would now, were it not for an earlier job, or it
+    is full."""
     for candidate in match.candidates:
         held = candidate.mask & ~allowed
         if held and fits(candidate, candidate.mask):
@@ -78,7 +83,7 @@ def _behind(match: Match, holder: JobRecord) -> Refusal:
         refusal = Refusal(
             code=RefusalCode.BEHIND_EARLIER_JOB,
             pool=pool.name,
-            detail=f"there is room, but job {holder.id} comes earlier and waits for it",
+            detail=f"what is free there is kept for job {holder.id}, which comes earlier",
             unblocked_by=f"job {holder.id} starts or is cancelled",
             preemption_helps=False,
         )

@@ -57,9 +57,10 @@ def fate(outcome: Outcome, policy: RetryPolicy, before: Tries) -> Fate:
     if cause is Cause.UNLAUNCHED:  # no run was had, so none is counted: the job just waits on
         return Fate(None, _said("its launch failed", outcome))
     if cause is Cause.LOST:
-        return _again("the run was lost", outcome, before.lost, policy.max_lost)
+        return _again("the run was lost", outcome, before.lost, most=policy.max_lost)
     if cause is Cause.PREEMPTED:
-        return _again("the run was preempted", outcome, before.preempted, policy.max_preempted)
+        said = "the run was preempted"
+        return _again(said, outcome, before.preempted, most=policy.max_preempted)
     return _failed(outcome, policy, before.failed)
 
 
@@ -71,10 +72,10 @@ def _failed(outcome: Outcome, policy: RetryPolicy, failed: int) -> Fate:
         codes = ", ".join(map(str, policy.on_exit_codes))
         rule = f"; only exit codes {codes} are tried again" if policy.max_failures else ""
         return Fate(JobState.FAILED, _said(what, outcome) + rule)
-    return _again(what, outcome, failed, policy.max_failures, backoff=policy.backoff)
+    return _again(what, outcome, failed, most=policy.max_failures, backoff=policy.backoff)
 
 
-def _again(what: str, outcome: Outcome, had: int, most: int, *, backoff: Duration = 0) -> Fate:
+def _again(what: str, outcome: Outcome, had: int, *, most: int, backoff: Duration = 0) -> Fate:
     said = _said(what, outcome)
     if had >= most:
         rule = f"; no retry is left of {most}" if most else ""

@@ -123,15 +123,19 @@ class LeaseLost(StoreError):
 
 
 class NotLeader(SuanError):
-    """Only the leader can answer. ``leader_url`` is where it serves, ``None`` if nobody leads."""
+    """Only the leader can answer. ``leader_url`` is where it serves, ``None`` if nobody leads.
+
+    ``message`` stands in for the usual words where more is known.
+    """
 
     code = "not_leader"
 
-    def __init__(self, leader_url: str | None) -> None:
-        super().__init__(
-            f"only the leader can answer this, and it is {leader_url or 'not chosen yet'}",
-            mend=f"ask {leader_url}" if leader_url else "try again in a few seconds",
-        )
+    def __init__(self, leader_url: str | None, *, message: str = "") -> None:
+        usual = "no server leads at the moment"
+        if leader_url:
+            usual = f"only the leader can answer this, and it is {leader_url}"
+        wait = "try again in a few seconds, when a leader has taken over; see /v1/health"
+        super().__init__(message or usual, mend=f"ask {leader_url}" if leader_url else wait)
         self.leader_url = leader_url
 
 

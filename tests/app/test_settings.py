@@ -1,0 +1,99 @@
+"""The server's settings and what follows from them."""
+
+from pathlib import Path
+
+import pytest
+
+from suan.app.registration import Registration
+from suan.app.server import local_pool_name
+from suan.app.settings import Flags, resolve
+from suan.model.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings but a home."""
+    for name in ("HOST", "PORT", "STORE", "POOLS", "REQUIRE_TOKENS", "LEASE_SECONDS", "SERVER"):
+        monkeypatch.delenv(f"SUAN_{name}", raising=False)
+    monkeypatch.setenv("SUAN_HOME", str(tmp_path))
+
+
+def test_nothing_has_to_be_set(tmp_path: Path) -> None:
+    settings = resolve(Flags())
+    assert (settings.host, settings.port) == ("127.0.0.1", 7826)
+    assert settings.store_url == f"sqlite:///{tmp_path}/suan.db"
+    assert settings.pools_file is None
+    assert not settings.require_tokens
+
+
+def test_flags_go_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUAN_PORT", "8000")
+    assert resolve(Flags()).port == 8000
+    assert resolve(Flags(port=9000)).port == 9000
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "suan.example.org"])
+def test_beyond_loopback_tokens_are_needed(host: str) -> None:
+    assert resolve(Flags(host=host)).require_tokens
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "::1"])
+def test_on_loopback_they_are_not(host: str) -> None:
+    assert not resolve(Flags(host=host)).require_tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "http"), ("PORT", "70000"), ("LEASE_SECONDS", "0"), ("LEASE_SECONDS", "soon")],
+)
+def test_a_senseless_value_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"SUAN_{name}", value)
+    with pytest.raises(InputError, match=value) as refused:
+        resolve(Flags())
+    assert refused.value.where == f"SUAN_{name}"
+    assert refused.value.mend
+
+
+def test_a_named_pools_file_must_be_there() -> None:
+    with pytest.raises(InputError, match="no pools file") as refused:
+        resolve(Flags(pools_file="/nowhere/pools.yaml"))
+    assert refused.value.where == "--pools"
+
+
+def test_a_pools_file_in_the_home_is_found(tmp_path: Path) -> None:
+    (tmp_path / "pools.yaml").write_text("pools: []\n")
+    assert resolve(Flags()).pools_file == tmp_path / "pools.yaml"
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("gpu7", "gpu7"), ("GPU_7.Lab.example", "gpu-7-lab-example"), ("--", "local")],
+)
+def test_on_a_shared_store_a_machine_bears_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, host: str, name: str
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: host)
+    assert local_pool_name("postgresql://db/suan") == name
+    assert local_pool_name("sqlite:////var/lib/suan.db") == "local"
+
+
+def test_server_json_names_the_leader_and_its_own_claim_alone_is_withdrawn(tmp_path: Path) -> None:
+    first = Registration(tmp_path, "http://127.0.0.1:1", 1)
+    second = Registration(tmp_path, "http://127.0.0.1:2", 2)
+    first.claim(leading=True)
+    second.claim(leading=False)  # a live server is named there: this very process
+    assert "127.0.0.1:1" in (tmp_path / "server.json").read_text()
+    second.claim(leading=True)
+    first.withdraw()
+    assert "127.0.0.1:2" in (tmp_path / "server.json").read_text()
+    second.withdraw()
+    assert not (tmp_path / "server.json").exists()
+
+
+def test_a_dead_servers_claim_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "server.json").write_text('{"url": "http://127.0.0.1:1", "pid": 4194304000}')
+    standby = Registration(tmp_path, "http://127.0.0.1:2", 2)
+    standby.claim(leading=False)
+    assert "127.0.0.1:2" in (tmp_path / "server.json").read_text()
