@@ -6,7 +6,7 @@ from suan.core.retry import Fate, fate
 from suan.core.state import State, Unsettled
 from suan.model.job import Cause, JobState
 from suan.model.plan import Decision, Finish, Requeue
-from suan.model.units import Instant, PoolName, RunId
+from suan.model.units import Instant, JobId, PoolName, RunId
 
 FULFILS = {
     "succeeded": (JobState.SUCCEEDED,),
