@@ -80,7 +80,7 @@ def row(engine: str, tally: Tally, report: ReplayReport) -> tuple[object, ...]:
 
 
 def main() -> None:
-    rounds, jobs = (24, 10) if harness.quick() else (200, 40)
+    rounds, jobs = (24, 10) if harness.quick() else (200, 48)
     rows = [crash("SQLite", None, rounds=rounds, jobs=jobs)]
     try:
         with postgres.private_server() as (url, _), postgres.fresh_database(url) as database:
