@@ -6,7 +6,7 @@ BIN := .venv/bin
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 ARGS ?=
 
-.PHONY: run test check bench bench-quick lint types contracts lock wheel clean help setup setup-dev
+.PHONY: run test static check bench bench-quick lint types contracts lock wheel clean help setup setup-dev
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,8 +23,10 @@ run: setup ## the tour: start the platform, run jobs, see reasons and the bill
 test: setup-dev ## every test (ARGS="tests/core -k gang" for some)
 	@scripts/test -n $(WORKERS) $(ARGS)
 
-check: setup-dev ## lint, format, types, import contracts, tidiness: what CI demands
+static: setup-dev ## lint, format, types, import contracts: what reads the code without running it
 	@scripts/check
+
+check: static test ## all that CI demands: static, then every test
 
 bench: setup-dev ## every benchmark; writes benchmarks/RESULTS.md
 	@$(BIN)/python benchmarks/harness.py
