@@ -18,7 +18,7 @@ import harness
 PEERS = Path(__file__).parents[1] / ".cache" / "bench-peers"
 PACKAGES = {"sky": "skypilot", "dstack": "dstack"}
 SUAN = [str(Path(sys.executable).with_name("suan"))]
-JOBS = 100  # in the queue that is listed
+JOBS = 100_000  # in the queue that is listed
 
 
 def peers() -> dict[str, list[str]]:
@@ -52,6 +52,7 @@ def platform() -> Iterator[dict[str, str]]:
         try:
             needs = ["--gpus", "64", "--array", f"0-{JOBS - 1}"]  # so that they stay in line
             quietly(env, "submit", *needs, "--", "true")
+            quietly(env, "run", "--", "true")  # starts when those before it have been taken in line
             yield env
         finally:
             quietly(env, "down")
@@ -64,8 +65,8 @@ def main() -> None:
     asks = {
         f"`suan {words}`, {note}": [*SUAN, *words.split()]
         for words, note in (
-            ("status", "server running"),
-            ("queue", f"{JOBS} jobs pending"),
+            ("status", f"{JOBS:,} jobs pending"),
+            ("queue", f"{JOBS:,} jobs pending"),
             ("pool list", "server running"),
             ("run -- true", "job run to its end"),
         )
