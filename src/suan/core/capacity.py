@@ -7,7 +7,7 @@ deciding who gets what.
 
 from collections.abc import Iterable
 
-from suan.core.flavors import Flavor, FlavorKey, index, put, unindex
+from suan.core.flavors import Flavor, FlavorKey, index, refile, unindex
 from suan.core.nodes import (
     NOTHING,
     Held,
@@ -204,21 +204,16 @@ class Capacity:
         if node is None:
             node = pool.nodes[name] = Node(name)
         node.runs[run] = held
-        home = node.home
-        unindex(node)
         charge(node, held)
-        if home is not None:
-            index(node) if held.grant else put(node, home)
+        refile(node, devices_changed=bool(held.grant))
 
     def release(self, pool: Pool, name: NodeName, run: RunId) -> None:
         """A run leaves a node."""
         node = pool.nodes[name]
         held = node.runs.pop(run)
-        home, flavor = node.home, node.flavor
-        unindex(node)
         refund(node, held)
-        if home is not None:
-            index(node) if held.grant else put(node, home)
+        refile(node, devices_changed=bool(held.grant))
+        flavor = node.flavor
         if flavor is not None:
             flavor.grow(node)
             self.awake |= flavor.mask

@@ -16,7 +16,7 @@ from heapq import heappop
 
 from suan.core.fates import settle_next
 from suan.core.matching import Candidate
-from suan.core.packing import Spots, by_rank, find
+from suan.core.packing import Spots, by_rank, find_first
 from suan.core.reasons import Holders, Reasons, of_placement
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
@@ -93,7 +93,7 @@ class Cycle:
             if not capacity.awake & ~reserved:
                 break
             _, mask, contest = front[at]
-            job = contest.first()
+            job = contest.head
             assert job is not None
             if mask & capacity.awake & ~reserved:
                 if self._full():
@@ -111,14 +111,13 @@ class Cycle:
         """Start a job on the best pool that takes it now, or leave it first in line."""
         shape = job.shape
         assert shape is not None
-        awake = self.state.capacity.awake
-        for number, candidate in enumerate(shape.candidates):
-            if candidate.mask & allowed & awake:  # on what sleeps it was tried before
-                spots = find(candidate, allowed)
-                if spots is not None:
-                    said = of_placement(shape, number, allowed, holders=holders)
-                    return self._start(job, candidate, spots, said=said)
-        return None
+        # on what sleeps it was tried before
+        found = find_first(shape.candidates, allowed, self.state.capacity.awake)
+        if found is None:
+            return None
+        number, spots = found
+        said = of_placement(shape, number, allowed, holders=holders)
+        return self._start(job, shape.candidates[number], spots, said=said)
 
     def _start(self, job: JobRecord, candidate: Candidate, spots: Spots, *, said: Reasons) -> Place:
         job.attempts += 1

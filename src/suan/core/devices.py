@@ -28,6 +28,10 @@ def choose(devices: list[Thousandths], amount: Thousandths) -> list[tuple[int, T
     freest devices, which become negative and are offered to nobody.
     """
     whole, share = divmod(amount, WHOLE)
+    if not share:
+        found = [(at, WHOLE) for at, free in enumerate(devices) if free >= WHOLE]
+        if len(found) >= whole:
+            return found[:whole]
     chosen: list[tuple[int, Thousandths]] = []
     if share:
         fits = [(free, at) for at, free in enumerate(devices) if free >= share]

@@ -24,7 +24,9 @@ def settle_next(state: State, now: Instant) -> Decision:
         if ended.skipped and not job.cancelled:
             return finish(state, job, JobState.SKIPPED, detail=ended.skipped)
         return finish(state, job, JobState.CANCELLED, detail="cancelled before it ran")
-    if job.cancelled and outcome.cause is not Cause.SUCCEEDED:
+    if outcome.cause is Cause.SUCCEEDED:
+        return finish(state, job, JobState.SUCCEEDED, run=run.id, detail=outcome.detail)
+    if job.cancelled:
         detail = outcome.detail or "cancelled while it ran"
         return finish(state, job, JobState.CANCELLED, run=run.id, detail=detail)
     found = fate(outcome, job.told.retry, job.tries)
@@ -70,7 +72,7 @@ def finish(
 ) -> Finish:
     """A job has ended; whoever waits for it may go on, or never can."""
     state.forget(job)
-    for waiter in state.waiters.pop(job.id, ()):
+    for waiter in state.waiters.pop(job.id, ()) if state.waiters else ():
         if waiter.phase is Phase.WAITS:
             _tell(state, waiter, job.id, final=final)
     return Finish(job.id, final, run, detail)

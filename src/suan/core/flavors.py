@@ -19,16 +19,30 @@ Amounts = tuple[tuple[int, Thousandths], ...]  # (model's index, amount) each
 _MANY_BUCKETS = 512
 
 
+class Kin:
+    """All needs of equal accelerators in one flavor. ``missed`` has the least of them, in
+    (processors, memory), that no node has room for; ``stamp`` counts how often one was taken out.
+    ``order`` has the buckets that can serve them, until a new bucket is made."""
+
+    __slots__ = ("accelerators", "missed", "order", "stamp")
+
+    def __init__(self, accelerators: Amounts) -> None:
+        self.accelerators = accelerators
+        self.missed: list[tuple[Thousandths, int]] = []
+        self.stamp = 0
+        self.order: list[tuple[Bucket, int]] | None = None
+
+
 class Need:
-    """What one task takes of a node of one flavor. At the flavor's stamp ``missed_at`` no node
-    had room for it."""
+    """What one task takes of a node of one flavor. At its kin's stamp ``missed_at`` no node had
+    room for it."""
 
-    __slots__ = ("accelerators", "cpu", "memory", "missed_at")
+    __slots__ = ("cpu", "kin", "memory", "missed_at")
 
-    def __init__(self, cpu: Thousandths, memory: int, accelerators: Amounts) -> None:
+    def __init__(self, cpu: Thousandths, memory: int, kin: Kin) -> None:
         self.cpu = cpu
         self.memory = memory
-        self.accelerators = accelerators
+        self.kin = kin
         self.missed_at = -1
 
     def slots(self, vector: Vector, most: int) -> int:
@@ -39,7 +53,7 @@ class Need:
             held = min(held, max(cpu, 0) // self.cpu)
         if self.memory:
             held = min(held, max(memory, 0) // self.memory)
-        return device_slots(devices, self.accelerators, held)
+        return device_slots(devices, self.kin.accelerators, held)
 
 
 def device_slots(devices: Devices, accelerators: Amounts, most: int) -> int:
@@ -63,20 +77,17 @@ class Flavor:
     """A kind of node in one pool. ``mask`` is its bit; ``reach`` counts what its schedulable
     nodes would offer if every run of suan's ended, ``totals`` what all its nodes have.
 
-    ``growth`` counts how often it grew. ``missed`` has the least needs, in (processors, memory) by
-    accelerators, that no node has room for; ``stamp`` counts how often one was taken out."""
+    ``growth`` counts how often it grew, and ``kins`` are the needs that were asked about."""
 
     __slots__ = (
         "_asked",
         "buckets",
         "growth",
         "key",
+        "kins",
         "mask",
-        "missed",
         "models",
-        "orders",
         "reach",
-        "stamp",
         "totals",
     )
 
@@ -85,13 +96,11 @@ class Flavor:
         self.mask = mask
         self.models = tuple(model for model, _ in key[0])
         self.buckets: dict[Devices, Bucket] = {}
-        self.orders: dict[Amounts, list[tuple[Bucket, int]]] = {}
+        self.kins: dict[Amounts, Kin] = {}
         self._asked: tuple[Resources | None, Need | None] = (None, None)  # filters ask in turn
         self.totals: dict[Vector, int] = {}
         self.reach: dict[Vector, int] = {}
         self.growth = 0
-        self.stamp = 0
-        self.missed: dict[Amounts, list[tuple[Thousandths, int]]] = {}
 
     def need(self, per_task: Resources) -> Need | None:
         """What a task takes here, or ``None`` if this kind of node lacks a model."""
@@ -107,14 +116,18 @@ class Flavor:
             if model not in self.models:
                 return None
             parts.append((self.models.index(model), amount))
-        return Need(per_task.cpu_milli, per_task.memory_mib, tuple(parts))
+        accelerators = tuple(parts)
+        kin = self.kins.get(accelerators)
+        if kin is None:
+            kin = self.kins[accelerators] = Kin(accelerators)
+        return Need(per_task.cpu_milli, per_task.memory_mib, kin)
 
     def tightest(self, need: Need) -> Node | None:
         """The best fit for one task, or ``None`` while nothing has room for it."""
         if self.misses(need):
             return None
         cpu, memory = need.cpu, need.memory
-        for bucket, _ in self.orders.get(need.accelerators) or self.order(need):
+        for bucket, _ in need.kin.order or self.order(need.kin):
             nodes = bucket.nodes
             if nodes and nodes[-1][0] >= cpu:
                 for at in range(bisect_left(nodes, (cpu,)), len(nodes)):
@@ -127,7 +140,7 @@ class Flavor:
     def holding(self, need: Need) -> Iterator[tuple[Node, int]]:
         """The nodes that hold a task, the best fit first, and how many each holds."""
         cpu, memory = need.cpu, need.memory
-        for bucket, slots in self.orders.get(need.accelerators) or self.order(need):
+        for bucket, slots in need.kin.order or self.order(need.kin):
             nodes = bucket.nodes
             for at in range(bisect_left(nodes, (cpu,)), len(nodes)):
                 free_cpu, free_memory, _, node = nodes[at]
@@ -137,21 +150,22 @@ class Flavor:
 
     def misses(self, need: Need) -> bool:
         """Whether it is known that no node has room for a task."""
-        if need.missed_at == self.stamp:
+        kin = need.kin
+        if need.missed_at == kin.stamp:
             return True
-        for cpu, memory in self.missed.get(need.accelerators, ()):
+        for cpu, memory in kin.missed:
             if need.cpu >= cpu and need.memory >= memory:
-                need.missed_at = self.stamp
+                need.missed_at = kin.stamp
                 return True
         return False
 
     def miss(self, need: Need) -> None:
         """Remember that no node has room for a task."""
-        cpu, memory = need.cpu, need.memory
-        known = self.missed.get(need.accelerators, ())
-        kept = [least for least in known if least[0] < cpu or least[1] < memory]
-        self.missed[need.accelerators] = [*kept, (cpu, memory)]
-        need.missed_at = self.stamp
+        cpu, memory, kin = need.cpu, need.memory, need.kin
+        kept = [least for least in kin.missed if least[0] < cpu or least[1] < memory]
+        kept.append((cpu, memory))
+        kin.missed = kept
+        need.missed_at = kin.stamp
 
     def grow(self, node: Node) -> None:
         """A node has more free: forget the misses that it ends."""
@@ -159,17 +173,21 @@ class Flavor:
         home = node.home
         if home is None:
             return
-        for accelerators, known in self.missed.items():
-            left = [least for least in known if least[0] > node.cpu or least[1] > node.memory]
-            if len(left) < len(known) and device_slots(home.devices, accelerators, 1):
-                self.missed[accelerators] = left
-                self.stamp += 1
+        cpu, memory = node.cpu, node.memory
+        for kin in self.kins.values():
+            if not kin.missed:
+                continue
+            left = [least for least in kin.missed if least[0] > cpu or least[1] > memory]
+            if len(left) < len(kin.missed) and device_slots(home.devices, kin.accelerators, 1):
+                kin.missed = left
+                kin.stamp += 1
 
     def renew(self) -> None:
         """Its nodes have changed: forget all misses."""
         self.growth += 1
-        self.stamp += 1
-        self.missed.clear()
+        for kin in self.kins.values():
+            kin.stamp += 1
+            kin.missed = []
 
     def bucket(self, devices: Devices) -> Bucket:
         """The bucket of nodes with these devices free, made if it is new."""
@@ -178,30 +196,29 @@ class Flavor:
             if len(self.buckets) >= _MANY_BUCKETS:  # shares of many sizes leave empty ones behind
                 self.buckets = {key: each for key, each in self.buckets.items() if each.nodes}
             found = self.buckets[devices] = Bucket(devices)
-            self.orders.clear()
+            for kin in self.kins.values():
+                kin.order = None
         return found
 
-    def order(self, need: Need) -> list[tuple[Bucket, int]]:
-        """Buckets that can serve ``need``, the tightest first, with the tasks a node holds."""
-        found = self.orders.get(need.accelerators)
-        if found is None:
-            found = [
+    def order(self, kin: Kin) -> list[tuple[Bucket, int]]:
+        """Buckets that can serve these needs, the tightest first, with the tasks a node holds."""
+        if kin.order is None:
+            kin.order = [
                 (bucket, slots)
-                for bucket in sorted(self.buckets.values(), key=lambda b: _looseness(b, need))
-                if (slots := device_slots(bucket.devices, need.accelerators, 1 << 30))
+                for bucket in sorted(self.buckets.values(), key=lambda b: _looseness(b, kin))
+                if (slots := device_slots(bucket.devices, kin.accelerators, 1 << 30))
             ]
-            self.orders[need.accelerators] = found
-        return found
+        return kin.order
 
 
-def _looseness(bucket: Bucket, need: Need) -> tuple[object, ...]:
+def _looseness(bucket: Bucket, kin: Kin) -> tuple[object, ...]:
     """Sorts buckets so that whole devices, then whole nodes, stay free.
 
     For a share of a device the tightest device that holds it comes first.
     """
     whole = sum(free >= 1000 for devices in bucket.devices for free in devices)
     tightest = 0
-    for model, amount in need.accelerators:
+    for model, amount in kin.accelerators:
         if share := amount % 1000:
             holding = [free for free in bucket.devices[model] if free >= share]
             tightest = max(tightest, min(holding, default=1 << 30))
@@ -221,6 +238,18 @@ def put(node: Node, home: Bucket) -> None:
     entry = (node.cpu, node.memory, node.name, node)
     insort(home.nodes, entry)
     node.home, node.entry = home, entry
+
+
+def refile(node: Node, *, devices_changed: bool) -> None:
+    """What is free of a node has changed: move it to where it belongs, if it is in a bucket."""
+    home, entry = node.home, node.entry
+    if home is None or entry is None:
+        return
+    del home.nodes[bisect_left(home.nodes, entry)]
+    if devices_changed:
+        index(node)
+    else:
+        put(node, home)
 
 
 def unindex(node: Node) -> None:

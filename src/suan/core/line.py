@@ -63,12 +63,14 @@ class Lane:
 
 
 class Contest:
-    """Lanes that contend for the same flavors. ``rank`` is its first job's, as filed in front."""
+    """Lanes that contend for the same flavors. ``head`` is its first job, and ``rank`` that job's,
+    as filed in front."""
 
-    __slots__ = ("lanes", "mask", "rank")
+    __slots__ = ("head", "lanes", "mask", "rank")
 
     def __init__(self, mask: int) -> None:
         self.mask = mask
+        self.head: JobRecord | None = None
         self.rank: int | None = None
         self.lanes: list[tuple[int, int, Lane]] = []  # a heap, put right as entries reach the top
 
@@ -170,10 +172,12 @@ class Line:
         """Put a contest where its first job belongs; others may now have its flavors."""
         if contest.rank is not None:
             del self.front[bisect_left(self.front, (contest.rank,))]
-        first = contest.first()
-        contest.rank = None if first is None else first.rank
-        if contest.rank is not None:
-            insort(self.front, (contest.rank, contest.mask, contest))
+        first = contest.head = contest.first()
+        if first is None:
+            contest.rank = None
+        else:
+            contest.rank = first.rank
+            insort(self.front, (first.rank, contest.mask, contest))
         self.capacity.awake |= contest.mask
 
     def set_open(self, queue: QueueName, *, is_open: bool) -> None:

@@ -12,15 +12,27 @@ from suan.model.units import NodeName
 Spots = list[tuple[Node, int]]  # a node, and how many tasks it takes
 
 
-def find(candidate: Candidate, allowed: int) -> Spots | None:
-    """Nodes for every task, on the flavors whose bits are in ``allowed``; ``None`` if too few."""
-    if candidate.tasks > 1:
-        return _find_gang(candidate, allowed)
-    for flavor, need in candidate.kinds:
-        if flavor.mask & allowed and need.missed_at != flavor.stamp:
-            node = flavor.tightest(need)
-            if node is not None:
-                return [(node, 1)]
+def find_first(
+    candidates: tuple[Candidate, ...], allowed: int, awake: int
+) -> tuple[int, Spots] | None:
+    """The number of the first candidate that has room, and where.
+
+    Only on flavors in ``allowed``, and only candidates with one in ``awake`` among those.
+    """
+    looked_at = allowed & awake
+    for number, candidate in enumerate(candidates):
+        if not candidate.mask & looked_at:
+            continue
+        if candidate.tasks > 1:
+            spots = _find_gang(candidate, allowed)
+            if spots is not None:
+                return number, spots
+            continue
+        for flavor, need in candidate.kinds:
+            if need.missed_at != need.kin.stamp and flavor.mask & allowed:
+                node = flavor.tightest(need)
+                if node is not None:
+                    return number, [(node, 1)]
     return None
 
 
@@ -48,7 +60,7 @@ def _find_gang(candidate: Candidate, allowed: int) -> Spots | None:
 
 def fits(candidate: Candidate, allowed: int) -> bool:
     """Whether the whole gang has room now on the flavors whose bits are in ``allowed``."""
-    return find(candidate, allowed) is not None
+    return find_first((candidate,), allowed, allowed) is not None
 
 
 def by_rank(spots: Spots) -> tuple[NodeName, ...]:

@@ -34,6 +34,7 @@ class JobRecord:
     __slots__ = (
         "attempts",
         "cancelled",
+        "id",
         "lane",
         "not_before",
         "phase",
@@ -48,6 +49,7 @@ class JobRecord:
 
     def __init__(self, told: JobSubmitted) -> None:
         self.told = told
+        self.id: JobId = told.job
         self.rank = (-told.priority << _PRIORITY_SHIFT) + told.seq
         self.attempts = told.attempts
         self.phase = Phase.WAITS
@@ -59,10 +61,6 @@ class JobRecord:
         self.run: RunRecord | None = None
         self.lane: Lane | None = None
         self.shape: Shape | None = None
-
-    @property
-    def id(self) -> JobId:
-        return self.told.job
 
     def story(self) -> str:
         """What is known of it, for a violated invariant's message."""

@@ -25,7 +25,7 @@ class QueueState:
         self.running = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unsettled:
     """What the next cycle must answer: a job whose run has ended, or that ends without one.
 
@@ -98,8 +98,12 @@ class State:
         self.queue(job.told.queue).running += 1
         pool = self.capacity.pool(run.pool)
         pool.runs += 1
-        for name, tasks in _tally(run).items():
-            self.capacity.hold(pool, name, run.id, held=Held(run.per_task, tasks))
+        nodes = run.nodes
+        if len(nodes) == 1:
+            self.capacity.hold(pool, nodes[0], run.id, held=Held(run.per_task, 1))
+        else:
+            for name, tasks in _tally(run).items():
+                self.capacity.hold(pool, name, run.id, held=Held(run.per_task, tasks))
         if in_line:
             self.line.leave(job)
 
@@ -112,7 +116,8 @@ class State:
         self.queue(job.told.queue).running -= 1
         pool = self.capacity.pool(run.pool)
         pool.runs -= 1
-        for name in dict.fromkeys(run.nodes):
+        nodes = run.nodes
+        for name in nodes if len(nodes) == 1 else dict.fromkeys(nodes):
             self.capacity.release(pool, name, run.id)
         self.unsettled.append(Unsettled(job, run, outcome))
 
