@@ -95,10 +95,11 @@ class Cycle:
             _, mask, contest = front[at]
             job = contest.head
             assert job is not None
-            if mask & capacity.awake & ~reserved:
+            allowed = mask & ~reserved
+            if allowed & capacity.awake:
                 if self._full():
                     return
-                placed = self._place(job, mask & ~reserved, holders)
+                placed = self._place(job, allowed, holders)
                 if placed is not None:
                     self.decisions.append(placed)
                     continue

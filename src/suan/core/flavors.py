@@ -124,10 +124,14 @@ class Flavor:
 
     def tightest(self, need: Need) -> Node | None:
         """The best fit for one task, or ``None`` while nothing has room for it."""
-        if self.misses(need):
+        cpu, memory, kin = need.cpu, need.memory, need.kin
+        if need.missed_at == kin.stamp:
             return None
-        cpu, memory = need.cpu, need.memory
-        for bucket, _ in need.kin.order or self.order(need.kin):
+        for least_cpu, least_memory in kin.missed:  # as in misses, without the call
+            if cpu >= least_cpu and memory >= least_memory:
+                need.missed_at = kin.stamp
+                return None
+        for bucket, _ in kin.order or self.order(kin):
             nodes = bucket.nodes
             if nodes and nodes[-1][0] >= cpu:
                 for at in range(bisect_left(nodes, (cpu,)), len(nodes)):

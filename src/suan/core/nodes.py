@@ -68,7 +68,10 @@ class Node:
 
     def free_devices(self) -> Devices:
         """What is free of each device, the freest first."""
-        return tuple([tuple(sorted(free, reverse=True)) for free in self.devices])
+        devices = self.devices
+        if len(devices) == 1:  # the common node has one model
+            return (tuple(sorted(devices[0], reverse=True)),)
+        return tuple([tuple(sorted(free, reverse=True)) for free in devices])
 
 
 def charge(node: Node, held: Held) -> None:

@@ -113,8 +113,8 @@ class State:
         del self.runs[run.id]
         job.run = None
         job.phase = Phase.SETTLES
-        self.queue(job.told.queue).running -= 1
-        pool = self.capacity.pool(run.pool)
+        self.queues[job.told.queue].running -= 1
+        pool = self.capacity.pools[run.pool]
         pool.runs -= 1
         nodes = run.nodes
         for name in nodes if len(nodes) == 1 else dict.fromkeys(nodes):
@@ -141,7 +141,7 @@ class State:
         """A job has ended for good."""
         job.phase = Phase.ENDED
         del self.jobs[job.id]
-        self.queue(job.told.queue).jobs -= 1
+        self.queues[job.told.queue].jobs -= 1
         if job.shape is not None:
             job.shape.jobs -= 1
 
