@@ -1,15 +1,21 @@
 """The scheduler alone: memory a job, load, placements as capacity comes free, whole jobs.
 
 18 pools, 10,000 nodes of five kinds, 1,000 distinct shapes in two queues and three priorities.
-Every RunEnded is followed by a decide of its own, and every Place carries all its reasons.
+Placements are of the steady state: full pools, half of whose runs have turned over before the
+clock starts; every Place carries all its reasons. Rates are by CPU time, the wall's beside them;
+garbage is collected as often as in the server.
+
+The Philly-like row: 11 pools of 80 nodes in all, 8 accelerators each, jobs pinned to their pool.
 """
 
 import argparse
 import gc
+import os
 import random
 import statistics
 import time
 import tracemalloc
+from collections import deque
 
 from suan.core import Scheduler
 from suan.model.demand import Demand, Option
@@ -28,6 +34,8 @@ KINDS = (
     Resources(192_000, 1536 * GIB, (("Ascend-910B", 8000),)),
 )
 POOLS = 18
+PHILLY_POOLS, PHILLY_NODES = 11, 80
+GC_THRESHOLDS = (50_000, 20, 100)  # as in suan.app.server
 DONE = Outcome(Cause.SUCCEEDED, exit_code=0)
 
 
@@ -99,23 +107,30 @@ def loaded(count: int, nodes: int) -> tuple[Scheduler, float, list[str]]:
     return scheduler, len(fill) / took, settle(scheduler, 1)
 
 
-def placements(scheduler: Scheduler, running: list[str], rounds: int) -> tuple[float, float, float]:
-    """End one run at a time: placements a second, and the median and 99th µs an event."""
+def placements(
+    scheduler: Scheduler, running: list[str], rounds: int, *, batch: int
+) -> tuple[float, float, list[float]]:
+    """End ``batch`` runs a cycle: placements a second of CPU and of wall, and the µs of each cycle,
+    in order of size. ``running`` is kept up to date."""
     rng = random.Random(11)
-    took, placed, running = [], 0, list(running)
-    for i in range(rounds):
-        at = rng.randrange(len(running))
-        running[at], running[-1] = running[-1], running[at]
-        event = RunEnded(i, running.pop(), DONE)
+    took: list[float] = []
+    placed = 0
+    wall, cpu = time.perf_counter(), time.process_time()
+    for i in range(rounds // batch):
+        ended = []
+        for _ in range(batch):
+            at = rng.randrange(len(running))
+            running[at], running[-1] = running[-1], running[at]
+            ended.append(RunEnded(i, running.pop(), DONE))
         began = time.perf_counter()
-        scheduler.apply(event)
-        plan = scheduler.decide(i)
-        took.append(time.perf_counter() - began)
-        new = [d.run for d in plan.decisions if isinstance(d, Place)]
+        for event in ended:
+            scheduler.apply(event)
+        new = settle(scheduler, i)
+        took.append((time.perf_counter() - began) * 1e6)
         placed += len(new)
         running += new
-    took.sort()
-    return placed / sum(took), statistics.median(took) * 1e6, took[len(took) * 99 // 100] * 1e6
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return placed / cpu, placed / wall, sorted(took)
 
 
 def bytes_a_job(count: int) -> float:
@@ -134,28 +149,56 @@ def bytes_a_job(count: int) -> float:
     return used / count
 
 
-def whole_jobs(count: int, nodes: int, batch: int) -> float:
-    """Jobs a second, submitted, placed, started and ended, ``batch`` events to a cycle."""
-    rng = random.Random(5)
+def philly_world() -> list[PoolObserved]:
+    """Small pools of one kind of node."""
+    kind = Resources(64_000, 512 * GIB, (("P100-16GB", 8000),))
+    events = []
+    for at in range(PHILLY_POOLS):
+        size = PHILLY_NODES // PHILLY_POOLS + (at < PHILLY_NODES % PHILLY_POOLS)
+        statuses = tuple(NodeStatus(f"p{at}-n{i}", kind) for i in range(size))
+        events.append(PoolObserved(0, Offer(f"pool-{at:02}", "local"), statuses))
+    return events
+
+
+def philly_jobs(count: int, rng: random.Random) -> list[JobSubmitted]:
+    """Jobs of 1 to 16 accelerators (16: two tasks of 8), each pinned to a pool."""
+    demands = []
+    for at in range(PHILLY_POOLS):
+        for gpus, share in ((1, 8), (2, 3), (4, 2), (8, 2), (16, 1)):
+            each = min(gpus, 8)
+            per_task = Resources(each * 4000, each * 32 * GIB, (("P100-16GB", each * 1000),))
+            option = Option(per_task, infra=f"pool-{at:02}")
+            demands += [Demand(gpus // each, (option,))] * share
+    return [
+        JobSubmitted(at=i, job=f"J{i:011}", seq=i, demand=rng.choice(demands)) for i in range(count)
+    ]
+
+
+def whole_jobs(
+    world: list[PoolObserved], jobs: list[JobSubmitted], batch: int, *, backlog: int
+) -> tuple[float, float]:
+    """Jobs a second of CPU and of wall, submitted, placed, started and ended in that order:
+    ``backlog`` at first, then ``batch`` in and out a cycle."""
     scheduler = Scheduler()
-    for event in world(nodes):
+    for event in world:
         scheduler.apply(event)
-    fill = submissions(count, rng)
-    began = time.perf_counter()
-    running: list[str] = []
-    ended, at = 0, 0
-    while ended < count:
-        for event in fill[at : at + batch]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    running: deque[str] = deque()
+    ended = at = 0
+    upto = backlog
+    while ended < len(jobs):
+        upto += batch
+        for event in jobs[at:upto]:
             scheduler.apply(event)
-        at += batch
-        for run in running[:batch]:
-            scheduler.apply(RunEnded(at, run, DONE))
-        ended += len(running[:batch])
-        del running[:batch]
+        at = upto
+        for _ in range(min(batch, len(running))):
+            scheduler.apply(RunEnded(at, running.popleft(), DONE))
+            ended += 1
         for run in settle(scheduler, at):
             scheduler.apply(RunStarted(at, run))
             running.append(run)
-    return count / (time.perf_counter() - began)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return len(jobs) / cpu, len(jobs) / wall
 
 
 def yardstick() -> float:
@@ -174,32 +217,53 @@ def forks(scheduler: Scheduler) -> float:
     return (time.perf_counter() - began) * 1000
 
 
+def steady_states(counts: tuple[int, ...], nodes: int, rounds: int) -> None:
+    """The first table: a row for each number of pending jobs."""
+    print(
+        "| pending jobs | load, jobs/s | placements/s, 1 end a cycle | by wall"
+        " | placements/s, 100 ends a cycle | by wall | median µs, 1 end | p99 µs | fork, ms |"
+    )
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for count in counts:
+        gc.unfreeze()
+        gc.collect()
+        scheduler, load, running = loaded(count, nodes)
+        gc.collect()
+        gc.freeze()
+        placements(scheduler, running, len(running) // 2, batch=10)
+        pending = scheduler.pending
+        cpu, wall, took = placements(scheduler, running, rounds, batch=1)
+        cpu100, wall100, _ = placements(scheduler, running, rounds, batch=100)
+        print(
+            f"| {pending:,} | {load:,.0f} | {cpu:,.0f} | {wall:,.0f} | {cpu100:,.0f} |"
+            f" {wall100:,.0f} | {statistics.median(took):.1f} | {took[len(took) * 99 // 100]:.1f} |"
+            f" {forks(scheduler):,.0f} |"
+        )
+        del scheduler
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a hundredth of the size")
     quick = parser.parse_args().quick
     nodes, rounds = (1000, 2000) if quick else (10_000, 20_000)
-    print("| pending jobs | load, jobs/s | placements/s | median µs an event | p99 µs | fork, ms |")
-    print("|---:|---:|---:|---:|---:|---:|")
-    for count in (1_000, 10_000) if quick else (10_000, 100_000, 1_000_000):
-        gc.collect()
-        gc.freeze()
-        scheduler, load, running = loaded(count, nodes)
-        rate, median, high = placements(scheduler, running, rounds)
-        print(
-            f"| {scheduler.pending:,} | {load:,.0f} | {rate:,.0f} | {median:.1f} | {high:.1f} |"
-            f" {forks(scheduler):,.0f} |"
-        )
-        del scheduler
+    gc.set_threshold(*GC_THRESHOLDS)
+    steady_states((1_000, 10_000) if quick else (10_000, 100_000, 1_000_000), nodes, rounds)
     print()
-    print("| measure | value |")
-    print("|---|---:|")
-    print(f"| bytes a pending job | {bytes_a_job(20_000 if quick else 200_000):,.0f} |")
+    print("| measure | value | by wall |")
+    print("|---|---:|---:|")
+    print(f"| bytes a pending job | {bytes_a_job(20_000 if quick else 200_000):,.0f} | |")
+    jobs = submissions(5_000 if quick else 68_000, random.Random(5))
     for batch in (1, 100):
-        rate = whole_jobs(5_000 if quick else 68_000, nodes, batch)
-        print(f"| whole jobs/s, {batch} to a cycle | {rate:,.0f} |")
+        cpu, wall = whole_jobs(world(nodes), jobs, batch, backlog=0)
+        print(f"| whole jobs/s, {batch} to a cycle | {cpu:,.0f} | {wall:,.0f} |")
+    jobs = philly_jobs(5_000 if quick else 68_000, random.Random(5))
+    for batch in (1, 100):
+        cpu, wall = whole_jobs(philly_world(), jobs, batch, backlog=2_000)
+        print(f"| Philly-like, whole jobs/s, {batch} to a cycle | {cpu:,.0f} | {wall:,.0f} |")
     marks = statistics.median(yardstick() for _ in range(5))
-    print(f"| yardstick: a million additions, ms | {marks:.0f} |")
+    print(f"| yardstick: a million additions, ms | {marks:.0f} | |")
+    print(f"| machine's load, a minute | {os.getloadavg()[0]:.1f} | |")
 
 
 if __name__ == "__main__":
