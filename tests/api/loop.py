@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from suan.model.errors import PoolUnavailable
 from suan.model.job import Run
-from suan.model.live import LiveStatus, PoolStatus
+from suan.model.live import LiveMetrics, LiveStatus, PoolStatus
 from suan.model.plan import Cost, Explanation
 from suan.model.pool import LogChunk
 from suan.model.refusal import Refusal, RefusalCode
@@ -31,6 +31,9 @@ class TestLoop:
 
     def status(self) -> LiveStatus:
         return LiveStatus(self.leading, self.leader_url, 1, 0, 0, 100, self.trouble)
+
+    def metrics(self) -> LiveMetrics:
+        return LiveMetrics({"place": 3}, {"lab": 2}, {"decide": (4, 2_000_000)}, 1, 5)
 
     def nudge(self) -> None:
         self.nudges += 1

@@ -176,6 +176,15 @@ async def test_a_bug_is_one_sentence_outside_and_a_story_in_the_log(
     assert "a private detail" in caplog.text
 
 
+async def test_metrics_tell_what_the_loop_has_counted(api: Api) -> None:
+    lines = (await api.http.get("/metrics")).text.splitlines()
+    assert 'suan_decisions_total{kind="place"} 3.0' in lines
+    assert 'suan_pool_failures_total{pool="lab"} 2.0' in lines
+    assert 'suan_loop_seconds_count{step="decide"} 4.0' in lines
+    assert 'suan_loop_seconds_sum{step="decide"} 2.0' in lines
+    assert {"suan_store_retries_total 1.0", "suan_orphans_total 5.0"} <= set(lines)
+
+
 async def test_metrics_count_requests_by_route(api: Api) -> None:
     api.loop.given_pools = (LAB,)
     job = await api.add_job()

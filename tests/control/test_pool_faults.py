@@ -109,7 +109,7 @@ async def test_a_pool_that_stays_away_is_lost_and_its_jobs_go_elsewhere(
     assert second.pool == "other"
     assert not pool.begun
     assert "pool.lost" in await two.kinds()
-    assert controller.metrics.pool_failures["faulty"] >= 3
+    assert controller.counters.pool_failures["faulty"] >= 3
 
 
 async def test_a_refusal_for_good_sends_the_job_elsewhere(
@@ -299,7 +299,7 @@ async def test_an_orphan_is_stopped_and_never_adopted(world: World, pool: Faulty
     await until_async(stopped)
     await world.final(await world.submit())
     assert pool.cancelled.count("ref-stranger") == 1
-    assert controller.metrics.orphans == 1
+    assert controller.counters.orphans == 1
     assert await world.store.run(RunId("STRANGER0001-r1")) is None
 
 

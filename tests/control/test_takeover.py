@@ -391,8 +391,8 @@ async def test_a_term_is_renewed_so_that_the_journal_can_be_pruned(
     job = await calm.submit()
     run = RunId(f"{job}-r1")
     await seen(calm, lambda: run in pool.runs)
-    terms = controller.metrics.terms
-    await seen(calm, lambda: controller.metrics.terms > terms + 1)
+    terms = controller.counters.terms
+    await seen(calm, lambda: controller.counters.terms > terms + 1)
     pool.finish(run)
     ended = await calm.final(job)
     assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 1)

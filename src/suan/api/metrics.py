@@ -6,11 +6,16 @@ Each is documented in ``docs/reference/metrics.md``; a test asserts it.
 from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
 
 from suan.model.job import JobState
-from suan.model.live import LiveStatus, PoolStatus
+from suan.model.live import LiveMetrics, LiveStatus, PoolStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -47,11 +52,15 @@ class _Once(Collector):
 
 
 def platform_text(
-    status: LiveStatus, jobs: Mapping[JobState, int], pools: Sequence[PoolStatus]
+    status: LiveStatus,
+    counted: LiveMetrics,
+    *,
+    jobs: Mapping[JobState, int],
+    pools: Sequence[PoolStatus],
 ) -> bytes:
     """The exposition of the loop, the jobs and the pools as they are now."""
     registry = CollectorRegistry()
-    registry.register(_Once([*_loop(status), _jobs(jobs), *_pools(pools)]))
+    registry.register(_Once([*_loop(status), *_counted(counted), _jobs(jobs), *_pools(pools)]))
     return generate_latest(registry)
 
 
@@ -69,6 +78,26 @@ def _loop(status: LiveStatus) -> list[Metric]:
         _gauge("suan_scheduler_pending_jobs", "Jobs that the scheduler holds", status.pending),
         _gauge("suan_scheduler_running_jobs", "Jobs that the scheduler sees run", status.running),
         _gauge("suan_trouble", "1 if the live loop is in trouble", float(bool(status.trouble))),
+    ]
+
+
+def _counted(counted: LiveMetrics) -> list[Metric]:
+    decisions = CounterMetricFamily("suan_decisions", "Decisions recorded", labels=("kind",))
+    for kind, count in sorted(counted.decisions.items()):
+        decisions.add_metric((kind,), count)
+    failures = CounterMetricFamily("suan_pool_failures", "Calls that failed", labels=("pool",))
+    for pool, count in sorted(counted.pool_failures.items()):
+        failures.add_metric((pool,), count)
+    steps = SummaryMetricFamily("suan_loop_seconds", "Seconds of a step", labels=("step",))
+    for step, (count, total_us) in sorted(counted.timings.items()):
+        steps.add_metric((step,), count_value=count, sum_value=total_us / 1_000_000)
+    retries, orphans = counted.store_retries, counted.orphans
+    return [
+        decisions,
+        failures,
+        steps,
+        CounterMetricFamily("suan_store_retries", "Writes tried again", value=retries),
+        CounterMetricFamily("suan_orphans", "Runs of nobody that were ended", value=orphans),
     ]
 
 

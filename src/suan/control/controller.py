@@ -16,7 +16,7 @@ from suan.control.trouble import Troubles
 from suan.core import Scheduler
 from suan.model.errors import LeaseLost, NotLeader, PoolUnavailable, StoreError
 from suan.model.job import Run, RunState
-from suan.model.live import LiveStatus, PoolStatus
+from suan.model.live import LiveMetrics, LiveStatus, PoolStatus
 from suan.model.plan import Explanation
 from suan.model.pool import LogChunk, Pool
 from suan.model.spec import JobSpec
@@ -44,7 +44,7 @@ class Controller:
         scheduler_factory: Callable[[], SchedulerProtocol] = Scheduler,
     ) -> None:
         steady = SteadyClock(clock)
-        self.metrics = ControlMetrics()
+        self.counters = ControlMetrics()
         self._troubles = Troubles()
         self._settings = settings
         self._pools = pools
@@ -57,7 +57,7 @@ class Controller:
             bill=bill,
             clock=steady,
             settings=settings,
-            metrics=self.metrics,
+            metrics=self.counters,
             keeper=self._keeper,
             on_trouble=self._troubles.note,
         )
@@ -112,7 +112,7 @@ class Controller:
         finally:
             self._term = None
             self._troubles.forget_all()
-            self.metrics.pending = self.metrics.running = 0
+            self.counters.pending = self.counters.running = 0
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
 
@@ -124,12 +124,16 @@ class Controller:
         return LiveStatus(
             leading=leading,
             leader_url=self._settings.url if leading else self._other_leader(),
-            cycles=self.metrics.cycles,
-            pending=self.metrics.pending,
-            running=self.metrics.running,
-            last_cycle_us=self.metrics.cycle.last_us,
+            cycles=self.counters.cycles,
+            pending=self.counters.pending,
+            running=self.counters.running,
+            last_cycle_us=self.counters.cycle.last_us,
             trouble=self._troubles.told,
         )
+
+    def metrics(self) -> LiveMetrics:
+        """What the loop has counted since this process started."""
+        return self.counters.told()
 
     def nudge(self) -> None:
         """Something was written to the store: look soon."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from suan.model.live import LiveMetrics
+
 
 @dataclass(slots=True)
 class Timing:
@@ -46,3 +48,15 @@ class ControlMetrics:
     def pool_failed(self, pool: str) -> None:
         """Count a pool's fault."""
         self.pool_failures[pool] = self.pool_failures.get(pool, 0) + 1
+
+    def told(self) -> LiveMetrics:
+        """A copy of the counters, as the API tells them."""
+        steps = ("cycle", "apply", "decide", "record", "launch")
+        timings: dict[str, Timing] = {step: getattr(self, step) for step in steps}
+        return LiveMetrics(
+            decisions=dict(self.decisions),
+            pool_failures=dict(self.pool_failures),
+            timings={step: (each.count, each.total_us) for step, each in timings.items()},
+            store_retries=self.store_retries,
+            orphans=self.orphans,
+        )

@@ -1,6 +1,7 @@
 """What the API asks of the live loop in its own process."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from suan.model.job import Run
@@ -40,10 +41,25 @@ class LiveStatus:
     trouble: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LiveMetrics:
+    """What the loop has counted since this process started. Times are in microseconds."""
+
+    decisions: Mapping[str, int] = field(default_factory=dict)  # by kind
+    pool_failures: Mapping[str, int] = field(default_factory=dict)  # by pool
+    timings: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # step: count, sum
+    store_retries: int = 0
+    orphans: int = 0
+
+
 class Live(Protocol):
     """The live loop, as seen by the API. Only the leader answers for pools and explanations."""
 
     def status(self) -> LiveStatus: ...
+
+    def metrics(self) -> LiveMetrics:
+        """What the loop has counted; a follower answers for the terms that it led."""
+        ...
 
     def nudge(self) -> None:
         """Something was written to the store: look soon."""

@@ -80,5 +80,6 @@ async def get_metrics(request: Request, _: Viewer) -> Response:
     status = context.live.status()
     jobs = await context.store.counts(JobFilter())
     pools = await context.live.pools() if status.leading else ()
-    text = platform_text(status, jobs, pools) + context.metrics.text()
+    text = platform_text(status, context.live.metrics(), jobs=jobs, pools=pools)
+    text += context.metrics.text()
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
