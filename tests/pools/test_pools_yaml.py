@@ -56,7 +56,7 @@ def test_a_region_on_one_machine(tmp_path: Path) -> None:
     assert terms.site == "qingyang"
     assert (terms.cpu_hour, terms.energy_kwh, terms.carbon_kg) == (50_000, 350_000, 100_000)
     assert terms.accelerator_hour == (("A100-80GB", 6_500_000),)
-    assert dict(terms.accelerator_power_mw)["A100-80GB"] == 400_000
+    assert terms.accelerator_power_mw == (("A100-80GB", 400_000),)  # its own models, no more
     assert terms.pue_milli == 1120
     assert terms.carbon_mg_per_kwh == 447_100
     assert gansu.offer.frameworks == ("pytorch", "vllm")
@@ -64,6 +64,16 @@ def test_a_region_on_one_machine(tmp_path: Path) -> None:
     assert gansu.options == {"grace_us": "2500000"}
     assert (here.name, here.nodes) == ("here", None)
     assert here.where.endswith("pools.yaml:18")
+
+
+def test_a_model_without_a_known_power_is_noted(tmp_path: Path) -> None:
+    text = """pools:
+  - name: toys
+    nodes: [{cpus: 8, memory: 16GB, accelerators: {toy card: 2}}]
+"""
+    (pool,) = load(tmp_path, text)
+    assert pool.offer.terms.accelerator_power_mw == ()
+    assert "power of TOY-CARD is not known: counted as 0 (assumption)" in pool.offer.terms.notes
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a pool costs, from its ``pools.yaml`` entry and the reference facts about its site."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from suan.facts import accelerators, power, sites
 from suan.model.offer import Terms
@@ -52,7 +53,6 @@ def build(declared: Declared) -> Terms:
     if declared.prices is None:
         notes.append(_NO_PRICES)
     prices = _prices(declared.prices)
-    known = accelerators.accelerators()
     return Terms(
         site=SiteName(found.site if found else declared.site),
         currency=prices.currency,
@@ -63,13 +63,24 @@ def build(declared: Declared) -> Terms:
         cpu_power_mw=power.CPU_THREAD_MW
         if declared.cpu_power_mw is None
         else declared.cpu_power_mw,
-        accelerator_power_mw=tuple(sorted((a.model, a.power_mw) for a in known if a.power_mw)),
         pue_milli=conditions.pue_milli if declared.pue_milli is None else declared.pue_milli,
         carbon_mg_per_kwh=conditions.carbon_mg_per_kwh
         if declared.carbon_mg_per_kwh is None
         else declared.carbon_mg_per_kwh,
         notes=tuple(notes),
     )
+
+
+def powered(terms: Terms, models: Iterable[str]) -> Terms:
+    """The terms with the power of a pool's own models; a note for each that is not known."""
+    powers, notes = [], []
+    for model in sorted(set(models)):
+        found = accelerators.accelerator(model)
+        if found and found.power_mw:
+            powers.append((model, found.power_mw))
+        else:
+            notes.append(f"power of {model} is not known: counted as 0 (assumption)")
+    return replace(terms, accelerator_power_mw=tuple(powers), notes=(*terms.notes, *notes))
 
 
 def _prices(fields: Fields | None) -> Terms:

@@ -46,9 +46,10 @@ class LocalKind:
             capabilities=capabilities(LocalPool),
         )
         entries = fields.mappings("nodes")
+        nodes = _nodes(fields, offer.pool, entries) if entries is not None else None
         return PoolDeclaration(
-            offer=offer,
-            nodes=_nodes(fields, offer.pool, entries) if entries is not None else None,
+            offer=_powered(offer, nodes or ()),
+            nodes=nodes,
             options=_options(fields),
             where=where,
         )
@@ -80,9 +81,15 @@ def _allocation(nodes: tuple[NodeStatus, ...], machine: Machine | None) -> Alloc
 
 
 def _with_notes(offer: Offer, machine: Machine | None) -> Offer:
-    if machine is None or not machine.notes:
+    if machine is None:
         return offer
+    offer = _powered(offer, (machine.node,))
     return replace(offer, terms=replace(offer.terms, notes=offer.terms.notes + machine.notes))
+
+
+def _powered(offer: Offer, nodes: tuple[NodeStatus, ...]) -> Offer:
+    models = (model for node in nodes for model, _ in node.total.accelerators)
+    return replace(offer, terms=terms.powered(offer.terms, models))
 
 
 def _options(fields: Fields) -> dict[str, str]:
