@@ -116,6 +116,10 @@ class Jobs(Protocol):
         """Leave a command for the leader; returns its number."""
         ...
 
+    async def request_all(self, commands: Sequence[Command], now: Instant) -> None:
+        """Leave several commands for the leader, in order: all of them or none."""
+        ...
+
     async def feed(self, after: int, limit: int) -> tuple[FeedEntry, ...]:
         """Entries with an id above ``after``, oldest first; ``after`` of -1 gives the newest."""
         ...

@@ -66,14 +66,7 @@ class StoredJobs(Part):
         A ``cancel`` also marks an unfinished job, so that a leader that gathers the job only
         after the command still learns of it (``Job.cancel_requested``).
         """
-        with storable("a command"):
-            values = {
-                "at": now,
-                "kind": command.kind,
-                "target": command.target,
-                "asked_by": command.by,
-                "args": to_json(command.args),
-            }
+        values = _command_values(command, now)
 
         def work(connection: Connection) -> int:
             if command.kind == "cancel":
@@ -83,6 +76,20 @@ class StoredJobs(Part):
             return int(done.inserted_primary_key[0])
 
         return await self._db.write(work, kind="command")
+
+    async def request_all(self, commands: Sequence[Command], now: Instant) -> None:
+        """Leave several commands in one transaction: see ``request``."""
+        if not commands:
+            return
+        values = [_command_values(command, now) for command in commands]
+        cancelled = [{"key": each.target} for each in commands if each.kind == "cancel"]
+
+        def work(connection: Connection) -> None:
+            if cancelled:
+                connection.execute(_MARK_CANCELLED, cancelled)
+            connection.execute(insert(schema.commands), values)
+
+        await self._db.write(work, kind="command")
 
     async def feed(self, after: int, limit: int) -> tuple[FeedEntry, ...]:
         if limit < 1:
@@ -117,3 +124,14 @@ _MARK_CANCELLED = (
     .where(schema.jobs.c.id == schema.key, schema.unfinished)
     .values(cancel_requested=1)
 )
+
+
+def _command_values(command: Command, now: Instant) -> dict[str, Any]:
+    with storable("a command"):
+        return {
+            "at": now,
+            "kind": command.kind,
+            "target": command.target,
+            "asked_by": command.by,
+            "args": to_json(command.args),
+        }

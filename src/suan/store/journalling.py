@@ -43,7 +43,8 @@ class StoredJournal(Part):
         return await self._db.read(work)
 
     async def prune(self, before: Instant) -> int:
-        """Drop whole terms that ended before ``before``, and the feed's entries of that time.
+        """Drop whole terms that ended before ``before``, the feed's entries of that time and its
+        idempotency keys: such a request, repeated, is a new one.
 
         The newest term is always kept, and what is dropped is always the beginning: so what is
         left can be replayed.
@@ -61,6 +62,7 @@ def _prune(connection: Connection, before: Instant) -> int:
         starts = starts.where(number <= still_wanted)
     keep_from = connection.execute(starts).scalar_one()
     _prune_feed(connection, before)
+    _prune_keys(connection, before)
     if keep_from is None:
         return 0
     return int(connection.execute(delete(_journal).where(number < keep_from)).rowcount)
@@ -73,6 +75,11 @@ def _prune_feed(connection: Connection, before: Instant) -> None:
     ).scalar_one_or_none()
     if first is not None:  # else all are old: keep them, so that ids never seem to start anew
         connection.execute(delete(schema.feed).where(feed.id < first))
+
+
+def _prune_keys(connection: Connection, before: Instant) -> None:
+    keys = schema.submission_keys
+    connection.execute(delete(keys).where(keys.c.submitted_at < before))
 
 
 def _entry(row: Row[Any]) -> JournalEntry:

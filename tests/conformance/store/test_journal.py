@@ -4,7 +4,7 @@ import pytest
 
 from suan.model.errors import StoreCorrupt
 from suan.model.store import FeedEntry, Store
-from tests.conformance.store.samples import NOW, cycle, entry, lead
+from tests.conformance.store.samples import NOW, cycle, entry, lead, submit
 
 
 async def fill(store: Store) -> None:
@@ -46,6 +46,14 @@ async def test_prune_drops_whole_terms_and_keeps_the_last(
 
 async def test_prune_of_nothing(store: Store) -> None:
     assert await store.prune(NOW) == 0
+
+
+async def test_old_idempotency_keys_go_with_the_journal(store: Store) -> None:
+    await submit(store, "a", key="old", fingerprint="f")
+    await submit(store, "b", now=NOW + 5, key="new", fingerprint="f")
+    await store.prune(NOW + 5)
+    assert not (await submit(store, "c", key="old", fingerprint="g")).repeated
+    assert (await submit(store, "d", key="new", fingerprint="f")).repeated
 
 
 async def test_a_clock_that_jumped_back_keeps_the_journal_whole(store: Store) -> None:

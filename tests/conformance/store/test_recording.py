@@ -49,6 +49,16 @@ def full_cycle(number: int = 1) -> Cycle:
     )
 
 
+async def test_commands_left_together_keep_their_order(store: Store) -> None:
+    jobs = (await submit(store, "a", "b", "c")).jobs
+    commands = [Command("cancel", job, "ada") for job in jobs]
+    await store.request_all(commands[::-1], NOW)
+    await store.request_all([], NOW)
+    gathered = await store.gather(10)
+    assert [command for _, command in gathered.commands] == commands[::-1]
+    assert all(job.cancel_requested for job in gathered.jobs)
+
+
 async def test_a_cycle_changes_everything_it_names(store: Store) -> None:
     await submit(store, "a", "b")
     await store.request(Command("drain", "there", "ada", {"why": "dust"}), NOW)
