@@ -1,6 +1,6 @@
 """What people read of an explanation: the cause first, and nothing said twice."""
 
-from suan.cli.explain import planned, waiting
+from suan.cli.explain import planned, shortly, waiting
 from suan.model.views import CostView, ExplanationView, RefusalView
 
 SMALL = RefusalView(
@@ -30,6 +30,15 @@ def test_what_holds_a_job_from_every_pool_is_the_sentence() -> None:
     said = explained(WAITS, summary="It waits: it waits for job x. It goes on when …")
     assert said.splitlines()[0] == "j is pending: it waits for job x."
     assert "goes on when that job has ended so" in said
+
+
+def test_in_one_clause_the_first_refusal_speaks() -> None:
+    long = "It cannot start now. " * 5
+    assert shortly(ExplanationView("j", "pending", long, (SMALL, WAITS))) == (
+        "local: it needs 9 cpus, the nearest has 4"
+    )
+    assert shortly(ExplanationView("j", "pending", long, (WAITS,))) == "it waits for job x"
+    assert shortly(ExplanationView("j", "pending", "it runs")) == "it runs"
 
 
 def test_pools_that_say_the_same_are_named_together_and_a_thousand_are_counted() -> None:

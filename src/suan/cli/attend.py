@@ -10,6 +10,7 @@ import click
 
 from suan.cli import format as form
 from suan.cli.exits import Exit
+from suan.cli.explain import shortly
 from suan.cli.output import note
 from suan.cli.tail import MOST_TASKS, Tail, sinks
 from suan.client import retry
@@ -69,7 +70,7 @@ class Attendant:
 
     def _say_why(self) -> None:
         try:
-            why = self._client.explain(self._job).summary
+            why = shortly(self._client.explain(self._job))
         except SuanError:
             return  # it is only said for comfort; the look itself tells what is wrong
         if why != self._said:

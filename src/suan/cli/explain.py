@@ -23,6 +23,14 @@ def waiting(explanation: ExplanationView) -> str:
     return "\n".join(lines)
 
 
+def shortly(explanation: ExplanationView) -> str:
+    """One clause: the first refusal's detail, with its pool."""
+    if not explanation.refusals:
+        return explanation.summary
+    first = explanation.refusals[0]
+    return f"{first.pool}: {first.detail}" if first.pool else first.detail
+
+
 def planned(explanation: ExplanationView) -> str:
     """Where a job would go."""
     said = _sentence(explanation)

@@ -1,6 +1,7 @@
 """``suan events``: what happened."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import islice
 
 import click
@@ -16,6 +17,7 @@ NEWEST = -1  # as ``after``: the page ends with the newest event
 PAGE = 1000  # the most that the API gives at once
 SHOWN = 50
 SHOWN_BEFORE_FOLLOWING = 10
+INSTANTS = frozenset({"not_before", "until"})  # data in microseconds since 1970
 
 
 @click.command
@@ -65,7 +67,13 @@ def _followed(client: Client, after: int | None) -> Iterator[EventView]:
 
 def _line(event: EventView) -> str:
     about = event.run or event.job or ""
-    data = " ".join(f"{name}={value}" for name, value in event.data.items())
+    data = " ".join(f"{name}={_shown(name, value)}" for name, value in event.data.items())
     return plain_lines(
         f"{event.id:>6}  {form.moment(event.at)}  {event.kind:<16}  {about:<18}  {data}".rstrip()
     )
+
+
+def _shown(name: str, value: str) -> str:
+    if name not in INSTANTS or not value.isdecimal():
+        return value
+    return form.moment(datetime.fromtimestamp(int(value) / 1_000_000, UTC))

@@ -32,7 +32,7 @@ def described(url: str, server: ServerView, pools: tuple[PoolView, ...]) -> str:
     counts = [f"{count:,} {state(name)}" for name, count in server.jobs.items() if count]
     about = [
         ("server", f"{url}, suan {server.version} on {server.engine}, {role}"),
-        ("up", f"{form.seconds(up_s)}, {server.cycles:,} cycles"),
+        ("up", f"{form.seconds(up_s)}, {form.counted(server.cycles, 'cycle')}"),
         ("jobs", ", ".join(counts) or "none yet"),
         ("trouble", paint(server.trouble, "fail")),
     ]
