@@ -47,7 +47,7 @@ lock: ## pin every dependency again, with hashes and no host
 	@scripts/lock
 
 wheel: setup-dev ## dist/suan-*.whl
-	@$(BIN)/python -m build --wheel --outdir dist . >/dev/null && ls -1 dist/*.whl
+	@$(BIN)/python -m build --no-isolation --wheel --outdir dist . >/dev/null && ls -1 dist/*.whl
 
 clean: ## remove what can be made again (not .venv, not ~/.suan)
 	@rm -rf build dist .cache/lock-venv .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

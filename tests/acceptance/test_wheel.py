@@ -1,6 +1,5 @@
 """The wheel, installed where no source is: everything that suan needs at run time is in it."""
 
-import importlib.util
 import os
 import site
 import subprocess
@@ -17,19 +16,16 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built wheel; without the network where the build's backend is installed already."""
+    """The built wheel, by the locked backend and without the network."""
     out = tmp_path_factory.mktemp("dist")
-    here = importlib.util.find_spec("hatchling") is not None
-    apart = ["--no-isolation", "--skip-dependency-check"] if here else []
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation"]
     done = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", *apart, "--outdir", str(out), str(ROOT)],
+        [*command, "--outdir", str(out), str(ROOT)],
         capture_output=True,
         text=True,
         timeout=280,
         check=False,
     )
-    if done.returncode != 0 and not here and "hatchling" in done.stdout + done.stderr:
-        pytest.skip("hatchling is neither installed nor can it be fetched")
     assert done.returncode == 0, done.stdout + done.stderr
     (built,) = out.glob("suan-*.whl")
     return built
