@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from suan.control import Controller
 from suan.model.job import Cause, JobState, RunState
 from suan.model.spec import JobSpec, ResourceOption, RetryPolicy
 from suan.model.store import JobFilter
@@ -209,6 +210,7 @@ async def test_a_command_that_makes_no_sense_stops_nobody(world: World) -> None:
 
 async def test_what_a_dry_run_says_then_happens(world: World) -> None:
     controller = await world.lead()
+    await until_async(lambda: _available(controller), what="the pool's first observation")
     spec = JobSpec(run="true", resources=(ONE,))
     told = await controller.dry_run(spec, "ann")
     assert [cost.pool for cost in told.costs] == ["left"]
@@ -259,3 +261,7 @@ async def test_many_jobs_pass_through(world: World, count: int) -> None:
     spec = JobSpec(run="true", resources=(tiny,))
     await world.submit_all([spec] * count)
     assert (await world.all_final(count))[JobState.SUCCEEDED] == count
+
+
+async def _available(controller: Controller) -> bool:
+    return all(pool.available for pool in await controller.pools())

@@ -134,17 +134,21 @@ class Witness:
         told_of = [cost.pool for cost in place.costs] + [r.pool for r in place.refusals]
         assert len(told_of) == len(set(told_of)), "each pool has one word to say"
         for name in set(place.nodes):
-            self._check_node(self.nodes[place.pool][name], place.pool)
+            self._check_node(self.nodes[place.pool][name], place)
 
-    def _check_node(self, status: NodeStatus, pool_name: str) -> None:
-        """Capacity is never exceeded: sums, and shares that must fit devices whole."""
+    def _check_node(self, status: NodeStatus, place: Place) -> None:
+        """A place never exceeds capacity of what it asks: sums, and shares that fit devices whole.
+
+        Only of what it asks: a node seen anew without the devices that a run still holds is
+        short of those, and may yet take a job that wants none.
+        """
         assert status.schedulable
         left = status.total.plus(status.others_use, times=-1)
         shares: dict[str, list[int]] = {}
         for model, amount in status.others_use.accelerators:
             shares.setdefault(model, []).append(amount)
         for run in self.runs.values():
-            if run.pool != pool_name:
+            if run.pool != place.pool:
                 continue
             for _ in range(run.nodes.count(status.name)):
                 left = left.plus(run.per_task, times=-1)
@@ -152,9 +156,9 @@ class Witness:
                     shares.setdefault(model, []).append(amount)
         assert left.cpu_milli >= 0
         assert left.memory_mib >= 0
-        for model, amounts in shares.items():
+        for model, _ in place.per_task.accelerators:
             devices = [1000] * (status.total.accelerator(model) // 1000)
-            assert packs(devices, amounts), (status, amounts)
+            assert packs(devices, shares[model]), (status, shares[model])
 
 
 def packs(devices: list[int], amounts: list[int]) -> bool:
