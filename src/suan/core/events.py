@@ -11,6 +11,7 @@ from suan.model.events import (
     JobCancelled,
     JobSubmitted,
     PastRun,
+    PolicyChanged,
     PoolDrained,
     PoolLost,
     PoolObserved,
@@ -124,6 +125,10 @@ def _queue_changed(state: State, event: QueueChanged) -> None:
         state.line.set_open(event.queue, is_open=event.open)
 
 
+def _policy_changed(state: State, event: PolicyChanged) -> None:
+    state.policy = event.policy
+
+
 def _time_passed(state: State, event: TimePassed) -> None:
     """Time has no state of its own: ``decide`` is told what time it is."""
 
@@ -139,5 +144,6 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     RunStarted: _run_started,
     RunEnded: _run_ended,
     QueueChanged: _queue_changed,
+    PolicyChanged: _policy_changed,
     TimePassed: _time_passed,
 }

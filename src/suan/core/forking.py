@@ -16,6 +16,7 @@ from suan.model.units import JobId
 def fork(state: State) -> State:
     """A copy in which nothing that changes is shared."""
     other = State()
+    other.policy = state.policy
     for name, queue in state.queues.items():
         other.queues[name] = _queue(queue)
     other.line.closed = set(state.line.closed)

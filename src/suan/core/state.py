@@ -9,6 +9,7 @@ from suan.core.line import Line
 from suan.core.nodes import Held
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.model.job import Outcome
+from suan.model.policy import POLICIES
 from suan.model.units import Instant, JobId, NodeName, QueueName, RunId
 
 
@@ -46,6 +47,7 @@ class State:
         "capacity",
         "jobs",
         "line",
+        "policy",
         "queues",
         "runs",
         "stops",
@@ -56,6 +58,7 @@ class State:
     def __init__(self) -> None:
         self.capacity = Capacity()
         self.line = Line(self.capacity)
+        self.policy = POLICIES["default"]
         self.queues: dict[QueueName, QueueState] = {}
         self.jobs: dict[JobId, JobRecord] = {}
         self.runs: dict[RunId, RunRecord] = {}

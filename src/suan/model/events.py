@@ -9,6 +9,7 @@ from typing import TypeAlias
 from suan.model.demand import Demand
 from suan.model.job import Outcome
 from suan.model.offer import NodeStatus, Offer
+from suan.model.policy import Policy
 from suan.model.resources import Resources
 from suan.model.spec import RetryPolicy
 from suan.model.units import (
@@ -153,6 +154,14 @@ class QueueChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyChanged:
+    """From now on another policy decides. What runs is left alone."""
+
+    at: Instant
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """Nothing happened but time, up to ``at``."""
 
@@ -170,6 +179,7 @@ Event: TypeAlias = (
     | RunStarted
     | RunEnded
     | QueueChanged
+    | PolicyChanged
     | TimePassed
 )
 
@@ -184,5 +194,6 @@ EVENT_TYPES: tuple[type, ...] = (
     RunStarted,
     RunEnded,
     QueueChanged,
+    PolicyChanged,
     TimePassed,
 )

@@ -1,0 +1,71 @@
+"""How the scheduler decides, where the users of a platform may choose.
+
+A policy is data: it is told as an event, journalled with the rest, and so a journal can be
+replayed under another. ``POLICIES`` are those with names of their own; what each means, exactly,
+is in ``docs/explanation/scheduling.md``.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from suan.model.units import DAY, MINUTE, Duration
+
+Discipline: TypeAlias = Literal["fifo", "sjf", "las", "edf"]
+Backfill: TypeAlias = Literal["none", "easy", "conservative"]
+
+DISCIPLINES: tuple[Discipline, ...] = ("fifo", "sjf", "las", "edf")
+BACKFILLS: tuple[Backfill, ...] = ("none", "easy", "conservative")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What decides among jobs of one priority.
+
+    ``discipline`` is that of queues which name none. With ``fair_share`` queues and tenants come
+    by their dominant share of what was used, over their weight, before the discipline does;
+    usage counts half after ``half_life``. ``predict`` lets learned durations stand where the user
+    gave neither ``expected`` nor a time limit. A run is safe from preemption for ``min_run_time``.
+    """
+
+    discipline: Discipline = "fifo"
+    backfill: Backfill = "easy"
+    fair_share: bool = True
+    half_life: Duration = 7 * DAY
+    predict: bool = True
+    preemption: bool = True
+    min_run_time: Duration = 5 * MINUTE
+
+    def __post_init__(self) -> None:
+        if self.discipline not in DISCIPLINES:
+            raise ValueError(
+                f"discipline: {self.discipline!r} is not one of {', '.join(DISCIPLINES)}"
+            )
+        if self.backfill not in BACKFILLS:
+            raise ValueError(f"backfill: {self.backfill!r} is not one of {', '.join(BACKFILLS)}")
+        if self.half_life <= 0:
+            raise ValueError("half_life: must be positive")
+        if self.min_run_time < 0:
+            raise ValueError("min_run_time: must not be negative")
+
+
+def _strict(discipline: Discipline, *, predict: bool = False) -> Policy:
+    """Order and nothing else: nobody passes, nobody is preempted, nobody's share is looked at."""
+    return Policy(discipline, "none", fair_share=False, predict=predict, preemption=False)
+
+
+def _plain(backfill: Backfill) -> Policy:
+    return Policy("fifo", backfill, fair_share=False, preemption=False)
+
+
+POLICIES: dict[str, Policy] = {
+    "default": Policy(),
+    "fifo": _strict("fifo"),
+    "sjf": _strict("sjf"),
+    "qssf": _strict("sjf", predict=True),
+    "edf": _strict("edf"),
+    "easy": _plain("easy"),
+    "conservative": _plain("conservative"),
+    "fair": Policy(backfill="none", preemption=False),
+    "las": Policy("las", "easy", fair_share=False),
+}
+"""By the name that ``suan simulate`` and ``suan replay`` take."""
