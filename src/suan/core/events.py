@@ -19,6 +19,7 @@ from suan.model.events import (
     QueueChanged,
     RunEnded,
     RunPlaced,
+    RunRemembered,
     RunStarted,
     TimePassed,
 )
@@ -105,6 +106,10 @@ def _run_placed(state: State, event: RunPlaced) -> None:
     state.start(run)
 
 
+def _run_remembered(state: State, event: RunRemembered) -> None:
+    """Not taken into account yet."""
+
+
 def _run_started(state: State, event: RunStarted) -> None:
     run = state.runs.get(event.run)
     if run is not None:
@@ -141,6 +146,7 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     PoolDrained: _pool_drained,
     PoolRemoved: _pool_removed,
     RunPlaced: _run_placed,
+    RunRemembered: _run_remembered,
     RunStarted: _run_started,
     RunEnded: _run_ended,
     QueueChanged: _queue_changed,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from suan.model.demand import Demand
-from suan.model.job import Outcome
+from suan.model.job import Cause, Outcome
 from suan.model.offer import NodeStatus, Offer
 from suan.model.policy import Policy
 from suan.model.resources import Resources
-from suan.model.spec import RetryPolicy
+from suan.model.spec import Checkpoint, RetryPolicy
 from suan.model.units import (
     Duration,
     Instant,
@@ -39,7 +39,8 @@ class JobSubmitted:
 
     ``after`` names only jobs that had not ended at this moment. ``history`` holds those earlier
     runs that have ended, oldest first: told on taking over, so that retry limits, back-offs and
-    pools that refused the job are not forgotten with the leader who saw them.
+    pools that refused the job are not forgotten with the leader who saw them. ``command`` stands
+    for what the job runs (any text that is equal for equal commands): jobs alike take alike long.
     """
 
     at: Instant
@@ -58,6 +59,8 @@ class JobSubmitted:
     deadline: Instant | None = None
     attempts: int = 0
     history: tuple[PastRun, ...] = ()
+    command: str = ""
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ class PoolRemoved:
 class RunPlaced:
     """A run that an earlier leader placed and that has not ended: told once, on taking over.
 
-    ``per_task`` is what each task really took, where the job had left the accelerator open.
+    ``per_task`` is what each task really took, where the job had left the accelerator open, and
+    ``since`` when it was started, or else placed (``None``: not known, taken as ``at``).
     """
 
     at: Instant
@@ -123,6 +127,28 @@ class RunPlaced:
     option: int
     started: bool = False
     per_task: Resources | None = None
+    since: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRemembered:
+    """A run that ended before this scheduler was made: told on taking over, so that what was
+    used still counts in fair shares, and what was learned of durations is not forgotten.
+
+    ``per_task`` and ``tasks`` are what it held from ``started_at`` to ``ended_at``.
+    """
+
+    at: Instant
+    queue: QueueName
+    tenant: TenantName
+    user: str
+    name: str
+    command: str
+    tasks: int
+    per_task: Resources
+    started_at: Instant
+    ended_at: Instant
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +170,13 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class QueueChanged:
-    """A queue is made or changed. A closed queue starts nothing new."""
+    """A queue is made or changed. A closed queue starts nothing new. An empty ``discipline``
+    leaves it to the policy."""
 
     at: Instant
     queue: QueueName
     weight: int = 1
-    discipline: str = "fifo"
+    discipline: str = ""
     open: bool = True
 
 
@@ -176,6 +203,7 @@ Event: TypeAlias = (
     | PoolDrained
     | PoolRemoved
     | RunPlaced
+    | RunRemembered
     | RunStarted
     | RunEnded
     | QueueChanged
@@ -191,6 +219,7 @@ EVENT_TYPES: tuple[type, ...] = (
     PoolDrained,
     PoolRemoved,
     RunPlaced,
+    RunRemembered,
     RunStarted,
     RunEnded,
     QueueChanged,

@@ -104,7 +104,8 @@ class Explanation:
     """Why a job waits, or where it would go.
 
     ``refusals`` empty and ``costs`` not means that it would start now, on the first of ``costs``.
-    ``ahead`` counts the jobs that come before it in its queue.
+    ``ahead`` counts the jobs that come before it in its queue. It may start between ``earliest``
+    and ``latest``, as far as can be told from what ``rests_on`` says.
     """
 
     job: JobId
@@ -114,3 +115,5 @@ class Explanation:
     costs: tuple[Cost, ...] = ()
     ahead: int | None = None
     earliest: Instant | None = None
+    latest: Instant | None = None
+    rests_on: str = ""

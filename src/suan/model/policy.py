@@ -24,7 +24,9 @@ class Policy:
     ``discipline`` is that of queues which name none. With ``fair_share`` queues and tenants come
     by their dominant share of what was used, over their weight, before the discipline does;
     usage counts half after ``half_life``. ``predict`` lets learned durations stand where the user
-    gave neither ``expected`` nor a time limit. A run is safe from preemption for ``min_run_time``.
+    gave neither ``expected`` nor a time limit. At most ``depth`` jobs are looked at behind those
+    that wait at the head, and at most as many have reservations. A run is safe from preemption
+    for ``min_run_time``.
     """
 
     discipline: Discipline = "fifo"
@@ -32,6 +34,7 @@ class Policy:
     fair_share: bool = True
     half_life: Duration = 7 * DAY
     predict: bool = True
+    depth: int = 1000
     preemption: bool = True
     min_run_time: Duration = 5 * MINUTE
 
@@ -44,6 +47,8 @@ class Policy:
             raise ValueError(f"backfill: {self.backfill!r} is not one of {', '.join(BACKFILLS)}")
         if self.half_life <= 0:
             raise ValueError("half_life: must be positive")
+        if self.depth < 0:
+            raise ValueError("depth: must not be negative")
         if self.min_run_time < 0:
             raise ValueError("min_run_time: must not be negative")
 

@@ -15,6 +15,7 @@ MAX_NODES = 10_000
 MAX_ARRAY = 100_000
 DEFAULT_CPU_MILLI: Thousandths = 1000
 DEFAULT_MEMORY_MIB = 1024
+CHECKPOINT_SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCONT")
 
 _FORBID_EXTRA = {"extra": "forbid"}
 
@@ -60,6 +61,30 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if min(self.max_failures, self.max_lost, self.max_preempted, self.backoff) < 0:
             raise ValueError("retry: limits must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How a job saves its work: so that little is lost when it is preempted.
+
+    Every ``interval`` it saves by itself (``None``: only when asked). ``signal`` is sent to its
+    processes when it is to stop, and they have ``grace`` to save and end before they are killed.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_EXTRA
+
+    signal: str = "SIGTERM"
+    grace: Duration | None = None
+    interval: Duration | None = None
+
+    def __post_init__(self) -> None:
+        if self.signal not in CHECKPOINT_SIGNALS:
+            known = ", ".join(CHECKPOINT_SIGNALS)
+            raise ValueError(f"checkpoint: unknown signal {self.signal!r}; use one of {known}")
+        if self.grace is not None and self.grace < 0:
+            raise ValueError("checkpoint: grace must not be negative")
+        if self.interval is not None and self.interval <= 0:
+            raise ValueError("checkpoint: interval must be positive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +144,7 @@ class JobSpec:
     max_hourly_cost: Money | None = None
     after: tuple[After, ...] = ()
     retry: RetryPolicy = RetryPolicy()
+    checkpoint: Checkpoint | None = None
     array: tuple[int, ...] = ()
     sweep: dict[str, tuple[str, ...]] = field(default_factory=dict)
     stdout: str | None = None  # an extra copy's path, as in `#SBATCH --output`

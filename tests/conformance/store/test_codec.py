@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from suan.model.errors import StoreCorrupt
 from suan.model.events import EVENT_TYPES, Event
-from suan.model.spec import RetryPolicy
+from suan.model.policy import BACKFILLS, DISCIPLINES, Policy
+from suan.model.spec import CHECKPOINT_SIGNALS, Checkpoint, RetryPolicy
 from suan.store.codec import decode_events, encode_events
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -25,13 +26,31 @@ def built(kind: type) -> st.SearchStrategy[Event]:
     return st.builds(kind, **{f.name: _field(kind, f.name) for f in dataclasses.fields(kind)})
 
 
+counts = st.integers(0, 2**31)
+CHECKED = {  # values that refuse nonsense when they are made
+    "retry": st.builds(
+        RetryPolicy, max_failures=counts, max_lost=counts, max_preempted=counts, backoff=counts
+    ),
+    "checkpoint": st.none()
+    | st.builds(
+        Checkpoint,
+        signal=st.sampled_from(CHECKPOINT_SIGNALS),
+        grace=st.none() | counts,
+        interval=st.none() | st.integers(1, 2**31),
+    ),
+    "policy": st.builds(
+        Policy,
+        discipline=st.sampled_from(DISCIPLINES),
+        backfill=st.sampled_from(BACKFILLS),
+        half_life=st.integers(1, 2**62),
+        depth=counts,
+        min_run_time=counts,
+    ),
+}
+
+
 def _field(kind: type, name: str) -> st.SearchStrategy[object]:
-    if name == "retry":
-        counts = st.integers(0, 2**31)
-        return st.builds(
-            RetryPolicy, max_failures=counts, max_lost=counts, max_preempted=counts, backoff=counts
-        )
-    return st.from_type(get_type_hints(kind)[name])
+    return CHECKED[name] if name in CHECKED else st.from_type(get_type_hints(kind)[name])
 
 
 events = st.one_of([built(kind) for kind in EVENT_TYPES])
