@@ -32,6 +32,7 @@ class Sort:
 
 
 _QUEUE_FOR_USER = "\0"  # begins a "who" that is a queue: no user's name does
+_LONG, _KEPT = 512, 200  # of a longer command only the ends and the length count: memory is bounded
 _NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 
 
@@ -92,6 +93,8 @@ def _cues(
 ) -> list[Cue]:
     tenant, user, queue = whose
     who = user or _QUEUE_FOR_USER + queue  # where no user is known, the queue stands for him
+    if len(command) > _LONG:
+        command = f"{command[:_KEPT]}{len(command)}{command[-_KEPT:]}"
     cues: list[Cue] = []
     if command:
         if model:
