@@ -1,11 +1,13 @@
 """Durations: true quantiles, the most specific group first, never above the limit, bounded."""
 
+import doctest
 import os
 import random
 import subprocess
 import sys
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -307,3 +309,9 @@ def test_the_same_calls_give_the_same_answers_whatever_the_hash_seed():
     }
     assert len(outputs) == 1
     assert next(iter(outputs)).count(b"\n") == 2001
+
+
+def test_the_worked_example_of_the_page_is_true():
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "durations.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert (failed, tried > 10) == (0, True)
