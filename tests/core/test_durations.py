@@ -243,6 +243,11 @@ def test_a_fork_answers_alike_and_goes_its_own_way(before, after, asked):
     assert [known.expect(each) for each in asked] == answers
     whole = learned(before + after)
     assert [fork.expect(each) for each in asked] == [whole.expect(each) for each in asked]
+    other = known.fork()
+    for told, took in after:
+        learn(known, told, took)
+    assert [other.expect(each) for each in asked] == answers
+    assert [known.expect(each) for each in asked] == [whole.expect(each) for each in asked]
 
 
 def remembered(cause: Cause, took: int = HOUR) -> RunRemembered:
