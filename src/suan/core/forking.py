@@ -1,7 +1,8 @@
 """Fork: the same state once more, sharing only values that never change.
 
 What is derived (shapes, lanes, contests, flavors) is built anew from what is known, so that a
-fork is also a check: its plans equal the original's.
+fork is also a check: its plans equal the original's. What sleeps in the original sleeps in the
+fork, too: its flavors have the same bits, so that what is awake and the alarms mean the same.
 """
 
 from suan.core.capacity import Capacity, Pool
@@ -15,6 +16,7 @@ from suan.model.units import JobId
 
 def fork(state: State) -> State:
     """A copy in which nothing that changes is shared."""
+    state.refresh()
     other = State()
     for name, queue in state.queues.items():
         other.queues[name] = _queue(queue)
@@ -32,6 +34,7 @@ def fork(state: State) -> State:
         _run(other, jobs, run)
     other.priorities = dict(state.priorities)
     _queues_of_work(state, other, jobs)
+    _attention(state, other, jobs)
     return other
 
 
@@ -46,6 +49,8 @@ def _pool(capacity: Capacity, pool: Pool) -> None:
     other = capacity.pool(pool.name)
     other.offer, other.available, other.drained = pool.offer, pool.available, pool.drained
     other.detail, other.observed_at = pool.detail, pool.observed_at
+    for key, flavor in pool.flavors.items():
+        other.add_flavor(key, flavor.mask)
     for node in pool.nodes.values():
         copy = other.nodes[node.name] = Node(node.name)
         copy.status, copy.known = node.status, node.known
@@ -119,3 +124,12 @@ def _queues_of_work(state: State, other: State, jobs: dict[JobId, JobRecord]) ->
     for run in state.stops:
         if run.id in other.runs:
             other.stops.append(other.runs[run.id])
+
+
+def _attention(state: State, other: State, jobs: dict[JobId, JobRecord]) -> None:
+    """What the original would look at next, and no more, is what the fork looks at next."""
+    other.refresh()
+    other.capacity.awake = state.capacity.awake
+    heads = (lane.head() for lane in state.line.arrived)
+    lanes = (jobs[head.id].lane for head in heads if head is not None)
+    other.line.arrived = dict.fromkeys(lane for lane in lanes if lane is not None)
