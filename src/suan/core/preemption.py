@@ -66,6 +66,14 @@ def yield_to(state: State, run: RunRecord, job: JobRecord, *, now: Instant) -> N
     state.expect_end(run, now + (STOPS_WITHIN if grace is None else grace))
 
 
+def spare(state: State, run: RunRecord) -> None:
+    """A run that was to stop, and has not been told yet, goes on: nobody needs its room now."""
+    job, run.makes_room_for, run.stopping = run.makes_room_for, None, None
+    if job is not None and job.making_room:
+        job.making_room.discard(run.id)
+    state.begin(run, run.began)
+
+
 def _willing(
     state: State, job: JobRecord, candidate: Candidate, *, now: Instant
 ) -> list[tuple[Duration, RunRecord]]:
