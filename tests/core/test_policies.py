@@ -102,6 +102,8 @@ class TimedDriver(Driver):
         self.witness.apply(event)
 
     def policy(self, policy: Policy) -> None:
+        """Told between whole cycles: who has been chosen to stop is still told so afterwards."""
+        self.settle()
         self.witness.apply(PolicyChanged(self.now, policy))
 
     def ends(self) -> list[tuple[int, str, Outcome]]:

@@ -85,6 +85,7 @@ class Witness:
     attempts: dict[str, int] = field(default_factory=dict)
     stopped: dict[str, Cause] = field(default_factory=dict)
     began: dict[str, int] = field(default_factory=dict)  # placed or, once that is told, started
+    started: set[str] = field(default_factory=set)
     makes_room_for: dict[str, str] = field(default_factory=dict)  # a run, and the job it yields to
     policy: Policy = POLICIES["default"]
     disciplines: dict[str, str] = field(default_factory=dict)  # of queues that name one
@@ -101,7 +102,8 @@ class Witness:
         elif isinstance(event, PoolDrained):
             (self.closed.add if event.drained else self.closed.discard)(event.pool + "!")
         elif isinstance(event, RunStarted):
-            if event.run in self.runs:
+            if event.run in self.runs and event.run not in self.started:
+                self.started.add(event.run)
                 self.began[event.run] = event.at
         elif isinstance(event, RunEnded):
             self.runs.pop(event.run, None)
