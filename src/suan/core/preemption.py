@@ -4,7 +4,8 @@ Who may displace whom never goes in a circle:
 
 - a job of a higher priority displaces a run of a lower one;
 - at equal priority, in queues with the discipline ``las``, a job displaces a run whose job has
-  attained a higher level of service; service only grows.
+  attained a higher level of service; service only grows. Where fair share counts, only a run of
+  its own account: another's job might come first by its share, and displaced, start again.
 
 Of those that may be displaced, runs shorter than the policy's ``min_run_time`` are left alone. The
 cheapest in lost work go first (device-time since the last checkpoint), and nobody goes without
@@ -35,6 +36,13 @@ def may_displace(state: State, job: JobRecord) -> bool:
 
 def _by_service(state: State, job: JobRecord) -> bool:
     return (state.queue(job.told.queue).discipline or state.policy.discipline) == "las"
+
+
+def _contend_by_service(state: State, job: JobRecord, other: JobRecord) -> bool:
+    """Whether service alone says which of two jobs of one priority comes first."""
+    if state.shares.counts and job.account is not other.account:
+        return False
+    return _by_service(state, job) and _by_service(state, other)
 
 
 def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> tuple[RunRecord, ...]:
@@ -80,14 +88,13 @@ def _willing(
     """The pool's runs that the job may displace now, the cheapest in lost work first."""
     found: list[tuple[Duration, RunRecord]] = []
     later: Instant | None = None
-    by_service = _by_service(state, job)
     level = level_of(job.served)
     for run in candidate.pool.open.values():
         if run.stopping is not None or run.job.told.priority > job.told.priority:
             continue
         at = run.began + state.policy.min_run_time
         if run.job.told.priority == job.told.priority:
-            if not by_service or not _by_service(state, run.job) or level >= len(LAS_LEVELS):
+            if not _contend_by_service(state, job, run.job) or level >= len(LAS_LEVELS):
                 continue
             left = LAS_LEVELS[level] - run.job.served
             at = max(at, run.began + -(-left // max(run.devices, 1)))
