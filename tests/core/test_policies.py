@@ -122,7 +122,9 @@ class TimedDriver(Driver):
         until, wake_at = self.now + time, None
         for _ in range(300):
             ends = self.ends()
-            at = min([*(end[0] for end in ends[:1]), *([wake_at] if wake_at else [])], default=until)
+            at = min(
+                [*(end[0] for end in ends[:1]), *([wake_at] if wake_at else [])], default=until
+            )
             if at >= until:
                 break
             self.now = max(at, self.now)

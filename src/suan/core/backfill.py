@@ -163,7 +163,7 @@ class Backfill:
                 self.nodes.update(dict.fromkeys(found.spots, found))
 
     def started(self, spots: Spots, run: RunRecord) -> None:
-        """A run was started: it holds its part of reserved nodes then too, unless it ends in time."""
+        """A run was started: it holds its part of reserved nodes then, too, if it goes on."""
         self._fits.clear()
         for node, _ in spots:
             reservation = self.nodes.get(node)
