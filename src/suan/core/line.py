@@ -228,6 +228,7 @@ class Line:
         lane.size -= 1
         if not lane.size:
             del shape.waiting[lane]
+            self.arrived.pop(lane, None)
             if not shape.waiting and contest is not None:
                 contest.shapes.pop(shape, None)
         if contest is not None and contest.head is job:
