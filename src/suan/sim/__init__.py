@@ -1,0 +1,1 @@
+"""The simulator: trace readers, event heap, simulated pools, reports."""
