@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from suan.model.errors import InputError
-from suan.sim.report.files import whole
+from suan.sim.report.files import telling, whole
 from suan.sim.report.tables import JOB_COLUMNS, Column, Table, Value, job_row, tables
 from suan.sim.results import Ended, Result
 
@@ -41,8 +41,9 @@ class ParquetRows:
         schema = _schema(self._arrow, JOB_COLUMNS)
         with ExitStack() as stack:
             part = stack.enter_context(whole(self._path))
-            writer = import_module("pyarrow.parquet").ParquetWriter(str(part), schema)
-            self._writer = stack.enter_context(writer)
+            with telling(self._path):
+                writer = import_module("pyarrow.parquet").ParquetWriter(str(part), schema)
+                self._writer = stack.enter_context(writer)
             self._stack = stack.pop_all()
         return self
 
@@ -52,17 +53,19 @@ class ParquetRows:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        with telling(self._path):
+            self._stack.__exit__(kind, error, trace)
 
     def write(self, jobs: Sequence[Ended]) -> None:
         """Write one row for each job, in this order."""
         assert self._writer is not None, "open it with: with ParquetRows(path) as rows"
         rows = [job_row(job) for job in jobs]
-        self._writer.write_table(_table(self._arrow, JOB_COLUMNS, rows))
+        with telling(self._path):
+            self._writer.write_table(_table(self._arrow, JOB_COLUMNS, rows))
 
 
 def _write(arrow: Any, table: Table, path: Path) -> Path:
-    with whole(path) as part:
+    with whole(path) as part, telling(path):
         import_module("pyarrow.parquet").write_table(
             _table(arrow, table.columns, table.rows), str(part)
         )

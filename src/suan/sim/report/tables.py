@@ -96,7 +96,7 @@ def _summary(results: Sequence[Result]) -> Table:
     columns: list[Column] = [
         (name, "integer" if name in INTEGERS else "number") for name in figures
     ]
-    rows = [
+    rows: list[tuple[Value, ...]] = [
         (result.policy, *(figure.value(result) for figure in figures.values()))
         for result in results
     ]
@@ -105,7 +105,7 @@ def _summary(results: Sequence[Result]) -> Table:
 
 def _groups(results: Sequence[Result], dimension: Dimension) -> Table:
     columns: list[Column] = [(name, "number") for name, _ in _GROUP]
-    rows = [
+    rows: list[tuple[Value, ...]] = [
         (result.policy, group.name, group.jobs, *(float(value(group)) for _, value in _GROUP))
         for result in results
         for group in groups_of(result, dimension)
@@ -120,7 +120,7 @@ def _groups(results: Sequence[Result], dimension: Dimension) -> Table:
 
 def _series(results: Sequence[Result]) -> Table:
     columns: list[Column] = [(name, "number") for name, _ in _SERIES]
-    rows = [
+    rows: list[tuple[Value, ...]] = [
         (result.policy, *(float(value(result.timeline, bucket)) for _, value in _SERIES))
         for result in results
         for bucket in result.timeline.buckets
