@@ -52,11 +52,7 @@ class Timeline:
     end: Instant
     width: Duration
     buckets: tuple[Bucket, ...]
-
-    @property
-    def accelerated(self) -> bool:
-        """Whether there were accelerators at all; where not, utilisation means processors."""
-        return any(each.accelerators_capacity for each in self.buckets)
+    accelerated: bool  # whether there were accelerators; where not, utilisation means processors
 
     def used(self, bucket: Bucket) -> int:
         """The integral of the devices in use."""
@@ -65,6 +61,11 @@ class Timeline:
     def offered(self, bucket: Bucket) -> int:
         """The integral of the devices that could be scheduled."""
         return bucket.accelerators_capacity if self.accelerated else bucket.cpu_capacity
+
+    def share(self, bucket: Bucket) -> float:
+        """Devices in use over devices there were, in one bucket; 0 if there were none."""
+        offered = self.offered(bucket)
+        return self.used(bucket) / offered if offered else 0.0
 
     @property
     def utilisation(self) -> float:
@@ -116,7 +117,7 @@ class Clock:
         """Everything so far."""
         self.integrate()
         if self._start is None:
-            return Timeline(0, 0, self._width, ())
+            return Timeline(0, 0, self._width, (), accelerated=False)
         start, end, width = self._start, self.samples[-1][0], self._width
         columns = zip(*self._integrals, *self._offered, *self._most, strict=True)
         buckets = tuple(
@@ -124,7 +125,7 @@ class Clock:
             for at, column in enumerate(columns)
             for begin in (start + at * width,)
         )
-        return Timeline(start, end, width, buckets)
+        return Timeline(start, end, width, buckets, accelerated=any(self._offered[1]))
 
     def _widen(self, length: Duration) -> None:
         while length > self._limit * self._width:
