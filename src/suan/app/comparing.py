@@ -3,7 +3,7 @@
 import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 from suan.cli.format import counted
 from suan.cli.output import note, print_json, say
 from suan.model.errors import InputError
+from suan.sim import report
 from suan.sim.pools import SimulatedPool
-from suan.sim.report import table
-from suan.sim.results import Group, Result
+from suan.sim.results import Group, Result, RowWriter
 from suan.sim.settings import Settings
 from suan.sim.study import simulate
 from suan.sim.traces.opening import Trace
@@ -32,15 +32,48 @@ class Study:
     notes: tuple[str, ...] = ()
 
 
-def compare(study: Study) -> list[Result]:
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What is written besides the comparison: tables and a row for each job, in ``folder``."""
+
+    folder: Path | None = None
+    parquet: bool = False
+
+    def rows(self, policy: str) -> AbstractContextManager[RowWriter | None]:
+        """Where a policy's jobs go as they leave; the file is there whole or not at all."""
+        if self.folder is None:
+            return nullcontext()
+        if self.parquet:
+            return report.ParquetRows(self.folder / f"jobs-{policy}.parquet")
+        return report.CsvRows(self.folder / f"jobs-{policy}.csv")
+
+    def write(self, results: Sequence[Result]) -> None:
+        """The tables."""
+        if self.folder is not None:
+            (report.write_parquet if self.parquet else report.write_csv)(results, self.folder)
+
+
+def compare(study: Study, outputs: Outputs) -> list[Result]:
     """Every policy over the trace, from the beginning, with a bar on a terminal."""
     _settle_garbage()
-    trace, pools, settings = study.trace, study.pools, study.settings
+    results = []
     with _bar(study) as told:
-        return [
-            simulate(policy, trace, pools, settings=settings, progress=told(policy))
-            for policy in study.policies
-        ]
+        for policy in study.policies:
+            with outputs.rows(policy) as rows:
+                results.append(_one(study, policy, rows=rows, progress=told(policy)))
+    outputs.write(results)
+    return results
+
+
+def _one(
+    study: Study,
+    policy: str,
+    *,
+    rows: RowWriter | None,
+    progress: Callable[[int], None] | None,
+) -> Result:
+    trace, pools, settings = study.trace, study.pools, study.settings
+    return simulate(policy, trace, pools, settings=settings, rows=rows, progress=progress)
 
 
 def show(study: Study, results: Sequence[Result], *, as_json: bool) -> None:
@@ -50,7 +83,7 @@ def show(study: Study, results: Sequence[Result], *, as_json: bool) -> None:
         return
     for line in _beside(study):
         note(line)
-    say(table(results).rstrip("\n"))
+    say(report.table(results).rstrip("\n"))
 
 
 def _beside(study: Study) -> Iterator[str]:

@@ -73,7 +73,7 @@ def replay(
 
 def _compare(store_url: str, policies: str, after: int, *, as_json: bool) -> None:
     """The journal as a trace, under other policies."""
-    from suan.app.comparing import Study, compare, show
+    from suan.app.comparing import Outputs, Study, compare, show
     from suan.sim.settings import Settings
     from suan.sim.study import Fitting, check_policies
     from suan.sim.traces.journal import as_trace, read_history
@@ -89,7 +89,7 @@ def _compare(store_url: str, policies: str, after: int, *, as_json: bool) -> Non
     pools = history.pools()
     trace = as_trace(history, store_url, Fitting(pools))
     study = Study(trace, pools, names, Settings(), RESTS_ON)
-    show(study, compare(study), as_json=as_json)
+    show(study, compare(study, Outputs()), as_json=as_json)
 
 
 async def _replayed(store_url: str, after: int) -> ReplayReport:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from suan.app.comparing import Study, compare, named, show
+from suan.app.comparing import Outputs, Study, compare, named, show
 from suan.cli.duration import DURATION_S
 from suan.model.errors import InputError
 from suan.model.units import HOUR, SECOND
@@ -52,6 +52,8 @@ _SQLITE = b"SQLite format 3\0"
 @click.option("--mtbf", type=DURATION_S, help="Mean time between failures of a node.")
 @click.option("--mttr", type=DURATION_S, help="With --mtbf: mean time until it is back [1h].")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides when nodes fail.")
+@click.option("--out", metavar="DIR", help="Write tables there, and a row for each job.")
+@click.option("--parquet", is_flag=True, help="With --out: Parquet instead of CSV (needs pyarrow).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; durations in microseconds.")
 def simulate(**options: Any) -> None:
     """Run a trace of jobs through the scheduler that the server uses, on simulated pools.
@@ -64,7 +66,7 @@ def simulate(**options: Any) -> None:
     check_format(options["form"])
     trace, pools = _opened(options)
     study = Study(trace, pools, policies, settings, _notes(settings))
-    show(study, compare(study), as_json=options["as_json"])
+    show(study, compare(study, _outputs(options)), as_json=options["as_json"])
 
 
 def _settings(options: dict[str, Any]) -> Settings:
@@ -82,6 +84,15 @@ def _settings(options: dict[str, Any]) -> Settings:
         mttr=_us(options["mttr"]) or HOUR,
         seed=options["seed"],
     )
+
+
+def _outputs(options: dict[str, Any]) -> Outputs:
+    if options["parquet"] and options["out"] is None:
+        raise InputError(
+            "--parquet says how --out is written", where="--parquet", mend="give --out"
+        )
+    folder = None if options["out"] is None else Path(options["out"]).expanduser()
+    return Outputs(folder, options["parquet"])
 
 
 def _us(seconds: int | None) -> int | None:
