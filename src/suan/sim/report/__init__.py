@@ -11,12 +11,14 @@ Not for: figures that are not in a ``Result`` (``suan.sim.results`` makes them).
 
 from suan.sim.report.comma import CsvRows, write_csv
 from suan.sim.report.files import write_text
+from suan.sim.report.page import html
 from suan.sim.report.parquet import ParquetRows, write_parquet
 from suan.sim.report.text import table
 
 __all__ = [
     "CsvRows",
     "ParquetRows",
+    "html",
     "table",
     "write_csv",
     "write_parquet",

@@ -4,7 +4,7 @@ As in HdrHistogram: a power of two is cut into 64 cells, and a value is known to
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -84,6 +84,11 @@ class Distribution:
         cell = cells([max(value, 0)])[0]
         at = bisect_left(self.counts, (cell + 1, 0))
         return self._running[at - 1] / self.count if at else 0.0
+
+    def steps(self) -> Iterator[tuple[int, float]]:
+        """Each cell's greatest value, and the share of durations that do not exceed it."""
+        for (cell, _), upto in zip(self.counts, self._running, strict=True):
+            yield min(self._reach(cell)[1], self.maximum), upto / self.count
 
     def plus(self, other: "Distribution") -> "Distribution":
         """Both together, as coarse as the coarser of the two."""
