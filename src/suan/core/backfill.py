@@ -134,6 +134,7 @@ class Backfill:
         if self._reserved:
             return
         self._reserved = True
+        self.state.put_off(self.now)
         held = 0
         for _, mask, contest in self.state.line.front:
             job, allowed = contest.head, mask & ~held
@@ -149,7 +150,7 @@ class Backfill:
                 self.nodes.update(dict.fromkeys(found.spots, found))
 
     def started(self, spots: Spots, run: RunRecord) -> None:
-        """A run was started: of reserved nodes it holds its part then too, unless it ends in time."""
+        """A run was started: it holds its part of reserved nodes then too, unless it ends in time."""
         self._fits.clear()
         for node, _ in spots:
             reservation = self.nodes.get(node)

@@ -6,6 +6,8 @@ the standing of its account (``core.shares``), which is added where fair share c
 
 - ``fifo``: no key, so submission alone counts.
 - ``sjf``: the expected duration, shortest first; jobs of which nothing is known come last.
+- ``qssf``: the expected service, duration times devices, least first, as Helios orders jobs (Hu et
+  al., SC 2021); jobs of which nothing is known come last.
 - ``las``: the level of service attained, least first, as Tiresias discretises it (Gu et al.,
   NSDI 2019): a job keeps its place until it has been served a level's worth of device-time.
 - ``edf``: the deadline, earliest first; jobs without one come last.
@@ -13,8 +15,10 @@ the standing of its account (``core.shares``), which is added where fair share c
 
 from bisect import bisect_right
 
+from suan.model.demand import Demand
 from suan.model.events import JobSubmitted
 from suan.model.policy import Discipline
+from suan.model.resources import Resources
 from suan.model.units import HOUR, Duration
 
 SEQ_BITS = 44  # submission numbers stay below 2**44
@@ -34,11 +38,23 @@ def rank_of(told: JobSubmitted, discipline: Discipline, *, expected: int, served
     key = 0
     if discipline == "sjf":
         key = min(expected, _LAST) or _LAST
+    elif discipline == "qssf":
+        key = min(expected * _devices(told.demand), _LAST) or _LAST
     elif discipline == "edf":
         key = _LAST if told.deadline is None else min(max(told.deadline, 0), _LAST)
     elif discipline == "las":
         key = level_of(served)
     return (-told.priority << _PRIORITY_SHIFT) + (key << SEQ_BITS) + told.seq
+
+
+def _devices(demand: Demand) -> int:
+    """How many accelerators the first option takes, or processors if none: at least one."""
+    return max(1, demand.tasks * devices_of(demand.options[0].per_task))
+
+
+def devices_of(per_task: Resources) -> int:
+    """The accelerators of an amount, or its processors if there are none; parts count as whole."""
+    return -(-(per_task.accelerators_total or per_task.cpu_milli) // 1000)
 
 
 def level_of(served: Duration) -> int:

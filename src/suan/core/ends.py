@@ -1,16 +1,16 @@
 """When what runs is expected to end.
 
-A run is expected to end after the time its job is known to need (``JobRecord.window``): a time
-limit is certain, an expectation or a learned duration is a guess. A run of which nothing is known
-is never expected to end. One that has outlived its expectation is given half as long again as it
-has run, and at least a minute.
+A run is expected to end after its job's time limit, which is certain; or else after what its user
+expects, or what runs alike have taken (``core.durations``), which are guesses. A run of which
+nothing is known is never expected to end. One that outlives its expectation is put off
+(``State.put_off``).
 """
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from suan.model.units import MINUTE, Instant
+from suan.model.units import Instant
 
 if TYPE_CHECKING:
     from suan.core.records import RunRecord
@@ -35,11 +35,10 @@ class Ends:
             at = bisect_left(self._entries, (run.until, run.number))
             del self._entries[at]
 
-    def after(self, now: Instant) -> Iterator[tuple[Instant, "RunRecord"]]:
-        """The runs in order of their ends. Those that should have ended are put off."""
-        while self._entries and self._entries[0][0] <= now:
-            _, _, run = self._entries.pop(0)
-            run.until = now + max((now - run.began) // 2, MINUTE)
-            self.add(run)
-        for until, _, run in self._entries:
-            yield until, run
+    def overdue(self, now: Instant) -> list["RunRecord"]:
+        """Those that should have ended by now."""
+        return [run for _, _, run in self._entries[: bisect_left(self._entries, (now + 1,))]]
+
+    def __iter__(self) -> Iterator[tuple[Instant, "RunRecord"]]:
+        """The ends in order; those at one instant in the order in which the runs were started."""
+        return ((until, run) for until, _, run in self._entries)

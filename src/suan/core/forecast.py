@@ -101,7 +101,7 @@ class _Search:
         if self.found >= tasks:
             return now, self._spots()
         pool = self.candidate.pool
-        for until, run in pool.ends.after(now):
+        for until, run in pool.ends:
             if self.before is not None and until >= self.before:
                 break
             self._end(pool, run)

@@ -3,6 +3,7 @@
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from suan.core.disciplines import devices_of
 from suan.core.retry import Tries
 from suan.model.events import JobSubmitted
 from suan.model.job import Cause
@@ -137,6 +138,5 @@ class RunRecord:
 
     @property
     def devices(self) -> int:
-        """How many accelerators it holds, or processors if none, each part of one as a whole."""
-        per_task = self.per_task.accelerators_total or self.per_task.cpu_milli
-        return -(-per_task * len(self.nodes) // 1000)
+        """How many accelerators it holds, or processors if none."""
+        return devices_of(self.per_task) * len(self.nodes)

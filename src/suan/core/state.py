@@ -14,7 +14,7 @@ from suan.core.shares import Amounts, Shares, amounts_of
 from suan.model.events import JobSubmitted
 from suan.model.job import Cause, Outcome
 from suan.model.policy import POLICIES, Discipline, Policy
-from suan.model.units import Instant, JobId, NodeName, QueueName, RunId
+from suan.model.units import MINUTE, Instant, JobId, NodeName, QueueName, RunId
 
 BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT})
 """Ends that say how long a job's runs take."""
@@ -151,12 +151,12 @@ class State:
         """How long a job will need, as far as is known now, and so where it stands."""
         told, policy = job.told, self.policy
         discipline = self.queue(told.queue).discipline or policy.discipline
-        sorts, limits = discipline == "sjf", self.line.windowed
+        sorts, limits = discipline in ("sjf", "qssf"), self.line.windowed
         expected, window = told.expected, told.time_limit or told.expected
         if policy.predict and ((sorts and expected is None) or (limits and window is None)):
             learned = self.durations.expect(told)
             if learned is not None:
-                expected = expected or learned.median
+                expected = expected or learned.mean
                 window = window or learned.high
         job.expected = expected or told.time_limit or 0
         job.window = window or 0
@@ -214,18 +214,28 @@ class State:
 
     def begin(self, run: RunRecord, now: Instant) -> None:
         """A run begins now, and is expected to end by and by."""
-        ends = self.capacity.pool(run.pool).ends
-        ends.drop(run)
+        told, until = run.job.told, None
+        if told.time_limit or told.expected:
+            until = now + run.job.window
+        elif run.job.window:
+            until = now + self.durations.ends_after(told, 0)
         run.began = now
-        run.until = now + run.job.window if run.job.window else None
-        ends.add(run)
+        self.expect_end(run, until)
 
-    def expect_end(self, run: RunRecord, until: Instant) -> None:
-        """A run will end by then, whatever its job needs."""
+    def expect_end(self, run: RunRecord, until: Instant | None) -> None:
+        """A run will end by then; ``None``: nothing is known."""
         ends = self.capacity.pool(run.pool).ends
         ends.drop(run)
         run.until = until
         ends.add(run)
+
+    def put_off(self, now: Instant) -> None:
+        """Runs that have outlived what was expected of them are given more time: that of the runs
+        alike that took longer still, or what those need that are never heard of."""
+        for pool in self.capacity.pools.values():
+            for run in pool.ends.overdue(now):
+                total = self.durations.ends_after(run.job.told, now - run.began)
+                self.expect_end(run, max(run.began + total, now + MINUTE))
 
     def _take(self, run: RunRecord, now: Instant, times: int = 1) -> None:
         amounts = amounts_of(run.per_task, len(run.nodes))
