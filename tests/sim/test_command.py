@@ -71,6 +71,25 @@ def test_a_row_for_each_job_is_written(here: Path) -> None:
         assert [row["line"] for row in csv.DictReader(file)] == ["3", "4", "5"]
 
 
+def test_the_report_is_one_page_that_says_what_it_rests_on(here: Path) -> None:
+    result = simulate("--policy", "fifo,easy", "--html", "out/page.html")
+    assert result.exit_code == 0, result.output
+    page = (here / "out" / "page.html").read_text()
+    assert "easy" in page
+    assert "too_large" in page
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suan.app.comparing.simulate", None)  # calling it would fail otherwise
+    (here / "out").mkdir()
+    for name in ("out", "t.swf/page.html"):
+        result = simulate("--html", name)
+        assert result.exit_code == 2
+        assert "--html" in result.stderr
+
+
 def test_parquet_holds_the_same_jobs(here: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     result = simulate("--policy", "fifo", "--out", "out", "--parquet")

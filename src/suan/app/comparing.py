@@ -1,6 +1,7 @@
 """Policies side by side: what ``suan simulate`` and ``suan replay --policy`` have in common."""
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -34,10 +35,32 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What is written besides the comparison: tables and a row for each job, in ``folder``."""
+    """What is written besides the comparison: tables and a row for each job in ``folder``, and
+    the ``page``."""
 
     folder: Path | None = None
     parquet: bool = False
+    page: Path | None = None
+
+    def check(self) -> None:
+        """Refuse before the work what would be refused after it.
+
+        Raises:
+            InputError: the page's path is a folder, or none can be made for it.
+        """
+        if self.page is None:
+            return
+        try:
+            self.page.parent.mkdir(parents=True, exist_ok=True)
+            usable = not self.page.is_dir() and os.access(self.page.parent, os.W_OK)
+        except OSError:
+            usable = False
+        if not usable:
+            raise InputError(
+                f"{self.page} cannot be written",
+                where="--html",
+                mend="name a file in a folder that you may write to",
+            )
 
     def rows(self, policy: str) -> AbstractContextManager[RowWriter | None]:
         """Where a policy's jobs go as they leave; the file is there whole or not at all."""
@@ -47,21 +70,26 @@ class Outputs:
             return report.ParquetRows(self.folder / f"jobs-{policy}.parquet")
         return report.CsvRows(self.folder / f"jobs-{policy}.csv")
 
-    def write(self, results: Sequence[Result]) -> None:
-        """The tables."""
+    def write(self, study: Study, results: Sequence[Result]) -> None:
+        """The tables and the page."""
         if self.folder is not None:
             (report.write_parquet if self.parquet else report.write_csv)(results, self.folder)
+        if self.page is not None:
+            notes = tuple(_beside(study))
+            page = report.html(results, title=f"{study.trace.name}: policies", notes=notes)
+            report.write_text(self.page, page)
 
 
 def compare(study: Study, outputs: Outputs) -> list[Result]:
     """Every policy over the trace, from the beginning, with a bar on a terminal."""
+    outputs.check()
     _settle_garbage()
     results = []
     with _bar(study) as told:
         for policy in study.policies:
             with outputs.rows(policy) as rows:
                 results.append(_one(study, policy, rows=rows, progress=told(policy)))
-    outputs.write(results)
+    outputs.write(study, results)
     return results
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -36,9 +37,16 @@ RESTS_ON = (
     metavar="NAME[,NAME…]",
     help="Instead: what would these policies have made of the jobs? Simulated, and compared.",
 )
+@click.option("--html", metavar="FILE", help="With --policy: write a report there, as one page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def replay(
-    *, home: str | None, store_url: str | None, after: int, policy: str | None, as_json: bool
+    *,
+    home: str | None,
+    store_url: str | None,
+    after: int,
+    policy: str | None,
+    html: str | None,
+    as_json: bool,
 ) -> None:
     """Run the journal through the scheduler again; every recorded plan must come out the same.
 
@@ -48,8 +56,16 @@ def replay(
     each runs as long as it was recorded to.
     """
     settings = resolve(Flags(home=home, store_url=store_url))
+    if html is not None and policy is None:
+        raise InputError("only --policy has a report", where="--html", mend="give --policy too")
     if policy is not None:
-        _compare(settings.store_url, policy, after, as_json=as_json)
+        if after:
+            raise InputError(
+                "--policy simulates the whole journal",
+                where="--after",
+                mend="leave --after out, or --policy",
+            )
+        _compare(settings.store_url, policy, html, as_json=as_json)
         return
     report = asyncio.run(_replayed(settings.store_url, after))
     if as_json:
@@ -71,25 +87,20 @@ def replay(
     sys.exit(0 if report.identical else MISMATCH_EXIT)
 
 
-def _compare(store_url: str, policies: str, after: int, *, as_json: bool) -> None:
+def _compare(store_url: str, policies: str, html: str | None, *, as_json: bool) -> None:
     """The journal as a trace, under other policies."""
     from suan.app.comparing import Outputs, Study, compare, show
     from suan.sim.settings import Settings
     from suan.sim.study import Fitting, check_policies
     from suan.sim.traces.journal import as_trace, read_history
 
-    if after:
-        raise InputError(
-            "--policy simulates the whole journal",
-            where="--after",
-            mend="leave --after out, or --policy",
-        )
     names = check_policies(policies)
     history = read_history(store_url)
     pools = history.pools()
     trace = as_trace(history, store_url, Fitting(pools))
     study = Study(trace, pools, names, Settings(), RESTS_ON)
-    show(study, compare(study, Outputs()), as_json=as_json)
+    outputs = Outputs(page=None if html is None else Path(html).expanduser())
+    show(study, compare(study, outputs), as_json=as_json)
 
 
 async def _replayed(store_url: str, after: int) -> ReplayReport:

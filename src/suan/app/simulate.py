@@ -54,6 +54,7 @@ _SQLITE = b"SQLite format 3\0"
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides when nodes fail.")
 @click.option("--out", metavar="DIR", help="Write tables there, and a row for each job.")
 @click.option("--parquet", is_flag=True, help="With --out: Parquet instead of CSV (needs pyarrow).")
+@click.option("--html", metavar="FILE", help="Write a report there: one page, no network needed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; durations in microseconds.")
 def simulate(**options: Any) -> None:
     """Run a trace of jobs through the scheduler that the server uses, on simulated pools.
@@ -91,8 +92,11 @@ def _outputs(options: dict[str, Any]) -> Outputs:
         raise InputError(
             "--parquet says how --out is written", where="--parquet", mend="give --out"
         )
-    folder = None if options["out"] is None else Path(options["out"]).expanduser()
-    return Outputs(folder, options["parquet"])
+    return Outputs(_path(options["out"]), options["parquet"], _path(options["html"]))
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text).expanduser()
 
 
 def _us(seconds: int | None) -> int | None:
