@@ -195,7 +195,7 @@ class Engine:
             living.started = now
         else:
             warm = self._settings.restart_cost
-        run = Running(living, place, now, warm)
+        run = Running(living, place, now, warm=warm)
         length, limit = warm + living.job.runtime - living.kept, living.limit
         if limit is not None and length > limit:
             length, run.outcome = limit, TIMED_OUT

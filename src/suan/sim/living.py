@@ -56,7 +56,7 @@ class Running:
         "warm",
     )
 
-    def __init__(self, of: Living, place: Place, began: Instant, warm: Duration) -> None:
+    def __init__(self, of: Living, place: Place, began: Instant, *, warm: Duration) -> None:
         self.of = of
         self.place = place
         self.began = began

@@ -14,7 +14,6 @@ LEFT_OUT: Mapping[str, str] = {
     "unfinished": "no run of it came to an end of its own",
     "no_size": "it asks for nothing: no processors, no accelerators",
     "too_large": "no pool of this simulation could ever hold it",
-    "repeated": "a job of this id came before",
     "cut_short": "the file ends in the middle; what came before the cut is used",
 }
 """Causes for which a row is left out. Documented in docs/reference/traces.md."""
