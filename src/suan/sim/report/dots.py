@@ -23,19 +23,16 @@ TITLES: dict[Dimension, str] = {
 def charts(results: Sequence[Result]) -> Markup:
     """A figure for each way to group jobs that has more than one group; nothing if none has."""
     order: tuple[Dimension, ...] = ("tenants", "sizes", "priorities", "pools")
-    found = [(each, compared(results, each)) for each in order]
-    means = [
-        group.mean_wait
-        for _, rows in found
-        if len(rows) > 1
-        for row in rows
-        for group in row.groups
-        if group
-    ]
+    rows_of = {each: compared(results, each) for each in order}
+    if rows_of["pools"] == rows_of["tenants"]:  # every tenant has a pool of its own
+        del rows_of["pools"]
+    found = {each: rows for each, rows in rows_of.items() if len(rows) > 1}
+    every = (row for rows in found.values() for row in rows)
+    means = [group.mean_wait for row in every for group in row.groups if group]
     if not means:
         return markup.EMPTY
     x = waits(max(means), LEFT, RIGHT, shortest=min(means))
-    figures = (_figure(results, each, rows, x) for each, rows in found if len(rows) > 1)
+    figures = (_figure(results, each, rows, x) for each, rows in found.items())
     return markup.tag("div", *figures, class_="pair")
 
 

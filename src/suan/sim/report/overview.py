@@ -72,5 +72,5 @@ def _cell(figure: Figure, values: list[float], at: int) -> Markup:
     if figure.better and min(values) < LEVEL * most:
         bar = markup.tag("i", class_=f"p{at % 8}", style=f"width:{100 * value / most:.1f}%")
         parts.append(markup.tag("span", bar, class_="bar"))
-    winner = " best" if value == best(figure, values) else ""
+    winner = " best" if value == best(figure, values) and values.count(value) == 1 else ""
     return markup.tag("td", *parts, class_=f"s{at}{winner}")
