@@ -136,7 +136,7 @@ def _row(lane: Lane, x: Scale, y: float, *, height: float, places: dict[str, int
     below = y + lane.lanes * height + GAP / 2
     return markup.tag(
         "g",
-        markup.line(LEFT, below, RIGHT, below, "grid"),
+        markup.line((LEFT, below), (RIGHT, below), "grid"),
         *bars,
         data_node=f"{lane.node} · {lane.pool}",
     )
@@ -155,10 +155,10 @@ def _bar(span: Span, x: Scale, y: float, *, height: float, tone: int) -> Markup:
 
 
 def _times(length: int, y: float) -> Markup:
-    x, parts = Scale(0, length, LEFT, RIGHT), [markup.line(LEFT, y, RIGHT, y, "axis")]
+    x, parts = Scale(0, length, LEFT, RIGHT), [markup.line((LEFT, y), (RIGHT, y), "axis")]
     for after, words in time_ticks(length, 9):
         at = x.at(after)
-        parts.append(markup.line(at, y, at, y + 4, "axis"))
+        parts.append(markup.line((at, y), (at, y + 4), "axis"))
         parts.append(markup.label(words, at, y + 17, class_="middle"))
     return markup.join(*parts)
 
