@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suan.sim.results import Ended, Group, Recorder, Result, largest
@@ -45,6 +45,7 @@ PARTS: dict[str, Callable[[Ended], object]] = {
 }
 
 
+@settings(deadline=None)
 @given(jobs, st.sampled_from([(10**6, 10**6, 4096), (1, 10**6, 3), (10**6, 1, 2), (2, 9, 1)]))
 def test_sums_are_exact_however_they_are_gathered(
     told: list[Ended], limits: tuple[int, int, int]

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suan.sim.results import Recorder, Timeline
@@ -38,6 +38,7 @@ def timeline(told: list[tuple[int, ...]], *, buckets: int, batch: int) -> Timeli
     return clock.timeline()
 
 
+@settings(deadline=None)
 @given(samples, st.sampled_from([2, 8, 512]), st.integers(1, 9))
 def test_integrals_are_exact(steps: list[tuple[int, ...]], buckets: int, batch: int) -> None:
     told = walked(steps)
@@ -49,6 +50,7 @@ def test_integrals_are_exact(steps: list[tuple[int, ...]], buckets: int, batch: 
         assert sum(getattr(each, name) for each in found.buckets) == exact
 
 
+@settings(deadline=None)
 @given(samples, st.integers(1, 9))
 def test_each_bucket_has_what_held_in_it(steps: list[tuple[int, ...]], batch: int) -> None:
     told = walked(steps)
@@ -63,6 +65,7 @@ def test_each_bucket_has_what_held_in_it(steps: list[tuple[int, ...]], batch: in
         assert bucket.most_pending >= max(value for *_, value in held)
 
 
+@settings(deadline=None)
 @given(samples)
 def test_batches_change_nothing(steps: list[tuple[int, ...]]) -> None:
     told = walked(steps)

@@ -13,6 +13,7 @@ _MENDS = {
     errno.EDQUOT: "free some of your quota there, or name another folder",
     errno.EACCES: "name a folder that you may write to",
     errno.EROFS: "name a folder that can be written to",
+    errno.EEXIST: "a part of the path is a file; name a folder",
     errno.ENOTDIR: "a part of the path is a file; name a folder",
 }
 

@@ -2,7 +2,7 @@
 
 from unicodedata import category, east_asian_width
 
-from suan.model.units import DAY, HOUR, MINUTE, SECOND
+from suan.model.units import HOUR, MINUTE, SECOND
 
 MILLI = 1000
 SAME = 0.005  # ratios nearer to 1 than this are called equal
@@ -12,13 +12,12 @@ def duration(us: float) -> str:
     """Microseconds: ``0``, ``12 ms``, ``2.1 s``, ``3m20s``, ``2h05m``, ``4d03h``, ``412d``."""
     if us < SECOND:
         return f"{max(1, round(us / 1000))} ms" if us else "0"
-    if us < MINUTE:
+    if round(us / SECOND, 1) < 60:
         return f"{us / SECOND:.1f} s"
-    seconds = round(us / SECOND)
-    if seconds < 3600:
+    seconds, minutes = round(us / SECOND), round(us / MINUTE)
+    if seconds < 60 * 60:
         return f"{seconds // 60}m{seconds % 60:02}s"
-    if us < DAY:
-        minutes = round(us / MINUTE)
+    if minutes < 24 * 60:
         return f"{minutes // 60}h{minutes % 60:02}m"
     hours = round(us / HOUR)
     return f"{hours // 24}d{hours % 24:02}h" if hours < 100 * 24 else f"{hours / 24:,.0f}d"
