@@ -36,7 +36,16 @@ class Fit:
 class Backfill:
     """What may start now, in one cycle, while earlier jobs wait."""
 
-    __slots__ = ("_fits", "_reserved", "closed", "nodes", "now", "reservations", "state")
+    __slots__ = (
+        "_fits",
+        "_interest",
+        "_reserved",
+        "closed",
+        "nodes",
+        "now",
+        "reservations",
+        "state",
+    )
 
     def __init__(self, state: State, now: Instant) -> None:
         self.state = state
@@ -44,6 +53,7 @@ class Backfill:
         self.reservations: list[Reservation] = []
         self.nodes: dict[Node, Reservation] = {}
         self.closed: list[tuple[int, JobRecord]] = []  # flavors held by jobs without a forecast
+        self._interest = 0
         self._reserved = False
         self._fits: dict[Shape, Fit | None] = {}  # where each shape may stay longest
 
@@ -55,6 +65,9 @@ class Backfill:
             if (head := lane.head()) is not None
         ]
         heapify(found)
+        for _, _, lane in found:
+            if lane.contest is not None:
+                self._interest |= lane.contest.mask
         return found
 
     def _lanes(self, looked: int) -> Iterator[Lane]:
@@ -130,7 +143,7 @@ class Backfill:
         return best
 
     def look_ahead(self) -> None:
-        """Reserve for everyone who is first for some flavor, if that is not done yet."""
+        """Reserve for everyone who is first for some flavor of interest, once."""
         if self._reserved:
             return
         self._reserved = True
@@ -140,7 +153,7 @@ class Backfill:
             job, allowed = contest.head, mask & ~held
             held |= mask
             assert job is not None
-            if not allowed:
+            if not allowed & self._interest:
                 continue
             found = reserve(job, allowed, self.nodes, self.now)
             if found is None:

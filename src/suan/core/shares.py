@@ -23,14 +23,13 @@ what it gathers meanwhile is less than a thousandth of all that ever counts."""
 DEPTH = 4  # levels of the tree that are told apart, the queue's with them
 _LEVEL_BITS = STANDING_BITS // DEPTH
 _MOST = (1 << _LEVEL_BITS) - 1
-_GRAINS_A_SECOND = 64  # a share is told to the 64th of a second of all that there is
 Amounts = dict[str, int]  # by kind of resource
 
 
 class Share:
     """One queue or tenant: ``held`` is what its runs hold now, ``used`` what they have used, in
     amount × µs, faded to the instant ``at``. ``value`` is its dominant share over its weight, in
-    64ths of a second of all that there is."""
+    seconds of all that there is; it is worked out only where there is another to compare with."""
 
     __slots__ = ("accounts", "at", "children", "held", "parent", "used", "value", "weight")
 
@@ -105,6 +104,9 @@ class Shares:
             found = self.shares[names] = Share(parent, self.ticked)
             parent.children += 1
             if parent.children == 2:  # the first one has a rival now
+                for sibling in self.shares.values():
+                    if sibling.parent is parent:
+                        self._weigh(sibling)
                 self._settle_accounts(list(self.accounts.values()))
         return found
 
@@ -194,16 +196,17 @@ class Shares:
                 used[kind] = used.get(kind, 0) + amount * gathered
 
     def _weigh(self, share: Share) -> None:
+        if share.parent is None or share.parent.children < 2:
+            return
         value = 0
         held, used = share.held, share.used
         for kind, there in self.capacity.items():
             had = used.get(kind, 0) + held.get(kind, 0) * AHEAD
-            value = max(value, had * _GRAINS_A_SECOND // (there * share.weight * SECOND))
+            value = max(value, had // (there * share.weight * SECOND))
         value = min(value, _MOST)
         if value != share.value:
             share.value = value
-            if share.parent is not None and share.parent.children > 1:
-                self._settle_accounts(share.accounts)
+            self._settle_accounts(share.accounts)
 
     def _settle_accounts(self, accounts: list[Account]) -> None:
         for account in accounts:

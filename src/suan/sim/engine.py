@@ -28,6 +28,7 @@ from suan.sim.traces.job import TraceJob
 
 SUCCEEDED = Outcome(Cause.SUCCEEDED, exit_code=0)
 TIMED_OUT = Outcome(Cause.TIMED_OUT)
+HOPELESS = 1000  # wake-ups in a row after which nothing was decided, with nothing running
 TOLD_EVERY = 1024  # submissions between two calls of ``progress``
 
 
@@ -57,12 +58,16 @@ class Engine:
         self._scheduler = scheduler
         self._recorder = recorder
         self._settings = settings
+        self._requested = settings.durations == "requested"
+        self._actual = settings.durations == "actual"
+        self._apply = scheduler.apply
         self._pools = {pool.offer.pool: pool for pool in pools}
         self._heap: list[tuple[Instant, int, Running | NodeTurn]] = []
         self._numbers = count()
         self._living: dict[JobId, Living] = {}
         self._runs: dict[RunId, Running] = {}
         self._ends = Ends() if dependent else None
+        self._idle = 0
         self._wake: Instant | None = None
         self._submitted = 0
         self._cpu = self._accelerators = 0
@@ -88,7 +93,11 @@ class Engine:
         living, runs = self._living, self._runs
         while (now := self._next(upcoming)) is not None:
             while heap and heap[0][0] == now:
-                self._happen(heappop(heap)[2], now)
+                what = heappop(heap)[2]
+                if type(what) is NodeTurn:
+                    self._node_turns(what, now)
+                elif not what.over:
+                    self._end(what, now, what.outcome)  # type: ignore[union-attr,arg-type] # a run
             while upcoming is not None and upcoming.submit == now:
                 self._submit(upcoming, now)
                 if progress is not None and not self._submitted % TOLD_EVERY:
@@ -114,28 +123,23 @@ class Engine:
         if upcoming is not None:
             if now is None or upcoming.submit < now:
                 now = upcoming.submit
-        elif not self._living or not (self._runs or self._down or now is not None):
+        elif not self._living or not (self._runs or self._down or self._hopes(now)):
             return None
         if heap and (now is None or heap[0][0] < now):
             now = heap[0][0]
         return now
 
-    def _happen(self, what: Running | NodeTurn, now: Instant) -> None:
-        if what.over:
-            return
-        if isinstance(what, NodeTurn):
-            self._node_turns(what, now)
-        else:
-            assert what.outcome is not None
-            self._end(what, now, what.outcome)
+    def _hopes(self, wake: Instant | None) -> bool:
+        """Whether asking again at ``wake`` may start what nothing else will: once, surely; but not
+        for ever, where the scheduler wakes up by habit."""
+        return wake is not None and self._idle < HOPELESS
 
     def _submit(self, job: TraceJob, now: Instant) -> None:
         number = self._submitted = self._submitted + 1
-        durations = self._settings.durations
         limit, expected = None, None
-        if durations == "requested":
+        if self._requested:
             limit, expected = job.requested, job.expected
-        elif durations == "actual":
+        elif self._actual:
             expected = job.runtime
         living = Living(job, limit)
         after = job.after
@@ -166,13 +170,14 @@ class Engine:
             job.command,
             job.checkpoint or self._checkpoint,
         )
-        self._scheduler.apply(event)
+        self._apply(event)
 
     def _decide(self, now: Instant) -> None:
         """Ask until there is no more, and do as told."""
         decide, more = self._scheduler.decide, True
         while more:
             plan = decide(now)
+            self._idle = 0 if plan.decisions else self._idle + 1
             for decision in plan.decisions:
                 kind = type(decision)
                 if kind is Place:
@@ -201,23 +206,19 @@ class Engine:
             length, run.outcome = limit, TIMED_OUT
         else:
             run.outcome = SUCCEEDED
-        run.until = now + length
-        run.cpu, run.accelerators = self._load(place)
-        self._cpu += run.cpu
-        self._accelerators += run.accelerators
-        self._runs[place.run] = run
-        heappush(self._heap, (run.until, next(self._numbers), run))
-        self._scheduler.apply(RunStarted(now, place.run))
-
-    def _load(self, place: Place) -> tuple[int, int]:
-        """Processors and accelerators of the whole gang. The scheduler hands out the same few
-        ``Resources`` again and again; each is kept, so that its identity stays its own."""
+        until = run.until = now + length
         per_task, tasks = place.per_task, len(place.nodes)
+        # the same few Resources again and again; each is kept, so its identity stays its own
         known = self._loads.get(id(per_task))
         if known is None:
             known = (per_task, per_task.cpu_milli, per_task.accelerators_total)
             self._loads[id(per_task)] = known
-        return known[1] * tasks, known[2] * tasks
+        run.cpu, run.accelerators = known[1] * tasks, known[2] * tasks
+        self._cpu += run.cpu
+        self._accelerators += run.accelerators
+        self._runs[place.run] = run
+        heappush(self._heap, (until, next(self._numbers), run))
+        self._apply(RunStarted(now, place.run))
 
     def _stop(self, stop: Stop, now: Instant) -> None:
         """A run is to end: after its grace, unless it ends by itself before."""
@@ -248,7 +249,7 @@ class Engine:
         living.served += served
         living.lost += served - kept + living.kept
         living.kept = kept
-        self._scheduler.apply(RunEnded(now, place.run, outcome))
+        self._apply(RunEnded(now, place.run, outcome))
         self._recorder.ran(
             place.job,
             place.pool,
@@ -325,7 +326,7 @@ class Engine:
         else:
             self._down.discard((pool, node.name))
             seen = node
-        self._scheduler.apply(PoolObserved(now, offer, (seen,), complete=False))
+        self._apply(PoolObserved(now, offer, (seen,), complete=False))
         if turn.fails:
             lost = Outcome(Cause.LOST, detail=f"node {node.name} failed")
             for run in list(self._runs.values()):

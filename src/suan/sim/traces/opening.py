@@ -68,6 +68,8 @@ def open_trace(path: Path, form: str | None, fits: Fits, *, limit: int | None = 
     origin = survey.first
 
     def again() -> Iterator[TraceJob]:
+        if "too_large" not in tally.counts:  # all fit, as the survey has found
+            return islice(found.read(path, Tally(), origin), limit)
         return islice(_fitting(found, path, Tally(), fits=fits, origin=origin), limit)
 
     if survey.unordered:

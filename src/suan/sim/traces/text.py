@@ -14,6 +14,7 @@ from suan.sim.traces.tally import Tally
 
 _GZIP = b"\x1f\x8b"
 _HEAD = 16_384
+LONGEST: Duration = 10**18  # 31,700 years: a 64-bit column holds any sum of a few
 
 
 @contextmanager
@@ -109,24 +110,27 @@ def microseconds(text: str) -> Duration:
     """From seconds, whole or with a fraction.
 
     Raises:
-        ValueError: it is no finite number.
+        ValueError: it is no number, or beyond any time.
     """
     try:
-        return int(text) * SECOND
+        found = int(text) * SECOND
     except ValueError:
         return scaled(text, SECOND)
+    if -LONGEST < found < LONGEST:
+        return found
+    raise ValueError(f"{text!r} is beyond any time")
 
 
 def scaled(text: str, unit: Duration) -> Duration:
     """From a number of units.
 
     Raises:
-        ValueError: it is no finite number.
+        ValueError: it is no number, or beyond any time.
     """
-    try:
-        return round(float(text) * unit)
-    except OverflowError as error:
-        raise ValueError(f"{text!r} is not a finite number") from error
+    found = float(text) * unit
+    if -LONGEST < found < LONGEST:
+        return round(found)
+    raise ValueError(f"{text!r} is beyond any time")  # not a number is neither
 
 
 def starts_with(text: str, columns: Sequence[str], delimiter: str = ",") -> bool:
