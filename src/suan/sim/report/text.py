@@ -8,8 +8,8 @@ from suan.sim.report.figures import HEADINGS, Figure, told
 from suan.sim.report.wording import change, clip, duration, left, right
 from suan.sim.results import Result
 
-LABEL, VALUE, CHANGE = 28, 11, 8
-BESIDE = 4  # policies in one block: 28 + 11 + 3 x 19 columns
+LABEL, VALUE, CHANGE = 24, 13, 8
+BESIDE = 4  # policies in one block: 24 + 13 + 3 x 21 columns
 NOTABLE = 0.02  # a tenant's mean wait that moves by less is called unmoved
 
 
