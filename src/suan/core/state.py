@@ -150,6 +150,8 @@ class State:
                     amounts = {"cpu": cpu, "memory": memory}
                     amounts.update(zip(flavor.models, map(sum, devices), strict=True))
                     for kind, amount in amounts.items():
+                        if not amount:
+                            continue  # nobody can have a share of nothing
                         total[kind] = total.get(kind, 0) + nodes * amount
         return total
 
