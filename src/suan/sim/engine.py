@@ -29,7 +29,7 @@ from suan.sim.traces.job import TraceJob
 SUCCEEDED = Outcome(Cause.SUCCEEDED, exit_code=0)
 TIMED_OUT = Outcome(Cause.TIMED_OUT)
 HOPELESS = 1000  # wake-ups in a row after which nothing was decided, with nothing running
-TOLD_EVERY = 1024  # submissions between two calls of ``progress``
+TOLD_EVERY = 1024  # jobs that leave between two calls of ``progress``
 
 
 class Decider(Protocol):
@@ -69,7 +69,8 @@ class Engine:
         self._ends = Ends() if dependent else None
         self._idle = 0
         self._wake: Instant | None = None
-        self._submitted = 0
+        self._submitted = self._left = 0
+        self._progress: Callable[[int], None] | None = None
         self._cpu = self._accelerators = 0
         self._now: Instant = 0
         self._loads: dict[int, tuple[Resources, int, int]] = {}
@@ -88,7 +89,8 @@ class Engine:
 
     def run(self, jobs: Iterator[TraceJob], progress: Callable[[int], None] | None = None) -> None:
         """Go on until every job has left, or nothing more can happen. ``progress`` is told now
-        and then how many jobs were submitted."""
+        and then how many jobs have left."""
+        self._progress = progress
         heap, upcoming, changed = self._heap, next(jobs, None), self._recorder.changed
         living, runs = self._living, self._runs
         while (now := self._next(upcoming)) is not None:
@@ -100,8 +102,6 @@ class Engine:
                     self._end(what, now, what.outcome)  # type: ignore[union-attr,arg-type] # a run
             while upcoming is not None and upcoming.submit == now:
                 self._submit(upcoming, now)
-                if progress is not None and not self._submitted % TOLD_EVERY:
-                    progress(self._submitted)
                 upcoming = next(jobs, None)
             self._decide(now)
             changed(
@@ -274,6 +274,9 @@ class Engine:
 
     def _ended(self, living: Living, now: Instant, state: JobState) -> None:
         """A job leaves."""
+        self._left += 1
+        if self._progress is not None and not self._left % TOLD_EVERY:
+            self._progress(self._left)
         job, place = living.job, living.place
         tasks = job.demand.tasks
         per_task = job.demand.options[0].per_task if place is None else place.per_task
