@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from suan.sim.report import html
+from suan.sim.report.comparison import compared
 from suan.sim.results import Result
 from tests.browser import opened
 
@@ -43,6 +44,7 @@ select.dispatchEvent(new Event("change"));
 outcome.curves = [...document.querySelectorAll("svg.cdf .curves")]
   .filter((each) => getComputedStyle(each).display !== "none")
   .map((each) => each.dataset.group).join();
+outcome.chosen = document.querySelector("svg.cdf").closest("figure").querySelector("p").textContent;
 outcome.lit = String(document.querySelectorAll("svg.gantt rect.on.t0").length);
 outcome.litOthers = String(document.querySelectorAll("svg.gantt rect.on:not(.t0)").length);
 document.documentElement.dataset.outcome = JSON.stringify(outcome);
@@ -87,7 +89,9 @@ def test_a_script_that_is_not_the_pages_own_does_not_run_and_is_counted(
     assert "Content Security Policy" in complaints
 
 
-def test_choosing_and_hovering(chromium: str, written: str, tmp_path: Path) -> None:
+def test_choosing_and_hovering(
+    chromium: str, written: str, results: tuple[Result, ...], tmp_path: Path
+) -> None:
     import html as entities
     import json
 
@@ -104,5 +108,6 @@ def test_choosing_and_hovering(chromium: str, written: str, tmp_path: Path) -> N
     assert outcome["timeAfter"] == outcome["cdfAfter"] == "true"
     assert (outcome["off"], outcome["on"]) == ("none", "inline")
     assert outcome["curves"] == "tenants-0"
+    assert outcome["chosen"].endswith(f": jobs of {compared(results, 'tenants')[0].name}")
     assert int(outcome["lit"]) > 0
     assert outcome["litOthers"] == "0"

@@ -52,6 +52,12 @@ def test_it_fits_a_hundred_columns_whatever_the_names() -> None:
     assert "others" in table([long])
 
 
+def test_long_figures_stand_apart() -> None:
+    text = table([waits("fifo", a=159_516), waits("las", a=9_106_850), waits("x", a=9_106_850)])
+    figures = ["159,516.00", "9,106,850.00", "×57", "9,106,850.00", "×57"]
+    assert line(text, "mean,")[3:] == figures
+
+
 def test_nothing_and_one_policy_are_tables_too() -> None:
     assert table([]) == "nothing was simulated\n"
     assert "×" not in table([waits("fifo", a=1)])

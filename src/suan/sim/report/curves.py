@@ -63,7 +63,7 @@ def chart(results: Sequence[Result]) -> Markup:
         for each in results
     )
     picture = markup.picture(
-        markup.join(_grid(x, LARGE), *chosen, markup.line(0, 10, 0, LARGE.bottom, "cross")),
+        markup.join(_grid(x, LARGE), *chosen, markup.line((0, 10), (0, LARGE.bottom), "cross")),
         size=(LARGE.width, LARGE.height),
         title="Share of jobs that waited at most so long",
         description=said,
@@ -115,10 +115,10 @@ def _grid(x: LogScale, frame: Frame) -> Markup:
     y, parts = _shares(frame), []
     for share in SHARES if frame is LARGE else (0.0, 0.5, 1.0):
         at = y.at(share)
-        parts.append(markup.line(frame.left, at, frame.right, at, "grid" if share else "axis"))
+        parts.append(markup.line((frame.left, at), (frame.right, at), "grid" if share else "axis"))
         parts.append(markup.label(f"{share:.0%}", frame.left - 7, at + 3.5, class_="end"))
     for at, words in wait_ticks(x, frame.room):
-        parts.append(markup.line(at, frame.bottom, at, frame.bottom + 4, "axis"))
+        parts.append(markup.line((at, frame.bottom), (at, frame.bottom + 4), "axis"))
         parts.append(markup.label(words, at, frame.bottom + 17, class_="middle"))
     return markup.join(*parts)
 

@@ -23,31 +23,28 @@ TITLES: dict[Dimension, str] = {
 def charts(results: Sequence[Result]) -> Markup:
     """A figure for each way to group jobs that has more than one group; nothing if none has."""
     order: tuple[Dimension, ...] = ("tenants", "sizes", "priorities", "pools")
-    found = [(each, compared(results, each)) for each in order]
-    means = [
-        group.mean_wait
-        for _, rows in found
-        if len(rows) > 1
-        for row in rows
-        for group in row.groups
-        if group
-    ]
+    rows_of = {each: compared(results, each) for each in order}
+    if rows_of["pools"] == rows_of["tenants"]:  # every tenant has a pool of its own
+        del rows_of["pools"]
+    found = {each: rows for each, rows in rows_of.items() if len(rows) > 1}
+    every = (row for rows in found.values() for row in rows)
+    means = [group.mean_wait for row in every for group in row.groups if group]
     if not means:
         return markup.EMPTY
     x = waits(max(means), LEFT, RIGHT, shortest=min(means))
-    figures = (_figure(results, each, rows, x) for each, rows in found if len(rows) > 1)
+    figures = (_figure(results, each, rows, x=x) for each, rows in found.items())
     return markup.tag("div", *figures, class_="pair")
 
 
 def _figure(
-    results: Sequence[Result], dimension: Dimension, rows: Sequence[Row], x: LogScale
+    results: Sequence[Result], dimension: Dimension, rows: Sequence[Row], *, x: LogScale
 ) -> Markup:
     height = TOP + STEP * len(rows) + BELOW
     picture = markup.picture(
         markup.join(
             _grid(x, height - BELOW),
             *(
-                _row(results, row, x, TOP + STEP * (at + 0.5), key=f"{dimension}-{at}")
+                _row(results, row, x, y=TOP + STEP * (at + 0.5), key=f"{dimension}-{at}")
                 for at, row in enumerate(rows)
             ),
         ),
@@ -61,14 +58,14 @@ def _figure(
 
 
 def _grid(x: LogScale, bottom: float) -> Markup:
-    parts = [markup.line(LEFT, bottom, RIGHT, bottom, "axis")]
+    parts = [markup.line((LEFT, bottom), (RIGHT, bottom), "axis")]
     for at, words in wait_ticks(x, 40.0):
-        parts.append(markup.line(at, TOP, at, bottom, "grid"))
+        parts.append(markup.line((at, TOP), (at, bottom), "grid"))
         parts.append(markup.label(words, at, bottom + 17, class_="middle"))
     return markup.join(*parts)
 
 
-def _row(results: Sequence[Result], row: Row, x: LogScale, y: float, *, key: str) -> Markup:
+def _row(results: Sequence[Result], row: Row, x: LogScale, *, y: float, key: str) -> Markup:
     places = [x.at(group.mean_wait) for group in row.groups if group]
     dots = (
         markup.tag(
@@ -84,7 +81,7 @@ def _row(results: Sequence[Result], row: Row, x: LogScale, y: float, *, key: str
     return markup.tag(
         "g",
         markup.label(clip(row.name, LETTERS), LEFT - 10, y + 4, class_="end ink"),
-        markup.line(min(places), y, max(places), y, "range"),
+        markup.line((min(places), y), (max(places), y), "range"),
         *dots,
         markup.label(count(row.jobs), WIDTH - 4, y + 4, class_="end"),
         class_="row",

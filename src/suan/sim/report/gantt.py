@@ -15,7 +15,7 @@ from suan.sim.results import Result, Span
 WIDTH, LEFT, RIGHT, TOP, BELOW = 960.0, 110.0, 950.0, 4.0, 24.0
 TALL = 360.0  # of the rows together, where there is enough to fill it
 THINNEST, THICKEST, GAP = 2.0, 11.0, 3.0
-LETTERS = 17
+LETTERS, LETTER = 17, 11.0  # of a name at most; how high one is
 TONES = 3
 
 
@@ -60,9 +60,9 @@ def stacked(spans: Sequence[Span]) -> list[Lane]:
     nodes: dict[tuple[str, str], list[Span]] = {}
     for span in sorted(spans, key=lambda each: (each.pool, each.node, each.began, each.job)):
         nodes.setdefault((span.pool, span.node), []).append(span)
-    several = len({pool for pool, _ in nodes}) > 1
+    unlike = len({node for _, node in nodes}) == len(nodes)
     return [
-        Lane(pool, node, f"{pool}/{node}" if several else node, *_side_by_side(some))
+        Lane(pool, node, node if unlike else f"{pool}/{node}", *_side_by_side(some))
         for (pool, node), some in nodes.items()
     ]
 
@@ -100,8 +100,13 @@ def _rows(
     shown: Sequence[Lane], x: Scale, height: float, *, places: dict[str, int]
 ) -> tuple[Markup, float]:
     """Every node's row, and where the last one ends."""
-    rows, y = [], TOP
+    rows, y, said = list[Markup](), TOP, 0.0
     for lane in shown:
+        middle = y + lane.lanes * height / 2
+        if middle - said >= LETTER:  # a name that would run into the last is left out
+            name = clip(lane.name, LETTERS)
+            rows.append(markup.label(name, LEFT - 8, middle + 3.5, class_="end"))
+            said = middle
         rows.append(_row(lane, x, y, height=height, places=places))
         y += lane.lanes * height + GAP
     return markup.join(*rows), y
@@ -128,13 +133,10 @@ def _row(lane: Lane, x: Scale, y: float, *, height: float, places: dict[str, int
         _bar(span, x, y + at * height, height=height, tone=places.get(span.tenant, -1))
         for at, span in lane.runs
     )
-    bottom = y + lane.lanes * height
+    below = y + lane.lanes * height + GAP / 2
     return markup.tag(
         "g",
-        markup.label(clip(lane.name, LETTERS), LEFT - 8, (y + bottom) / 2 + 3.5, class_="end"),
-        markup.line(
-            LEFT, y + lane.lanes * height + 1.5, RIGHT, y + lane.lanes * height + 1.5, "grid"
-        ),
+        markup.line((LEFT, below), (RIGHT, below), "grid"),
         *bars,
         data_node=f"{lane.node} · {lane.pool}",
     )
@@ -153,10 +155,10 @@ def _bar(span: Span, x: Scale, y: float, *, height: float, tone: int) -> Markup:
 
 
 def _times(length: int, y: float) -> Markup:
-    x, parts = Scale(0, length, LEFT, RIGHT), [markup.line(LEFT, y, RIGHT, y, "axis")]
+    x, parts = Scale(0, length, LEFT, RIGHT), [markup.line((LEFT, y), (RIGHT, y), "axis")]
     for after, words in time_ticks(length, 9):
         at = x.at(after)
-        parts.append(markup.line(at, y, at, y + 4, "axis"))
+        parts.append(markup.line((at, y), (at, y + 4), "axis"))
         parts.append(markup.label(words, at, y + 17, class_="middle"))
     return markup.join(*parts)
 

@@ -75,7 +75,7 @@ def chart(results: Sequence[Result], measure: Measure) -> tuple[Markup, object]:
         _grid(measure, marks, y),
         _times(end - start, x, start),
         *lines,
-        markup.line(0, TOP, 0, BOTTOM, "cross"),
+        markup.line((0, TOP), (0, BOTTOM), "cross"),
     )
     picture = markup.picture(
         content,
@@ -94,7 +94,7 @@ def _grid(measure: Measure, marks: list[float], y: Scale) -> Markup:
     parts = []
     for mark in marks:
         at = y.at(mark)
-        parts.append(markup.line(LEFT, at, RIGHT, at, "grid" if mark else "axis"))
+        parts.append(markup.line((LEFT, at), (RIGHT, at), "grid" if mark else "axis"))
         parts.append(markup.label(measure.marked(mark), LEFT - 8, at + 3.5, class_="end"))
     return markup.join(*parts)
 
@@ -103,7 +103,7 @@ def _times(length: int, x: Scale, start: Instant) -> Markup:
     parts = []
     for after, words in time_ticks(length, TICKS):
         at = x.at(start + after)
-        parts.append(markup.line(at, BOTTOM, at, BOTTOM + 4, "axis"))
+        parts.append(markup.line((at, BOTTOM), (at, BOTTOM + 4), "axis"))
         parts.append(markup.label(words, at, BOTTOM + 17, class_="middle"))
     return markup.join(*parts)
 

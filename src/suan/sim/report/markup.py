@@ -49,9 +49,9 @@ def label(words: str, x: float, y: float, **attributes: str | float | None) -> M
     return tag("text", text(words), x=x, y=y, lang=lang, **attributes)
 
 
-def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+def line(start: tuple[float, float], end: tuple[float, float], kind: str) -> Markup:
     """A straight line in a picture."""
-    return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
+    return tag("line", x1=start[0], y1=start[1], x2=end[0], y2=end[1], class_=kind)
 
 
 def picture(

@@ -8,6 +8,7 @@ from suan.sim.report.markup import Markup
 from suan.sim.report.wording import change, count, duration
 from suan.sim.results import Result
 
+ROOMY = 4  # more policies stand closer together
 LEVEL = 0.95  # a least value of at least so much of the greatest needs no bars to tell them apart
 
 
@@ -19,16 +20,18 @@ def swatch(at: int) -> Markup:
 def lead(results: Sequence[Result]) -> Markup:
     """The mean waits, in a sentence."""
     first = results[0]
+    waited = first.overall.mean_wait
     said = [
-        f"{count(first.jobs)} jobs over {duration(first.makespan)}. ",
-        f"Under {first.policy} a job waits {duration(first.overall.mean_wait)} on average",
+        markup.text(f"{count(first.jobs)} jobs over {duration(first.makespan)}. Under "),
+        markup.tag("b", markup.name(first.policy)),
+        markup.text(f" a job waits {duration(waited)} on average"),
     ]
-    said += [
-        f", under {each.policy} {duration(each.overall.mean_wait)} "
-        f"({change(each.overall.mean_wait, first.overall.mean_wait)})"
-        for each in results[1:]
-    ]
-    return markup.tag("p", markup.text("".join(said) + "."), class_="lead")
+    for each in results[1:]:
+        mean = each.overall.mean_wait
+        said.append(markup.text("; under "))
+        said.append(markup.tag("b", markup.name(each.policy)))
+        said.append(markup.text(f" {duration(mean)} ({change(mean, waited)})"))
+    return markup.tag("p", *said, markup.text("."), class_="lead")
 
 
 def summary(results: Sequence[Result]) -> Markup:
@@ -49,7 +52,8 @@ def summary(results: Sequence[Result]) -> Markup:
         markup.tag("thead", markup.tag("tr", markup.tag("td"), *headings)),
         markup.tag("tbody", *rows),
     )
-    return markup.tag("div", table, class_="scroll summary")
+    dense = " dense" if len(results) > ROOMY else ""
+    return markup.tag("div", table, class_=f"scroll summary{dense}")
 
 
 def _part(words: str, columns: int) -> Markup:
@@ -72,5 +76,5 @@ def _cell(figure: Figure, values: list[float], at: int) -> Markup:
     if figure.better and min(values) < LEVEL * most:
         bar = markup.tag("i", class_=f"p{at % 8}", style=f"width:{100 * value / most:.1f}%")
         parts.append(markup.tag("span", bar, class_="bar"))
-    winner = " best" if value == best(figure, values) else ""
+    winner = " best" if value == best(figure, values) and values.count(value) == 1 else ""
     return markup.tag("td", *parts, class_=f"s{at}{winner}")

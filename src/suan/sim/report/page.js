@@ -153,6 +153,10 @@
   const select = document.getElementById("group");
   const choose = (group) => {
     select.value = group;
+    const of = document.querySelector("svg.cdf").closest("figure").querySelector("figcaption p");
+    of.dataset.words ??= of.textContent;
+    const name = select.selectedOptions[0].textContent;
+    of.textContent = group === "all" ? of.dataset.words : `${of.dataset.words}: jobs of ${name}`;
     all("svg.cdf .curves").forEach((each) => each.classList.toggle("on", each.dataset.group === group));
     all(".row").forEach((each) => each.classList.toggle("on", each.dataset.group === group));
     const tenant = /^tenants-(\d+)$/.exec(group);

@@ -8,8 +8,8 @@ from suan.sim.report.figures import HEADINGS, Figure, told
 from suan.sim.report.wording import change, clip, duration, left, right
 from suan.sim.results import Result
 
-LABEL, VALUE, CHANGE = 28, 11, 8
-BESIDE = 4  # policies in one block: 28 + 11 + 3 x 19 columns
+LABEL, VALUE, CHANGE = 24, 13, 8
+BESIDE = 4  # policies in one block: 24 + 13 + 3 x 21 columns
 NOTABLE = 0.02  # a tenant's mean wait that moves by less is called unmoved
 
 
@@ -87,12 +87,12 @@ def _cells(row: Row, indices: Sequence[int]) -> Iterator[str]:
 def _verdict(results: tuple[Result, ...], rows: Sequence[Row], at: int) -> str:
     """Who gains and who loses by one policy, in a sentence."""
     moved = sorted(
-        (group.mean_wait - first.mean_wait, row.name, group.mean_wait, first.mean_wait)
+        (group.mean_wait / max(first.mean_wait, 1), row.name, group.mean_wait, first.mean_wait)
         for row in rows
         if not row.others and (group := row.groups[at]) and (first := row.groups[0])
     )
-    gain = [each for each in moved if each[0] < -max(SECOND, NOTABLE * each[3])]
-    lose = [each for each in moved if each[0] > max(SECOND, NOTABLE * each[3])]
+    gain = [each for each in moved if each[3] - each[2] > max(SECOND, NOTABLE * each[3])]
+    lose = [each for each in moved if each[2] - each[3] > max(SECOND, NOTABLE * each[3])]
     said = [f"{len(gain)} of {len(moved)} tenants wait less than under {results[0].policy}"]
     if gain:
         said[0] += f" (most: {clip(gain[0][1], 16)} {change(*gain[0][2:])})"
