@@ -2,7 +2,7 @@
 
 The traces are not part of the repository: they are looked for in $SUAN_TRACES, else beside it.
 The figures are those of HeliosArtifact (``philly_tight``), AccaSim and CQSim (Theta) and a plain
-strict FIFO (Curie); docs/explanation/simulator.md says how each is compared.
+strict FIFO (Curie); docs/howto/simulate.md has the table.
 """
 
 import csv
@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from suan.model.offer import NodeStatus, Offer
+from suan.model.resources import Resources
 from suan.model.units import SECOND
-from suan.sim import pools as simulated
+from suan.sim.pools import SimulatedPool, load
 from suan.sim.results import Result
 from suan.sim.settings import Durations, Settings
 from suan.sim.study import Fitting, simulate
@@ -30,29 +32,17 @@ pytestmark = pytest.mark.skipif(
 @cache
 def ran(trace: str, pools: str, policy: str, durations: Durations = "actual") -> Result:
     """One policy over a trace; ``pools`` is a node list, or processors."""
-    if pools.isdigit():
-        found = simulated.load(machine(int(pools)))
-    else:
-        found = simulated.load(TRACES / pools)
+    found = machines(pools)
     opened = open_trace(TRACES / trace, None, Fitting(found))
     return simulate(policy, opened, found, settings=Settings(durations=durations))
 
 
-@cache
-def machine(processors: int) -> Path:
-    """A pools.yaml of one node, as suits traces that know only processors."""
-    path = Path(folder()) / f"{processors}.yaml"
-    path.write_text(
-        f"pools: [{{name: all, nodes: [{{count: 1, cpus: {processors}, memory: 1TB}}]}}]\n"
-    )
-    return path
-
-
-@cache
-def folder() -> str:
-    import tempfile
-
-    return tempfile.mkdtemp()
+def machines(pools: str) -> tuple[SimulatedPool, ...]:
+    """The pools of a node list; or one node, as suits traces that know only processors."""
+    if pools.isdigit():
+        node = NodeStatus("all", Resources(int(pools) * 1000, 1024))
+        return (SimulatedPool(Offer("all", "simulated"), (node,)),)
+    return load(TRACES / pools)
 
 
 def tight(policy: str) -> Result:
@@ -123,7 +113,6 @@ def test_curie_agrees_with_strict_fifo() -> None:
 def test_every_real_trace_can_be_read(
     trace: str, pools: str, form: str, count: int, causes: set[str]
 ) -> None:
-    found = simulated.load(machine(int(pools)) if pools.isdigit() else TRACES / pools)
-    opened = open_trace(TRACES / trace, None, Fitting(found))
+    opened = open_trace(TRACES / trace, None, Fitting(machines(pools)))
     assert (opened.format, opened.count) == (form, count)
     assert set(opened.tally.counts) == causes

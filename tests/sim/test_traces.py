@@ -8,7 +8,7 @@ import pytest
 from suan.model.errors import InputError
 from suan.model.resources import Resources
 from suan.model.units import HOUR, MINUTE, SECOND
-from suan.sim.traces import openb, pai, philly, sacct, swf, tres
+from suan.sim.traces import openb, opening, pai, philly, sacct, swf, tres
 from suan.sim.traces.formats import FORMATS
 from suan.sim.traces.gangs import divided
 from suan.sim.traces.opening import check_format, open_trace
@@ -255,6 +255,12 @@ SAMPLES = {
     "openb": OPENB,
     "sacct": SACCT,
 }
+
+
+@pytest.fixture(params=[100_000, 1], ids=["kept", "streamed"], autouse=True)
+def kept_jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traces that are kept in memory, and traces that are read anew, are the same."""
+    monkeypatch.setattr(opening, "KEPT_JOBS", request.param)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -143,7 +143,7 @@ def _bar(study: Study) -> Iterator[Callable[[str], Callable[[int], None] | None]
 
         def told(policy: str) -> Callable[[int], None]:
             task = progress.add_task(policy, total=study.trace.count)
-            return lambda submitted: progress.update(task, completed=submitted)
+            return lambda left: progress.update(task, completed=left)
 
         yield told
 

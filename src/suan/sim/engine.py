@@ -20,16 +20,15 @@ from suan.model.spec import Checkpoint
 from suan.model.units import Duration, Instant, JobId, NodeName, PoolName, RunId
 from suan.sim.dependencies import Ends
 from suan.sim.failures import Failures
-from suan.sim.living import Living, NodeTurn, Running
+from suan.sim.living import SUCCEEDED, Living, NodeTurn, Running
 from suan.sim.pools import SimulatedPool
 from suan.sim.results import Ended, Recorder
 from suan.sim.settings import Settings
 from suan.sim.traces.job import TraceJob
 
-SUCCEEDED = Outcome(Cause.SUCCEEDED, exit_code=0)
 TIMED_OUT = Outcome(Cause.TIMED_OUT)
 HOPELESS = 1000  # wake-ups in a row after which nothing was decided, with nothing running
-TOLD_EVERY = 1024  # submissions between two calls of ``progress``
+TOLD_EVERY = 1024  # jobs that leave between two calls of ``progress``
 
 
 class Decider(Protocol):
@@ -69,7 +68,8 @@ class Engine:
         self._ends = Ends() if dependent else None
         self._idle = 0
         self._wake: Instant | None = None
-        self._submitted = 0
+        self._submitted = self._left = 0
+        self._progress: Callable[[int], None] | None = None
         self._cpu = self._accelerators = 0
         self._now: Instant = 0
         self._loads: dict[int, tuple[Resources, int, int]] = {}
@@ -88,20 +88,19 @@ class Engine:
 
     def run(self, jobs: Iterator[TraceJob], progress: Callable[[int], None] | None = None) -> None:
         """Go on until every job has left, or nothing more can happen. ``progress`` is told now
-        and then how many jobs were submitted."""
+        and then how many jobs have left."""
+        self._progress = progress
         heap, upcoming, changed = self._heap, next(jobs, None), self._recorder.changed
         living, runs = self._living, self._runs
         while (now := self._next(upcoming)) is not None:
             while heap and heap[0][0] == now:
                 what = heappop(heap)[2]
-                if type(what) is NodeTurn:
+                if isinstance(what, NodeTurn):
                     self._node_turns(what, now)
                 elif not what.over:
-                    self._end(what, now, what.outcome)  # type: ignore[union-attr,arg-type] # a run
+                    self._end(what, now, what.outcome)
             while upcoming is not None and upcoming.submit == now:
                 self._submit(upcoming, now)
-                if progress is not None and not self._submitted % TOLD_EVERY:
-                    progress(self._submitted)
                 upcoming = next(jobs, None)
             self._decide(now)
             changed(
@@ -179,12 +178,10 @@ class Engine:
             plan = decide(now)
             self._idle = 0 if plan.decisions else self._idle + 1
             for decision in plan.decisions:
-                kind = type(decision)
-                if kind is Place:
-                    self._place(decision, now)  # type: ignore[arg-type] # its exact type was asked
-                elif kind is Finish:
-                    living = self._living.pop(decision.job)  # type: ignore[union-attr] # as above
-                    self._ended(living, now, decision.state)  # type: ignore[union-attr] # as above
+                if isinstance(decision, Place):
+                    self._place(decision, now)
+                elif isinstance(decision, Finish):
+                    self._ended(self._living.pop(decision.job), now, decision.state)
                 elif isinstance(decision, Stop):
                     self._stop(decision, now)
             more = plan.more
@@ -204,8 +201,6 @@ class Engine:
         length, limit = warm + living.job.runtime - living.kept, living.limit
         if limit is not None and length > limit:
             length, run.outcome = limit, TIMED_OUT
-        else:
-            run.outcome = SUCCEEDED
         until = run.until = now + length
         per_task, tasks = place.per_task, len(place.nodes)
         # the same few Resources again and again; each is kept, so its identity stays its own
@@ -274,6 +269,9 @@ class Engine:
 
     def _ended(self, living: Living, now: Instant, state: JobState) -> None:
         """A job leaves."""
+        self._left += 1
+        if self._progress is not None and not self._left % TOLD_EVERY:
+            self._progress(self._left)
         job, place = living.job, living.place
         tasks = job.demand.tasks
         per_task = job.demand.options[0].per_task if place is None else place.per_task

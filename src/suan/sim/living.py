@@ -1,10 +1,12 @@
 """What the engine remembers of a job that is in the system, and of a run of it."""
 
-from suan.model.job import Outcome
+from suan.model.job import Cause, Outcome
 from suan.model.offer import NodeStatus
 from suan.model.plan import Place
 from suan.model.units import Duration, Instant, PoolName
 from suan.sim.traces.job import TraceJob
+
+SUCCEEDED = Outcome(Cause.SUCCEEDED, exit_code=0)
 
 
 class Living:
@@ -62,7 +64,7 @@ class Running:
         self.began = began
         self.warm = warm
         self.until: Instant = 0
-        self.outcome: Outcome | None = None
+        self.outcome: Outcome = SUCCEEDED
         self.cpu = self.accelerators = 0  # thousandths in use, of the whole gang
         self.over = False
         self.stopping = False

@@ -13,6 +13,7 @@ from suan.sim.traces.job import TraceJob
 from suan.sim.traces.tally import Tally
 from suan.sim.traces.text import head
 
+KEPT_JOBS = 100_000  # as many are kept in memory, some 30 MB, and need not be read again
 Fits: TypeAlias = Callable[[TraceJob], bool]
 
 
@@ -21,7 +22,7 @@ class Trace:
 
     ``count`` jobs, the last submitted at ``last``; what was left out or changed is in ``tally``.
     ``dependent`` says whether some job waits for another; ``queues`` are those that were set up.
-    An ordered file is read anew, row by row, each time; any other is kept sorted in memory.
+    A long file that is in order is read anew, row by row, each time; any other is kept in memory.
     """
 
     __slots__ = ("_again", "count", "dependent", "format", "last", "name", "queues", "tally")
@@ -72,11 +73,12 @@ def open_trace(path: Path, form: str | None, fits: Fits, *, limit: int | None = 
             return islice(found.read(path, Tally(), origin), limit)
         return islice(_fitting(found, path, Tally(), fits=fits, origin=origin), limit)
 
-    if survey.unordered:
-        for line in survey.unordered:
-            tally.note("unordered", line)
+    for line in survey.unordered:
+        tally.note("unordered", line)
+    if survey.unordered or survey.count <= KEPT_JOBS:
         # stable: rows of one moment stay in the file's order
-        return kept(path.name, name, sorted(again(), key=lambda job: job.submit), tally=tally)
+        jobs = sorted(survey.jobs if not origin and survey.jobs else again(), key=_submission)
+        return kept(path.name, name, jobs, tally=tally)
 
     last = survey.last - origin
     return Trace(path.name, name, again, tally=tally, count=survey.count, last=last)
@@ -98,11 +100,15 @@ def check_format(name: str | None) -> str | None:
 
 
 class _Survey:
-    """One pass over a trace: how many jobs, from when to when, and which rows go back in time."""
+    """One pass over a trace: how many jobs, from when to when, and which rows go back in time.
+
+    ``jobs`` holds them all, or none if they are more than are kept.
+    """
 
     def __init__(self, jobs: Iterator[TraceJob]) -> None:
         self.count, self.first, self.last = 0, 0, 0
         self.unordered: list[int] = []
+        self.jobs: list[TraceJob] = []
         at = 0
         for job in jobs:
             submit = job.submit
@@ -114,7 +120,15 @@ class _Survey:
             if not self.count:
                 self.first = submit
             self.count += 1
+            if self.count <= KEPT_JOBS:
+                self.jobs.append(job)
+        if self.count > KEPT_JOBS:
+            self.jobs.clear()
         self.last = at
+
+
+def _submission(job: TraceJob) -> Instant:
+    return job.submit
 
 
 def _fitting(

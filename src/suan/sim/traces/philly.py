@@ -49,10 +49,11 @@ def read(path: Path, tally: Tally, origin: Instant) -> Iterator[TraceJob]:
         try:
             submit, runtime = when(row[submit_at]), microseconds(row[length_at])
             size = float(row[size_at])
-        except ValueError:
+            whole = size == int(size)
+        except (ValueError, OverflowError):
             tally.note("not_a_number", number)
             continue
-        if submit < 0 or runtime <= 0 or size < 1 or size != int(size):
+        if submit < 0 or runtime <= 0 or size < 1 or not whole:
             cause = "no_submit" if submit < 0 else "zero_length" if runtime <= 0 else "no_size"
             tally.note(cause, number)
             continue

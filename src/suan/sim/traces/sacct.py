@@ -54,7 +54,7 @@ def _job(
 ) -> TraceJob | None:
     submit, runtime = _moment(fields["submit"]), _runtime(fields)
     demand, rounded = sizes.of(fields)
-    if submit is None or not runtime or demand is None:
+    if submit is None or submit < 0 or not runtime or runtime < 0 or demand is None:
         tally.note(_cause(fields, submit, runtime), number)
         return None
     requested = _limit(fields)
@@ -80,9 +80,9 @@ def _job(
 
 
 def _cause(fields: dict[str, str], submit: Instant | None, runtime: Duration | None) -> str:
-    if submit is None:
+    if submit is None or submit < 0:
         return "no_submit"
-    if not runtime:
+    if not runtime or runtime < 0:
         started = fields.get("start", "0").casefold() not in UNSET
         return "zero_length" if started else "never_ran"
     return "no_size"
