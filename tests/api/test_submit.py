@@ -366,3 +366,9 @@ async def test_a_plan_changes_nothing_and_asks_once_per_demand(api: Api) -> None
     two = "name: a\nrun: x\n---\nname: b\nrun: x\nnum_nodes: 2\n"
     found = await api.http.post("/v1/plans", content=two, headers=YAML)
     assert len(found.json()["plans"]) == 2
+    longer = "name: a\nrun: x\n---\nname: b\nrun: x\ntime_limit: 2h\n"
+    found = await api.http.post("/v1/plans", content=longer, headers=YAML)
+    assert len(found.json()["plans"]) == 2  # what it may pass depends on how long it takes
+    times = found.json()["plans"][0]
+    assert (times["earliest"], times["latest"]) == ("1970-01-01T00:00:01Z", "1970-01-01T00:01:00Z")
+    assert times["rests_on"] == "what runs now"

@@ -16,11 +16,13 @@ from suan.model.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from suan.model.events import PolicyChanged, QueueChanged
 from suan.model.job import Cause, JobState, RunState
+from suan.model.policy import POLICIES
 from suan.model.resources import ANY_ACCELERATOR
 from suan.model.spec import JobSpec, ResourceOption, RetryPolicy
 from suan.model.store import Cycle, Lease
-from suan.model.units import HOUR, MINUTE, SECOND, PoolName, RunId
+from suan.model.units import HOUR, MINUTE, SECOND, PoolName, QueueName, RunId
 from tests.control.faulty import HANG, FaultyPool
 from tests.control.world import TTL, World, kill, made
 from tests.waiting import until_async
@@ -362,6 +364,24 @@ async def test_a_run_in_a_pool_that_is_gone_waits_for_it_or_for_a_cancel(
     await calm.lead("third")
     assert (await calm.final(jobs[1])).state is JobState.SUCCEEDED
     assert f"ref-{jobs[0]}-r1" in pool.cancelled  # recorded as over, so it does not go on
+
+
+async def test_each_term_begins_with_the_policy_that_the_server_was_given(
+    calm: World, pool: FaultyPool
+) -> None:
+    pool.instant = True
+    first = await calm.lead("first", policy=POLICIES["easy"])
+    await calm.ask("set_queue", "night", weight="3", discipline="sjf")
+    await calm.final(await calm.submit())
+    await first.stop()
+    await calm.lead("second", policy=POLICIES["fair"])
+    terms = [entry for entry in await calm.store.entries(0, 1000) if entry.kind == "term"]
+    told = [entry.events[0] for entry in terms]
+    assert told == [
+        PolicyChanged(entry.now, policy)
+        for entry, policy in zip(terms, (POLICIES["easy"], POLICIES["fair"]), strict=True)
+    ]
+    assert terms[1].events[1] == QueueChanged(terms[1].now, QueueName("night"), 3, "sjf")
 
 
 async def test_a_long_line_is_taken_over_in_bounded_entries(calm: World, pool: FaultyPool) -> None:

@@ -59,4 +59,8 @@ def _demand(spec: JobSpec) -> object:
         spec.queue,
         spec.tenant,
         spec.priority,
+        spec.time_limit,
+        spec.expected,
+        spec.deadline,
+        spec.run,
     )

@@ -150,6 +150,8 @@ def explanation_view(explanation: Explanation, currencies: Mapping[str, str]) ->
         ),
         ahead=explanation.ahead,
         earliest=_time(explanation.earliest),
+        latest=_time(explanation.latest),
+        rests_on=explanation.rests_on,
     )
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from datetime import UTC, datetime
 from textwrap import fill
 
 from suan.cli import format as form
@@ -56,8 +57,10 @@ def _when(explanation: ExplanationView) -> list[str]:
     lines = []
     if explanation.ahead:
         lines.append(f"{form.counted(explanation.ahead, 'job')} ahead of it in its queue.")
-    if explanation.earliest:
-        lines.append(f"Earliest start: {form.moment(explanation.earliest)}.")
+    if explanation.earliest or explanation.latest:
+        span = form.window(explanation.earliest, explanation.latest, datetime.now(UTC))
+        why = f", resting on {explanation.rests_on}" if explanation.rests_on else ""
+        lines.append(_wrapped(f"It may start {span}{why}."))
     return lines
 
 

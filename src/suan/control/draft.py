@@ -317,7 +317,7 @@ class Draft:
         except ValueError:  # refused here, it would come back to every leader for ever
             log.error("command %d: the weight %r is no number", number, command.args["weight"])
             return
-        discipline = command.args.get("discipline", "fifo")
+        discipline = command.args.get("discipline", "")
         open_ = command.args.get("open", "true") == "true"
         self._queues[command.target] = (weight, discipline, open_)
         self.events.append(

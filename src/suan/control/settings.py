@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from suan.model.policy import Policy
 from suan.model.units import DAY, MINUTE, SECOND, Duration
 
 
@@ -15,6 +16,7 @@ class ControlSettings:
 
     holder: str
     url: str = ""
+    policy: Policy = Policy()  # told to the scheduler as each term begins
     lease_ttl: Duration = 6 * SECOND  # renewed each third of it, looked at each twelfth
     store_poll: Duration = SECOND // 2  # other processes' writes are seen at least this often
     jobs_per_cycle: int = 500  # the most that one cycle takes in

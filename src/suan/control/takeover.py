@@ -13,17 +13,29 @@ from suan.control.book import Book
 from suan.control.dependencies import Never, resolve
 from suan.control.draft import BillOf, Draft
 from suan.control.intake import Demands, submission_of
-from suan.model.events import JobCancelled, PastRun, PoolDrained, QueueChanged, RunEnded, RunPlaced
+from suan.model.events import (
+    JobCancelled,
+    PastRun,
+    PolicyChanged,
+    PoolDrained,
+    QueueChanged,
+    RunEnded,
+    RunPlaced,
+)
 from suan.model.job import Job, JobState, Run, RunState
+from suan.model.policy import Policy
 from suan.model.store import JobUpdate, Ledger, Store
 from suan.model.units import Instant, JobId, PoolName, QueueName
 
 JOBS_PER_ENTRY = 2000
 
 
-async def opening(ledger: Ledger, book: Book, now: Instant, *, bill: BillOf) -> Draft:
-    """The term's first entry: queues and drained pools."""
+async def opening(
+    ledger: Ledger, book: Book, now: Instant, *, bill: BillOf, policy: Policy
+) -> Draft:
+    """The term's first entry: the policy, queues and drained pools."""
     draft = Draft(book, now, bill)
+    draft.events.append(PolicyChanged(now, policy))
     for name, (weight, discipline, is_open) in sorted((await ledger.queues()).items()):
         draft.events.append(QueueChanged(now, QueueName(name), weight, discipline, is_open))
     for pool in sorted(await ledger.drained_pools()):

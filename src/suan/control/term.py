@@ -134,10 +134,11 @@ class Term:
         await self._recorder.begin()
         began, settings = self._clock.now(), self._settings
         self.book.runs.update((run.id, run) for run in await self._store.open_runs())
-        draft = await opening(self._store, self.book, began, bill=self._parts.bill)
+        bill, policy = self._parts.bill, settings.policy
+        draft = await opening(self._store, self.book, began, bill=bill, policy=policy)
         draft.led(settings.holder, settings.url, self._parts.keeper.lease.token)
         await self._enter(draft, kind="term")
-        async for draft in returning(self._store, self.book, began, bill=self._parts.bill):
+        async for draft in returning(self._store, self.book, began, bill=bill):
             await self._enter(draft)
         passing("takeover.after_term")
         for run in self.book.runs.values():

@@ -230,8 +230,6 @@ TASK_FIELDS: Table = table(
         readers.instant,
         "`2026-12-01T08:00+08:00` or `+6h`",
         "When it should have ended; orders a queue whose discipline is `edf`.",
-        Effect.RECORDED,
-        "deadlines order nothing until queues can be told to use them",
     ),
     Field("after", after, "name, id or list", "Jobs that must have ended before; see below."),
     Field("retry", retry, "number or mapping", "When a run is tried again; see below."),

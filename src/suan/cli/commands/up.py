@@ -37,6 +37,7 @@ POOLS_S = 5.0  # how long the pools are given to be seen for the first time
     help="By default $SUAN_HOME/pools.yaml, if it is there.",
 )
 @click.option("--require-tokens", is_flag=True, help="Ask for tokens on this machine too.")
+@click.option("--policy", metavar="NAME", help="How it decides, by name; by default `default`.")
 @click.option("--timeout", type=int, default=30, show_default=True, help="Seconds to wait.")
 @json_option
 def up(
