@@ -117,7 +117,15 @@ def run_view(run: Run) -> RunView:
         detail=outcome.detail if outcome else "",
         reasons=run.reasons,
         bill=run.bill,
+        stopping=_stopping(run),
     )
+
+
+def _stopping(run: Run) -> str:
+    if run.stop is None or run.outcome is not None:
+        return ""
+    cause, detail = run.stop.cause.value, run.stop.detail
+    return f"{cause}: {detail}" if detail else cause
 
 
 def bill_of(runs: tuple[Run, ...]) -> Bill:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from suan.control import feed
-from suan.control.book import Book, PoolSight
+from suan.control.book import Book, PoolSight, overrides
 from suan.control.happenings import Capacity, Happening, Launched, Over, Reported, Unreachable
 from suan.control.reasons import place_reasons
 from suan.model.bill import Bill
@@ -259,10 +259,12 @@ class Draft:
         run = self._book.runs.get(stop.run)
         if run is None:
             raise InvariantViolation(f"{stop.run} is not open and was to be stopped: {stop}")
-        if stop.run in self._book.stopping:
+        before = self._book.stopping.get(stop.run)
+        if before is not None and not overrides(stop, before):
             return
         self._book.stopping[stop.run] = stop
         self.stops.append(stop)
+        self._note(replace(run, stop=Outcome(stop.cause, detail=stop.detail)))
         self._tell(
             "run.stopping", run=run, pool=run.pool, cause=stop.cause.value, detail=stop.detail
         )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from suan.model.policy import Policy
-from suan.model.units import DAY, MINUTE, SECOND, Duration
+from suan.model.units import DAY, HOUR, MINUTE, SECOND, Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class ControlSettings:
     retry_first: Duration = SECOND // 2  # the first back-off towards a pool or the store …
     retry_most: Duration = 15 * SECOND  # … and the longest
     stop_grace: Duration = 10 * SECOND  # between asking a run to end and ending it
+    longest_grace: Duration = HOUR  # the most that a job's checkpoint may ask for instead
     term_length: Duration = 7 * DAY  # then the journal begins anew, so that it can be pruned
     journal_keep: Duration = 30 * DAY
     breath: Duration = 5_000  # the longest the loop works before it lets requests through

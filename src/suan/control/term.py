@@ -30,9 +30,9 @@ from suan.killpoints import passing
 from suan.model.errors import InvariantViolation, StoreError
 from suan.model.events import Event, JobSubmitted
 from suan.model.job import Job, JobState, Outcome, Run
-from suan.model.plan import Explanation, Plan
+from suan.model.plan import Explanation, Plan, Stop
 from suan.model.pool import Launch, Pool
-from suan.model.spec import JobSpec
+from suan.model.spec import Checkpoint, JobSpec
 from suan.model.store import Gathered, Store
 from suan.model.units import HOUR, Instant, JobId, PoolName
 
@@ -133,7 +133,7 @@ class Term:
         passing("takeover.before_term")
         await self._recorder.begin()
         began, settings = self._clock.now(), self._settings
-        self.book.runs.update((run.id, run) for run in await self._store.open_runs())
+        self.book.open(await self._store.open_runs())
         bill, policy = self._parts.bill, settings.policy
         draft = await opening(self._store, self.book, began, bill=bill, policy=policy)
         draft.led(settings.holder, settings.url, self._parts.keeper.lease.token)
@@ -146,6 +146,8 @@ class Term:
                 agent.adopt(run)
             else:
                 log.warning("run=%s is open in %s, which is not configured", run.id, run.pool)
+        for stop in self.book.stopping.values():  # an earlier leader may not have come to it
+            self._stop(stop)
         for agent in self._agents.values():
             agent.begin()
         await self._first_look()
@@ -276,12 +278,15 @@ class Term:
         for run in draft.placed:
             self._agents[run.pool].launch(run)
         for stop in draft.stops:
-            run = self.book.runs[stop.run]
-            if (agent := self._agents.get(run.pool)) is not None:
-                agent.stop(stop)
-            else:
-                detail = f"pool {run.pool} is not configured any more"
-                self._post(Over(run.id, Outcome(stop.cause, detail=detail)))
+            self._stop(stop)
+
+    def _stop(self, stop: Stop) -> None:
+        run = self.book.runs[stop.run]
+        if (agent := self._agents.get(run.pool)) is not None:
+            agent.stop(stop)
+        else:
+            detail = f"pool {run.pool} is not configured any more"
+            self._post(Over(run.id, Outcome(stop.cause, detail=detail)))
 
     def _count(self, began: int, jobs: int) -> None:
         metrics = self._parts.metrics
@@ -312,6 +317,7 @@ class Term:
             post=self._post,
             guard=parts.keeper.ensure_valid,
             build=self._build,
+            checkpoint=self._checkpoint,
             recorded=parts.store.run,
             settings=parts.settings,
             clock=parts.clock,
@@ -329,3 +335,7 @@ class Term:
         if job is None:
             raise InvariantViolation(f"{run.id} is to be launched and its job is not recorded")
         return launch_of(job, run, await self._store.secrets(run.job))
+
+    async def _checkpoint(self, run: Run) -> Checkpoint | None:
+        job = await self._store.get(run.job)
+        return job.spec.checkpoint if job is not None else None

@@ -28,6 +28,7 @@ class RunView:
     detail: str = ""
     reasons: tuple[str, ...] = ()
     bill: Bill | None = None
+    stopping: str = ""  # while it runs: that it is to end, and why
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,7 @@ def read_run(row: Row[Any]) -> Run:
         option=row.option,
         reasons=_read_reasons(row.reasons),
         bill=_read_bill(row.bill) if row.bill else None,
+        stop=_read_outcome(row.stop) if row.stop else None,
     )
 
 
@@ -192,6 +193,7 @@ def run_values(run: Run) -> Values:
         "option": run.option,
         "reasons": to_json(run.reasons),
         "bill": to_json(run.bill) if run.bill else None,
+        "stop": to_json(run.stop) if run.stop else None,
     }
 
 
