@@ -9,7 +9,8 @@ from suan.model.pool import Preempt
 from suan.model.units import MINUTE, SECOND
 from tests.conformance.pool.trial import LocalKind, Trial
 
-SAVES = "trap 'echo saved > {mark}; echo saved; exit 0' USR1; echo ready; while true; do sleep 600; done"
+FOREVER = "echo ready; while true; do sleep 600; done"
+SAVES = "trap 'echo saved > {mark}; echo saved; exit 0' USR1; " + FOREVER
 
 
 @pytest.fixture
