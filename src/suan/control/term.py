@@ -18,12 +18,12 @@ from suan.control.clock import SteadyClock
 from suan.control.dependencies import Never, resolve
 from suan.control.draft import BillOf, Draft
 from suan.control.happenings import Happening, Over
-from suan.control.intake import Demands, hypothesis_of, launch_of, submission_of
+from suan.control.intake import OnceForEach, hypothesis_of, launch_of, needs_of, submission_of
 from suan.control.lease import LeaseKeeper
 from suan.control.metrics import ControlMetrics
 from suan.control.recorder import PASSING, Recorder
 from suan.control.settings import ControlSettings
-from suan.control.takeover import opening, returning
+from suan.control.takeover import opening, remembering, returning
 from suan.control.tasks import all_until_first_ends
 from suan.control.trouble import OnTrouble
 from suan.killpoints import passing
@@ -138,6 +138,15 @@ class Term:
         draft = await opening(self._store, self.book, began, bill=bill, policy=policy)
         draft.led(settings.holder, settings.url, self._parts.keeper.lease.token)
         await self._enter(draft, kind="term")
+        async for draft in remembering(
+            self._store,
+            self.book,
+            began,
+            bill=bill,
+            policy=policy,
+            most=settings.remembered_runs,
+        ):
+            await self._enter(draft)
         async for draft in returning(self._store, self.book, began, bill=bill):
             await self._enter(draft)
         passing("takeover.after_term")
@@ -233,14 +242,14 @@ class Term:
             draft.happened(self._inbox.popleft())
 
     def _take(self, draft: Draft, jobs: tuple[Job, ...], states: dict[JobId, JobState]) -> None:
-        demands = Demands()
+        needs = OnceForEach(needs_of)
         for job in jobs:
             waits = resolve(job.after, states)
             if isinstance(waits, Never):
                 states[job.id] = JobState.SKIPPED
                 draft.skipped(job, waits.detail)
                 continue
-            draft.submitted(job, submission_of(job, waits.open, demands.of(job.spec)))
+            draft.submitted(job, submission_of(job, waits.open, needs.of(job.spec)))
             self._recent[job.id] = job
         while len(self._recent) > RECENT_JOBS:
             self._recent.popitem(last=False)
