@@ -1,5 +1,7 @@
 """Preempting: what the loop does when the scheduler says that a run has to make room."""
 
+import json
+import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,17 +9,19 @@ from pathlib import Path
 import pytest
 
 from suan.core import Scheduler
+from suan.jobfile import load
 from suan.model.errors import StoreUnavailable
 from suan.model.events import Event, JobSubmitted, RunEnded, RunPlaced
 from suan.model.job import Cause, JobState, RunState
 from suan.model.plan import Place, Plan, Stop
-from suan.model.policy import POLICIES
+from suan.model.policy import POLICIES, Policy
 from suan.model.spec import Checkpoint, ResourceOption
-from suan.model.units import DAY, HOUR, MINUTE, SECOND, Duration, JobId, PoolName, RunId
+from suan.model.units import DAY, HOUR, MINUTE, SECOND, Duration, JobId, PoolName, RunId, run_id
 from tests.control.faulty import HANG, FaultyPool
 from tests.control.world import World, kill, made, open_local_pools
 from tests.waiting import until_async
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "checkpoint"
 ONE_PLACE = """\
 pools:
   - name: small
@@ -137,6 +141,41 @@ async def test_a_preempted_job_goes_on_from_what_it_saved_in_its_own_place(tmp_p
         assert urgent in stopping.data["detail"]
         (requeued,) = [entry for entry in feed if entry.kind == "job.requeued"]
         assert urgent in requeued.data["detail"]
+
+
+@pytest.mark.enable_socket
+async def test_the_example_is_displaced_by_a_job_of_higher_priority(tmp_path: Path) -> None:
+    """By the scheduler's own decision, and it goes on in its second run."""
+    shutil.copytree(EXAMPLE, tmp_path / "example")
+    (spec,) = load(tmp_path / "example" / "job.yaml", submit_dir=str(tmp_path)).specs
+    whole = (ResourceOption(cpu_milli=1000, memory_mib=64),)
+    endless = replace(spec, resources=whole, envs={"BLOCKS": str(10**9)})
+    pools = open_local_pools(tmp_path / "home", ONE_PLACE)
+    async with made(tmp_path, pools) as world:
+        controller = await world.lead(policy=Policy(min_run_time=0))
+        (job,) = await world.submit_all([endless])
+
+        async def said(attempt: int, words: bytes) -> bool:
+            run = await world.store.run(run_id(job, attempt))
+            if run is None:
+                return False
+            log = await controller.read_log(run, task=0, stream="stdout", offset=0, limit=4096)
+            return words in log.data
+
+        await until_async(lambda: said(1, b"from block 0"), what="the example to begin")
+        urgent = await world.submit("true", name="urgent", priority=9)
+        assert (await world.final(urgent)).state is JobState.SUCCEEDED
+        await until_async(lambda: said(2, b"from block"), what="the example to go on")
+        (state,) = (tmp_path / "example" / "results").glob("*.json")
+        saved = json.loads(state.read_text())["blocks"]
+        assert saved > 0
+        assert await said(1, f"saved after block {saved}\n".encode())
+        assert await said(2, f"attempt 2: from block {saved}\n".encode())
+        (first, _) = await world.runs(job)
+        assert first.outcome is not None
+        assert (first.outcome.cause, urgent in first.outcome.detail) == (Cause.PREEMPTED, True)
+        await world.ask("cancel", job)
+        await world.final(job)
 
 
 @pytest.mark.parametrize(

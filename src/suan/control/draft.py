@@ -27,6 +27,7 @@ from suan.model.events import (
 )
 from suan.model.job import Cause, Job, JobState, Outcome, Run, RunState
 from suan.model.plan import Decision, Finish, Hold, Place, Requeue, Stop
+from suan.model.policy import DISCIPLINES
 from suan.model.pool import Usage
 from suan.model.store import Command, Cycle, FeedEntry, JobUpdate, JournalEntry
 from suan.model.units import Instant, JobId, PoolName, QueueName, RunId
@@ -320,6 +321,9 @@ class Draft:
             log.error("command %d: the weight %r is no number", number, command.args["weight"])
             return
         discipline = command.args.get("discipline", "")
+        if discipline not in ("", *DISCIPLINES):
+            log.error("command %d: nobody knows the discipline %r", number, discipline)
+            return
         open_ = command.args.get("open", "true") == "true"
         self._queues[command.target] = (weight, discipline, open_)
         self.events.append(
