@@ -11,6 +11,7 @@ from suan.api import forwarding
 from suan.model.errors import StoreUnavailable
 from suan.model.live import PoolStatus
 from suan.model.offer import NodeStatus, Offer, Terms
+from suan.model.policy import DISCIPLINES
 from suan.model.resources import Resources
 from suan.model.store import FeedEntry, Store
 from suan.model.units import HOUR, SECOND, NodeName, PoolName
@@ -126,7 +127,7 @@ async def test_a_quiet_stream_says_that_it_lives(api: Api, monkeypatch: pytest.M
         await events.until(b": alive\n\n")
 
 
-@pytest.mark.parametrize("discipline", ["", "fifo", "sjf", "las", "edf"])
+@pytest.mark.parametrize("discipline", ["", *DISCIPLINES])
 async def test_a_queue_has_a_discipline_or_leaves_it_to_the_policy(
     api: Api, monkeypatch: pytest.MonkeyPatch, discipline: str
 ) -> None:
