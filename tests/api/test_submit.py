@@ -94,7 +94,21 @@ async def test_impossible_resources_wait_and_say_why(api: Api) -> None:
     assert why["refusals"][0]["permanent"] is True
 
 
+async def test_how_a_job_saves_its_work_is_kept_and_shown(api: Api) -> None:
+    saves = {"signal": "SIGUSR1", "grace": 90_000_000}
+    made = (await api.http.post("/v1/jobs", json={"run": "x", "checkpoint": saves})).json()
+    shown = (await api.http.get(f"/v1/jobs/{made['id']}")).json()
+    assert shown["spec"]["checkpoint"] == {**saves, "interval": None}
+    text = "run: x\ncheckpoint: 10m\n"
+    made = (await api.http.post("/v1/jobs", content=text, headers=YAML)).json()
+    shown = (await api.http.get(f"/v1/jobs/{made['id']}")).json()
+    assert shown["spec"]["checkpoint"]["interval"] == 600_000_000
+
+
 BAD: list[tuple[dict[str, Any], str, str]] = [
+    ({"run": "x", "checkpoint": {"signal": "SIGKILL"}}, "checkpoint", "unknown signal 'SIGKILL'"),
+    ({"run": "x", "checkpoint": {"grace": -1}}, "checkpoint", "grace must not be negative"),
+    ({"run": "x", "checkpoint": {"every": 1}}, "checkpoint.every", "'every'"),
     ({}, "run", ""),
     ({"run": " "}, "run", "run: the command is empty"),
     ({"run": 5}, "run", "string"),

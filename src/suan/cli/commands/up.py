@@ -23,7 +23,7 @@ from suan.model.views import PoolView, ServerView
 
 MOST_LOG_BYTES = 10 << 20  # a larger log is set aside when the next server starts
 LOOK_S = 0.05
-POOLS_S = 5.0  # how long the pools are given to be seen for the first time
+POOLS_S = 15.0  # how long the pools are given to be seen for the first time
 
 
 @click.command
