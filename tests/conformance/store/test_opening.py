@@ -92,7 +92,7 @@ async def test_a_store_of_before_keeps_what_it_said(store_url: str) -> None:
     upgraded = await open_store(store_url)
     assert await upgraded.queues() == queues  # its discipline was said, so it is not the policy's
     assert await upgraded.open_runs() == (run,)
-    assert len((await upgraded.entries(0, 10))) == 1
+    assert len(await upgraded.entries(0, 10)) == 1
     await upgraded.close()
     await (await open_store(store_url, create=False)).close()
 
