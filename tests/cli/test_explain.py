@@ -60,6 +60,12 @@ def test_a_time_to_come_is_said_with_what_it_rests_on() -> None:
     assert said in planned(view)
 
 
+def test_what_became_of_the_last_run_stands_before_the_pools() -> None:
+    view = ExplanationView("j", "pending", "…", (SMALL,), last_run="it makes room for job x")
+    assert waiting(view).splitlines()[1:3] == ["Its last run: it makes room for job x.", ""]
+    assert "last run" not in explained(SMALL)
+
+
 def test_a_plan_gives_a_price_where_there_is_one() -> None:
     free = CostView("a", {"devices": 0}, 0, "CNY")
     paid = CostView("b", {"devices": 12_500_000}, 12_500_000, "CNY")

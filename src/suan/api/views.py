@@ -117,11 +117,12 @@ def run_view(run: Run) -> RunView:
         detail=outcome.detail if outcome else "",
         reasons=run.reasons,
         bill=run.bill,
-        stopping=_stopping(run),
+        stopping=stopping_of(run),
     )
 
 
-def _stopping(run: Run) -> str:
+def stopping_of(run: Run) -> str:
+    """That a run is to end, and why; empty where it is not, or has ended."""
     if run.stop is None or run.outcome is not None:
         return ""
     cause, detail = run.stop.cause.value, run.stop.detail

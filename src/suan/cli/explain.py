@@ -18,6 +18,8 @@ def waiting(explanation: ExplanationView) -> str:
     said = _sentence(explanation)
     lines = [_wrapped(f"{heading(explanation.job)} is {state(explanation.state)}: {said}")]
     lines += _when(explanation)
+    if explanation.last_run:
+        lines.append(_wrapped(f"Its last run: {explanation.last_run}."))
     lines += _refusals(explanation.refusals)
     if explanation.costs:
         lines += ["", "It could go to:", costs(explanation.costs)]

@@ -119,6 +119,7 @@ class ExplanationView:
     earliest: datetime | None = None  # it may start between this
     latest: datetime | None = None  # and this
     rests_on: str = ""  # as far as this holds
+    last_run: str = ""  # what became of its last run, or why the one it has is to end
 
 
 @dataclass(frozen=True, slots=True)
