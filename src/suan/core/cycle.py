@@ -108,13 +108,16 @@ class Cycle:
         state, capacity = self.state, self.state.capacity
         looked = capacity.awake
         self._walk()
-        if state.line.windowed and state.line.front and not self._full():
-            self._backfill(looked | capacity.awake)
+        if state.line.windowed:
+            self._backfill()
+            if capacity.fresh or capacity.renewed:
+                self._backfill()  # a reservation that moved may let others by
+        else:
+            capacity.fresh, capacity.renewed = {}, 0
         if self._full():
             capacity.awake |= looked
         else:
             capacity.awake = 0
-            state.line.arrived.clear()
 
     def _walk(self) -> None:
         """Who is first for some flavor that is awake starts, or holds it."""
@@ -183,16 +186,19 @@ class Cycle:
 
     def _preempt(self, job: JobRecord, allowed: int) -> None:
         """Where a job may displace others, tell the cheapest ones to stop."""
-        if not may_displace(self.state, job):
+        if not may_displace(self.state, job, self.now):
             return
         for run in victims(self.state, job, allowed, now=self.now):
             yield_to(self.state, run, job, now=self.now)
             self.decisions.append(Stop(run.id, Cause.PREEMPTED, f"it makes room for job {job.id}"))
 
-    def _backfill(self, looked: int) -> None:
+    def _backfill(self) -> None:
         """Start whoever delays no reservation, in order."""
-        backfill = Backfill(self.state, self.now)
-        heap = backfill.candidates(looked)
+        state = self.state
+        if self._full():
+            return
+        backfill = Backfill(state, self.now)
+        heap = backfill.candidates()
         while heap and not self._full():
             found = backfill.next_start(heap)
             if found is None:
@@ -205,14 +211,11 @@ class Cycle:
             said = of_backfill(shape, fit.number, backfill)
             placed = self._start(job, candidate, fit.spots, said=said)
             self.decisions.append(placed)
-            backfill.started(fit.spots, self.state.runs[placed.run])
+            backfill.started(fit.spots, state.runs[placed.run])
             backfill.again(heap, lane)
+        state.line.arrived = {lane: None for _, _, lane in heap}  # where the limit was reached
         for reservation in backfill.reservations:
-            self._alarm(reservation.job, reservation.at)
-
-    def _alarm(self, job: JobRecord, at: Instant) -> None:
-        """Look again at what a job waits for when its time has come, or should have."""
-        shape = job.shape
-        assert shape is not None
-        if at > self.now:
-            self.state.alarms[shape.mask] = at
+            if reservation.job in state.kept:
+                shape = reservation.job.shape
+                assert shape is not None
+                state.alarm(shape.mask, state.kept[reservation.job].stands_until)

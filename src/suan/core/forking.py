@@ -9,7 +9,7 @@ from suan.core.flavors import index, unindex
 from suan.core.matching import Shape
 from suan.core.nodes import Held, Node
 from suan.core.records import JobRecord, Phase, RunRecord
-from suan.core.state import QueueState, State, Unsettled
+from suan.core.state import Closed, Kept, QueueState, State, Unsettled
 from suan.model.units import JobId
 
 
@@ -21,7 +21,7 @@ def fork(state: State) -> State:
     other.set_policy(state.policy)
     other.durations = state.durations.fork()
     other.shares = state.shares.fork()
-    other.started, other.alarms = state.started, dict(state.alarms)
+    other.started = state.started
     other.line.closed = set(state.line.closed)
     for pool in state.capacity.pools.values():
         _pool(other.capacity, pool)
@@ -31,6 +31,7 @@ def fork(state: State) -> State:
     for run in state.runs.values():
         _run(other, jobs, run)
     other.priorities = dict(state.priorities)
+    _reservations(state, other, jobs)
     _queues_of_work(state, other, jobs)
     return other
 
@@ -70,7 +71,7 @@ def _occupancy(node: Node, copy: Node) -> None:
 def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:
     other = state.record(job.told)
     other.rank, other.window, other.expected = job.rank, job.window, job.expected
-    other.served = job.served
+    other.served, other.nobody_yields_until = job.served, job.nobody_yields_until
     other.making_room = None if job.making_room is None else set(job.making_room)
     other.attempts, other.tries, other.rejected_by = job.attempts, job.tries, job.rejected_by
     other.cancelled, other.not_before, other.phase = job.cancelled, job.not_before, job.phase
@@ -119,3 +120,36 @@ def _queues_of_work(state: State, other: State, jobs: dict[JobId, JobRecord]) ->
     for run in state.stops:
         if run.id in other.runs:
             other.stops.append(other.runs[run.id])
+
+
+def _reservations(state: State, other: State, jobs: dict[JobId, JobRecord]) -> None:
+    """What is kept and for how long. Flavors may have other bits in a fork; who has left the line
+    keeps nothing there, and all that a fork has counts as fresh."""
+    bits = _Bits(state.capacity, other.capacity)
+    other.alarms = {bits.of(mask): at for mask, at in state.alarms.items()}
+    for job, kept in state.kept.items():
+        pool = other.capacity.pools.get(kept.pool)
+        if job.id in jobs and pool is not None:
+            nodes = tuple(pool.nodes[n.name] for n in kept.nodes if n.name in pool.nodes)
+            other.kept[jobs[job.id]] = Kept(kept.at, kept.stands_until, kept.pool, nodes)
+    for job, closed in state.closed.items():
+        if job.id in jobs:
+            other.closed[jobs[job.id]] = Closed(bits.of(closed.mask), closed.until)
+
+
+class _Bits:
+    """From the bits of flavors to those of their copies."""
+
+    def __init__(self, capacity: Capacity, other: Capacity) -> None:
+        self.pairs = [
+            (flavor.mask, other.pools[name].flavors[key].mask)
+            for name, pool in capacity.pools.items()
+            for key, flavor in pool.flavors.items()
+        ]
+
+    def of(self, mask: int) -> int:
+        found = 0
+        for here, there in self.pairs:
+            if mask & here:
+                found |= there
+        return found

@@ -131,6 +131,7 @@ class Line:
         "_entries",
         "_lane_count",
         "_prune_at",
+        "_shape_count",
         "_unmatched",
         "accounts",
         "arrived",
@@ -154,6 +155,7 @@ class Line:
         self._unmatched: list[Shape] = []  # new since the last refresh
         self._entries = 0
         self._lane_count = 0
+        self._shape_count = 0
         self._prune_at = _PRUNE_AT
 
     def shape_of(self, demand: Demand, rejected_by: tuple[PoolName, ...]) -> Shape:
@@ -162,13 +164,17 @@ class Line:
         found = self.shapes.get(key)
         if found is None:
             self._prune()
-            found = self.shapes[key] = Shape(demand, rejected_by)
+            self._shape_count += 1
+            found = self.shapes[key] = Shape(demand, rejected_by, self._shape_count)
             self._unmatched.append(found)
         return found
 
     def _prune(self) -> None:
         """Forget shapes that no job has, when they may have become many."""
         if len(self.shapes) >= self._prune_at:
+            for shape in self.shapes.values():
+                if not shape.jobs:
+                    shape.forget()
             self.shapes = {key: shape for key, shape in self.shapes.items() if shape.jobs}
             self.accounts = {
                 account: [lane for lane in lanes if lane.shape.jobs]
@@ -244,7 +250,7 @@ class Line:
         moved: dict[Contest, None] = {}
         for account in accounts:
             for lane in self.accounts.get(account, ()):
-                contest, head = lane.contest, lane.head()
+                contest, head = lane.contest, lane.head() if lane.size else None
                 lane.posted = None
                 if head is not None and contest is not None:
                     contest.post(lane, head.order)
@@ -311,3 +317,4 @@ class Line:
         if lane.contest is not None and head is not None:
             lane.contest.post(lane, head.order)
             self.refile(lane.contest)
+            self.arrived[lane] = None
