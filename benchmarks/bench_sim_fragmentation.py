@@ -21,6 +21,10 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
+import harness
+import traces
+from traces import Machine, Pod
+
 from suan.core import Scheduler
 from suan.model.demand import Demand, Option
 from suan.model.events import JobCancelled, JobSubmitted, PolicyChanged, PoolObserved
@@ -28,10 +32,6 @@ from suan.model.offer import NodeStatus, Offer
 from suan.model.plan import Place
 from suan.model.policy import POLICIES
 from suan.model.resources import Resources
-
-import harness
-import traces
-from traces import Machine, Pod
 
 ARRIVED = (90, 95, 100, 110, 120, 129)  # % of the cluster's accelerators
 PUBLISHED = {  # unallocated accelerators, %, medians of 10 seeds
