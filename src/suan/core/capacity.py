@@ -6,7 +6,9 @@ deciding who gets what.
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from suan.core.ends import Ends
 from suan.core.flavors import Flavor, FlavorKey, index, refile, unindex
 from suan.core.nodes import (
     NOTHING,
@@ -23,12 +25,15 @@ from suan.model.offer import NodeStatus, Offer
 from suan.model.refusal import Refusal
 from suan.model.units import Instant, JobId, NodeName, PoolName, RunId, Thousandths
 
+if TYPE_CHECKING:
+    from suan.core.records import RunRecord
+
 _MIB_A_GIB = 1024
 
 
 class Pool:
-    """One pool: its offer, flavors and nodes. ``growth`` counts how often capacity grew;
-    ``behind`` is the last refusal that named an earlier job, and that job."""
+    """One pool: its offer, flavors and nodes. ``open`` has the runs in it, ``ends`` those that are
+    expected to end; ``behind`` is the last refusal that named an earlier job, and that job."""
 
     __slots__ = (
         "_kinds",
@@ -36,12 +41,13 @@ class Pool:
         "behind",
         "detail",
         "drained",
+        "ends",
         "flavors",
         "name",
         "nodes",
         "observed_at",
         "offer",
-        "runs",
+        "open",
     )
 
     def __init__(self, name: PoolName) -> None:
@@ -53,7 +59,8 @@ class Pool:
         self.observed_at: Instant | None = None
         self.nodes: dict[NodeName, Node] = {}
         self.flavors: dict[FlavorKey, Flavor] = {}
-        self.runs = 0
+        self.open: dict[RunId, RunRecord] = {}
+        self.ends = Ends()
         self.behind: tuple[JobId, Refusal] | None = None
         self._kinds: tuple[tuple[Flavor, ...], tuple[str, ...]] | None = None
 

@@ -1,11 +1,10 @@
 """One pass of the scheduler, as the steps that a decision goes through.
 
-The design names seven: order, filter, score, place, hold, backfill, preempt. Here stand those
-that exist: *settle* answers what has ended; *order* walks the front of the line (``core.line``);
-*filter* and *score* are kept per shape and brought up to date before the walk (``core.matching``);
-*place* packs one job, whole (``core.packing``). A held job, a reservation that lets a smaller job
-pass, and a preemption will each be one more answer to "this job cannot start now", given where
-``_order`` finds that out.
+*settle* answers what has ended; *order* walks the front of the line (``core.line``); *filter* and
+*score* are kept per shape and brought up to date before the walk (``core.matching``); *place*
+packs one job, whole (``core.packing``). Of a job that cannot start now, *preempt* says who must
+make room for it (``core.preemption``), and *backfill* who may pass it (``core.backfill``). *Hold*,
+the design's seventh step, will be one more answer there.
 
 The work follows change: a cycle looks only at flavors in ``Capacity.awake``, those that grew or
 for which someone else is first in line now. Why that is enough is in
@@ -14,12 +13,15 @@ for which someone else is first in line now. Why that is enough is in
 
 from heapq import heappop
 
+from suan.core.backfill import Backfill
 from suan.core.fates import settle_next
 from suan.core.matching import Candidate
 from suan.core.packing import Spots, by_rank, find_first
-from suan.core.reasons import Holders, Reasons, of_placement
+from suan.core.preemption import may_displace, victims, yield_to
+from suan.core.reasons import Holders, Reasons, of_backfill, of_placement
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
+from suan.model.job import Cause
 from suan.model.plan import Decision, Place, Plan, Stop
 from suan.model.units import Instant, run_id
 
@@ -37,18 +39,35 @@ class Cycle:
 
     def run(self) -> Plan:
         """All steps, until nothing more follows or the limit is reached."""
+        state = self.state
         self._stop()
         self._settle()
         self._return()
-        self.state.line.refresh()
+        state.refresh()
+        if state.shares.counts:
+            state.shares.tick(self.now)
+        state.settle_order()
+        self._wake()
         self._order()
-        back_off = self.state.back_off
         return Plan(
             now=self.now,
             decisions=tuple(self.decisions),
-            wake_at=back_off[0][0] if back_off else None,
+            wake_at=self._wake_at(),
             more=self._more(),
         )
+
+    def _wake(self) -> None:
+        """Flavors whose time has come are looked at again."""
+        alarms = self.state.alarms
+        for mask in [mask for mask, at in alarms.items() if at <= self.now]:
+            del alarms[mask]
+            self.state.capacity.awake |= mask
+
+    def _wake_at(self) -> Instant | None:
+        times = list(self.state.alarms.values())
+        if self.state.back_off:
+            times.append(self.state.back_off[0][0])
+        return min(times, default=None)
 
     def _full(self) -> bool:
         return len(self.decisions) >= self.limit
@@ -57,7 +76,8 @@ class Cycle:
         state = self.state
         if not self._full():
             return False
-        return bool(state.stops or state.unsettled or (state.capacity.awake and state.line.front))
+        looks = state.capacity.awake or state.line.arrived
+        return bool(state.stops or state.unsettled or (looks and state.line.front))
 
     def _stop(self) -> None:
         """Ask for the end of runs whose jobs were cancelled."""
@@ -81,10 +101,23 @@ class Cycle:
         ):
             job = heappop(back_off)[2]
             if job.phase is Phase.BACKS_OFF:
-                self.state.line.enter(job)
+                self.state.enter(job)
 
     def _order(self) -> None:
-        """Walk the front: who is first for some flavor that is awake starts, or holds it."""
+        """Walk the front, and then let those behind it pass where nobody is delayed."""
+        state, capacity = self.state, self.state.capacity
+        looked = capacity.awake
+        self._walk()
+        if state.line.windowed and state.line.front and not self._full():
+            self._backfill(looked | capacity.awake)
+        if self._full():
+            capacity.awake |= looked
+        else:
+            capacity.awake = 0
+            state.line.arrived.clear()
+
+    def _walk(self) -> None:
+        """Who is first for some flavor that is awake starts, or holds it."""
         state = self.state
         front, capacity = state.line.front, state.capacity
         reserved, at = 0, 0
@@ -102,11 +135,15 @@ class Cycle:
                 placed = self._place(job, allowed, holders)
                 if placed is not None:
                     self.decisions.append(placed)
+                    if state.shares.moved:  # others may come first now
+                        state.settle_order()
+                        reserved, at = 0, 0
+                        holders.clear()
                     continue
+                self._preempt(job, allowed)
             reserved |= mask
             holders.append((mask, job))
             at += 1
-        capacity.awake = 0
 
     def _place(self, job: JobRecord, allowed: int, holders: Holders) -> Place | None:
         """Start a job on the best pool that takes it now, or leave it first in line."""
@@ -122,6 +159,7 @@ class Cycle:
 
     def _start(self, job: JobRecord, candidate: Candidate, spots: Spots, *, said: Reasons) -> Place:
         job.attempts += 1
+        job.making_room = None
         run = RunRecord(
             run_id(job.id, job.attempts),
             job,
@@ -130,7 +168,7 @@ class Cycle:
             per_task=candidate.per_task,
             option=candidate.option,
         )
-        self.state.start(run)
+        self.state.start(run, self.now)
         return Place(
             job=job.id,
             run=run.id,
@@ -142,3 +180,39 @@ class Cycle:
             costs=said[0],
             refusals=said[1],
         )
+
+    def _preempt(self, job: JobRecord, allowed: int) -> None:
+        """Where a job may displace others, tell the cheapest ones to stop."""
+        if not may_displace(self.state, job):
+            return
+        for run in victims(self.state, job, allowed, now=self.now):
+            yield_to(self.state, run, job, now=self.now)
+            self.decisions.append(Stop(run.id, Cause.PREEMPTED, f"it makes room for job {job.id}"))
+
+    def _backfill(self, looked: int) -> None:
+        """Start whoever delays no reservation, in order."""
+        backfill = Backfill(self.state, self.now)
+        heap = backfill.candidates(looked)
+        while heap and not self._full():
+            found = backfill.next_start(heap)
+            if found is None:
+                break
+            job, fit = found
+            lane, shape = job.lane, job.shape
+            assert lane is not None
+            assert shape is not None
+            candidate = shape.candidates[fit.number]
+            said = of_backfill(shape, fit.number, backfill)
+            placed = self._start(job, candidate, fit.spots, said=said)
+            self.decisions.append(placed)
+            backfill.started(fit.spots, self.state.runs[placed.run])
+            backfill.again(heap, lane)
+        for reservation in backfill.reservations:
+            self._alarm(reservation.job, reservation.at)
+
+    def _alarm(self, job: JobRecord, at: Instant) -> None:
+        """Look again at what a job waits for when its time has come, or should have."""
+        shape = job.shape
+        assert shape is not None
+        if at > self.now:
+            self.state.alarms[shape.mask] = at

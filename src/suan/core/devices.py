@@ -50,7 +50,7 @@ def fits(devices: tuple[Thousandths, ...], amount: Thousandths, most: int) -> in
     """How many tasks of ``amount`` each these devices hold at once, at most ``most``."""
     whole, share = divmod(amount, WHOLE)
     if not share:
-        return min(most, sum(free >= WHOLE for free in devices) // whole)
+        return min(most, devices.count(WHOLE) // whole)  # no device is more than whole
     if not whole:
         return min(most, sum(max(free, 0) // share for free in devices))
     return _fits_mixed(list(devices), amount, most)

@@ -5,6 +5,7 @@ from typing import Any
 
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.retry import fate
+from suan.core.shares import amounts_of
 from suan.core.state import State
 from suan.model.errors import InvariantViolation
 from suan.model.events import (
@@ -24,12 +25,13 @@ from suan.model.events import (
     TimePassed,
 )
 from suan.model.job import Cause, Outcome
+from suan.model.policy import DISCIPLINES
 
 
 def _job_submitted(state: State, event: JobSubmitted) -> None:
     if event.job in state.jobs:
         raise InvariantViolation(f"submitted twice: {state.jobs[event.job].story()}")
-    job = JobRecord(event)
+    job = state.record(event)
     for past in event.history:
         _remember(job, past)
     state.admit(job)
@@ -50,8 +52,9 @@ def _job_cancelled(state: State, event: JobCancelled) -> None:
         return
     job.cancelled = True
     if job.run is not None:
+        if job.run.stopping is None:  # else it was told to stop already
+            state.stops.append(job.run)
         job.run.stopping = Cause.CANCELLED
-        state.stops.append(job.run)
     elif job.phase is not Phase.SETTLES:
         state.withdraw(job)
 
@@ -84,7 +87,7 @@ def _pool_removed(state: State, event: PoolRemoved) -> None:
         return
     for run in [run for run in state.runs.values() if run.pool == event.pool]:
         detail = f"pool {event.pool} was removed from the platform"
-        state.end(run, Outcome(Cause.LOST, detail=detail))
+        state.end(run, Outcome(Cause.LOST, detail=detail), event.at)
     state.capacity.remove(event.pool)
 
 
@@ -103,35 +106,53 @@ def _run_placed(state: State, event: RunPlaced) -> None:
         option=event.option,
     )
     run.started = event.started
-    state.start(run)
+    state.assess(job)
+    state.start(run, event.at if event.since is None else event.since)
 
 
 def _run_remembered(state: State, event: RunRemembered) -> None:
-    """Not taken into account yet."""
+    state.durations.learn_past(event)
+    if state.shares.counts:
+        state.shares.recall(
+            state.shares.account(event.queue, event.tenant),
+            amounts_of(event.per_task, event.tasks),
+            began=event.started_at,
+            until=event.ended_at,
+            now=event.at,
+        )
 
 
 def _run_started(state: State, event: RunStarted) -> None:
     run = state.runs.get(event.run)
-    if run is not None:
+    if run is not None and not run.started:
         run.started = True
+        if event.at != run.began and run.stopping is None:
+            state.begin(run, event.at)
 
 
 def _run_ended(state: State, event: RunEnded) -> None:
     run = state.runs.get(event.run)
     if run is not None:
-        state.end(run, event.outcome)
+        state.end(run, event.outcome, event.at)
 
 
 def _queue_changed(state: State, event: QueueChanged) -> None:
+    discipline = event.discipline or None
+    if discipline not in (None, *DISCIPLINES):
+        raise InvariantViolation(f"queue {event.queue} is given no discipline: {discipline!r}")
     queue = state.queue(event.queue)
-    queue.weight, queue.discipline = event.weight, event.discipline
+    queue.weight = event.weight
+    state.shares.set_weight((event.queue,), event.weight)
+    if queue.discipline != discipline:
+        queue.discipline = discipline
+        state.reorder(event.queue)
     if queue.is_open != event.open:
         queue.is_open = event.open
         state.line.set_open(event.queue, is_open=event.open)
 
 
 def _policy_changed(state: State, event: PolicyChanged) -> None:
-    state.policy = event.policy
+    state.set_policy(event.policy)
 
 
 def _time_passed(state: State, event: TimePassed) -> None:

@@ -19,7 +19,7 @@ from suan.model.units import Instant
 
 def explain(state: State, job: JobRecord, now: Instant) -> Explanation:
     """Why a job waits or where it runs. Changes nothing that a decision rests on."""
-    state.line.refresh()
+    state.refresh()
     if job.phase is Phase.RUNS:
         return _of_running(job)
     if job.phase is Phase.SETTLES:
@@ -35,7 +35,8 @@ def explain(state: State, job: JobRecord, now: Instant) -> Explanation:
 
 def consider(state: State, event: JobSubmitted, now: Instant) -> Explanation:
     """What would be said of a job that was not submitted: it gets a shape, and no place in line."""
-    job = JobRecord(event)
+    job = state.record(event)
+    state.assess(job)
     job.phase = Phase.IN_LINE
     job.shape = state.line.shape_of(event.demand, ())
     return explain(state, job, now)
@@ -170,8 +171,8 @@ def _ahead(state: State, job: JobRecord) -> int:
     """How many jobs of its queue stand in line before it."""
     before = 0
     for shape in state.line.shapes.values():
-        for (queue, priority), lane in shape.lanes.items():
-            if queue != job.told.queue or priority < job.told.priority:
+        for (account, priority), lane in shape.lanes.items():
+            if account.queue != job.told.queue or priority < job.told.priority:
                 continue
-            before += sum(other.rank < job.rank for other in lane.waiting())
+            before += sum(other.order < job.order for other in lane.jobs())
     return before

@@ -61,7 +61,7 @@ def bar(state: State, job: JobRecord, pools: tuple[PoolName, ...]) -> None:
 
 def _possible(state: State, job: JobRecord) -> bool:
     """Whether any pool, as it is, could ever run the job."""
-    state.line.refresh()
+    state.refresh()
     assert job.shape is not None
     refusals = [match.refusal for match in job.shape.matches.values()]
     return any(refusal is None or refusal.code not in IMPOSSIBLE for refusal in refusals)
@@ -87,4 +87,4 @@ def _tell(state: State, waiter: JobRecord, ended: JobId, *, final: JobState) -> 
             return
     if not waiter.waits_for:
         waiter.waits_for = None
-        state.line.enter(waiter)
+        state.enter(waiter)

@@ -16,9 +16,12 @@ from suan.model.units import JobId
 def fork(state: State) -> State:
     """A copy in which nothing that changes is shared."""
     other = State()
-    other.policy = state.policy
     for name, queue in state.queues.items():
         other.queues[name] = _queue(queue)
+    other.set_policy(state.policy)
+    other.durations = state.durations.fork()
+    other.shares = state.shares.fork()
+    other.started, other.alarms = state.started, dict(state.alarms)
     other.line.closed = set(state.line.closed)
     for pool in state.capacity.pools.values():
         _pool(other.capacity, pool)
@@ -27,6 +30,7 @@ def fork(state: State) -> State:
     other.jobs = jobs
     for run in state.runs.values():
         _run(other, jobs, run)
+    other.priorities = dict(state.priorities)
     _queues_of_work(state, other, jobs)
     return other
 
@@ -41,7 +45,7 @@ def _queue(queue: QueueState) -> QueueState:
 def _pool(capacity: Capacity, pool: Pool) -> None:
     other = capacity.pool(pool.name)
     other.offer, other.available, other.drained = pool.offer, pool.available, pool.drained
-    other.detail, other.observed_at, other.runs = pool.detail, pool.observed_at, pool.runs
+    other.detail, other.observed_at = pool.detail, pool.observed_at
     for node in pool.nodes.values():
         copy = other.nodes[node.name] = Node(node.name)
         copy.status, copy.known = node.status, node.known
@@ -64,7 +68,10 @@ def _occupancy(node: Node, copy: Node) -> None:
 
 
 def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:
-    other = JobRecord(job.told)
+    other = state.record(job.told)
+    other.rank, other.window, other.expected = job.rank, job.window, job.expected
+    other.served = job.served
+    other.making_room = None if job.making_room is None else set(job.making_room)
     other.attempts, other.tries, other.rejected_by = job.attempts, job.tries, job.rejected_by
     other.cancelled, other.not_before, other.phase = job.cancelled, job.not_before, job.phase
     other.waits_for = None if job.waits_for is None else dict(job.waits_for)
@@ -88,8 +95,14 @@ def _run(state: State, jobs: dict[JobId, JobRecord], run: RunRecord) -> None:
         option=run.option,
     )
     other.started, other.stopping = run.started, run.stopping
+    other.number, other.began, other.until = run.number, run.began, run.until
+    if run.makes_room_for is not None:
+        other.makes_room_for = jobs.get(run.makes_room_for.id)
     other.job.run = other
     state.runs[run.id] = other
+    pool = state.capacity.pools[run.pool]
+    pool.open[run.id] = other
+    pool.ends.add(other)
 
 
 def _queues_of_work(state: State, other: State, jobs: dict[JobId, JobRecord]) -> None:

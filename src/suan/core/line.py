@@ -1,101 +1,126 @@
 """Order: who is first in line for which flavors.
 
-Jobs of one queue, priority and shape stand in a *lane*. Lanes whose jobs could use the very same
+Jobs of one account, priority and shape stand in a *lane*. Lanes whose jobs could use the very same
 set of flavors contend with each other alone: they form a *contest*, known by that set's bits. The
-*front* holds each contest's first job, in order of rank. Strict order needs no more than that: if
-the first of a contest must wait, it holds all the flavors that anyone behind it could use.
-So a million waiting jobs cost a cycle no more than the number of contests.
+*front* holds each contest's first job, in order. Strict order needs no more than that: if the
+first of a contest must wait, it holds all the flavors that anyone behind it could use. So a
+million waiting jobs cost a cycle no more than the number of contests.
+
+A job's place in the order is its rank, plus the standing of its account where fair share counts.
 """
 
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Iterable
 from heapq import heappop, heappush, heapreplace
 
 from suan.core.capacity import Capacity
 from suan.core.matching import Shape
 from suan.core.records import JobRecord, Phase
+from suan.core.shares import Account
+from suan.core.windows import window_class
 from suan.model.demand import Demand
-from suan.model.units import PoolName, QueueName
+from suan.model.units import Duration, PoolName, QueueName
 
 _PRUNE_AT = 4096
 
+Entry = tuple[int, int, JobRecord]  # rank, the number of the job's entry into the line, the job
+
 
 class Lane:
-    """Jobs of one queue, priority and shape, in order of rank. Cancelled ones are passed over
-    when they reach the head. ``posted`` is the rank at which its contest expects the lane."""
+    """Jobs of one account, priority and shape, in order of rank. Those that left are passed over
+    when they reach the head; ``size`` counts the others. ``posted`` is the order at which its
+    contest expects the lane, and ``windows`` has the same jobs by the class of time they need,
+    where that is looked at."""
 
-    __slots__ = ("contest", "fresh", "number", "posted", "queue", "returned", "shape")
+    __slots__ = ("account", "contest", "number", "posted", "shape", "size", "waiting", "windows")
 
-    def __init__(self, queue: QueueName, shape: Shape, number: int) -> None:
-        self.queue = queue
+    def __init__(self, account: Account, shape: Shape, number: int) -> None:
+        self.account = account
         self.shape = shape
         self.number = number
-        self.fresh: deque[JobRecord] = deque()  # in the order of submission
-        self.returned: list[tuple[int, JobRecord]] = []  # a heap: jobs that kept their place
+        self.size = 0
+        self.waiting: list[Entry] = []  # a heap
+        self.windows: dict[int, list[Entry]] = {}  # heaps
         self.contest: Contest | None = None
         self.posted: int | None = None
 
     def head(self) -> JobRecord | None:
         """The first job, or ``None``."""
-        fresh, returned = self.fresh, self.returned
-        while fresh and fresh[0].phase is not Phase.IN_LINE:
-            fresh.popleft()
-        if not returned:
-            return fresh[0] if fresh else None
-        while returned and returned[0][1].phase is not Phase.IN_LINE:
-            heappop(returned)
-        if not returned or (fresh and fresh[0].rank < returned[0][0]):
-            return fresh[0] if fresh else None
-        return returned[0][1]
+        return _first(self.waiting)
 
-    def add(self, job: JobRecord) -> None:
-        """Put a job at its place."""
-        if not self.fresh or self.fresh[-1].rank < job.rank:
-            self.fresh.append(job)
-        else:
-            heappush(self.returned, (job.rank, job))
+    def first_within(self, window: Duration) -> JobRecord | None:
+        """The first job that is known to need no longer than ``window``."""
+        last = window_class(window)
+        best: JobRecord | None = None
+        for of, heap in self.windows.items():
+            if of > last:
+                continue
+            found = _first(heap) if of < last else _first_within(heap, window)
+            if found is not None and (best is None or found.rank < best.rank):
+                best = found
+        return best
 
-    def waiting(self) -> list[JobRecord]:
+    def jobs(self) -> list[JobRecord]:
         """All its jobs, in no order that matters."""
-        every = [*self.fresh, *(job for _, job in self.returned)]
-        return [job for job in every if job.phase is Phase.IN_LINE]
+        return [job for _, entry, job in self.waiting if job.entry == entry]
+
+    def add(self, entry: Entry, window: Duration | None) -> None:
+        """Put a job at its place; among the windows too, if it has one."""
+        heappush(self.waiting, entry)
+        if window:
+            heappush(self.windows.setdefault(window_class(window), []), entry)
+
+
+def _first(heap: list[Entry]) -> JobRecord | None:
+    while heap:
+        _, entry, job = heap[0]
+        if job.entry == entry:
+            return job
+        heappop(heap)
+    return None
+
+
+def _first_within(heap: list[Entry], window: Duration) -> JobRecord | None:
+    """The same among those of one class, some of which need longer."""
+    fitting = [e for e in heap if e[2].entry == e[1] and e[2].window <= window]
+    return min(fitting)[2] if fitting else None
 
 
 class Contest:
-    """Lanes that contend for the same flavors. ``head`` is its first job, and ``rank`` that job's,
-    as filed in front."""
+    """Lanes that contend for the same flavors. ``head`` is its first job, and ``order`` that
+    job's, as filed in front; ``shapes`` are those of all its jobs."""
 
-    __slots__ = ("head", "lanes", "mask", "rank")
+    __slots__ = ("head", "lanes", "mask", "order", "shapes")
 
     def __init__(self, mask: int) -> None:
         self.mask = mask
         self.head: JobRecord | None = None
-        self.rank: int | None = None
+        self.order: int | None = None
         self.lanes: list[tuple[int, int, Lane]] = []  # a heap, put right as entries reach the top
+        self.shapes: dict[Shape, None] = {}
 
-    def post(self, lane: Lane, rank: int) -> None:
-        """Expect a lane at a rank; an entry at another rank is void."""
-        lane.posted = rank
-        heappush(self.lanes, (rank, lane.number, lane))
+    def post(self, lane: Lane, order: int) -> None:
+        """Expect a lane at an order; an entry at another is void."""
+        lane.posted = order
+        heappush(self.lanes, (order, lane.number, lane))
 
     def first(self) -> JobRecord | None:
-        """The job of the lowest rank."""
+        """The job that comes first of all."""
         lanes = self.lanes
         while lanes:
-            rank, number, lane = lanes[0]
-            if lane.contest is not self or lane.posted != rank:
+            order, number, lane = lanes[0]
+            if lane.contest is not self or lane.posted != order:
                 heappop(lanes)
                 continue
             head = lane.head()
             if head is None:
                 heappop(lanes)
                 lane.posted = None
-            elif head.rank == rank:
+            elif head.order == order:
                 return head
             else:
-                lane.posted = head.rank
-                heapreplace(lanes, (head.rank, number, lane))
+                lane.posted = head.order
+                heapreplace(lanes, (head.order, number, lane))
         return None
 
 
@@ -103,14 +128,18 @@ class Line:
     """Everyone who waits for capacity, of every queue."""
 
     __slots__ = (
+        "_entries",
         "_lane_count",
         "_prune_at",
         "_unmatched",
+        "accounts",
+        "arrived",
         "capacity",
         "closed",
         "contests",
         "front",
         "shapes",
+        "windowed",
     )
 
     def __init__(self, capacity: Capacity) -> None:
@@ -119,7 +148,11 @@ class Line:
         self.contests: dict[int, Contest] = {}
         self.front: list[tuple[int, int, Contest]] = []
         self.closed: set[QueueName] = set()
+        self.windowed = False  # whether jobs are found by the time they need
+        self.arrived: dict[Lane, None] = {}  # where someone joined who may pass those before him
+        self.accounts: dict[Account, list[Lane]] = {}
         self._unmatched: list[Shape] = []  # new since the last refresh
+        self._entries = 0
         self._lane_count = 0
         self._prune_at = _PRUNE_AT
 
@@ -137,6 +170,10 @@ class Line:
         """Forget shapes that no job has, when they may have become many."""
         if len(self.shapes) >= self._prune_at:
             self.shapes = {key: shape for key, shape in self.shapes.items() if shape.jobs}
+            self.accounts = {
+                account: [lane for lane in lanes if lane.shape.jobs]
+                for account, lanes in self.accounts.items()
+            }
             self._prune_at = max(_PRUNE_AT, 2 * len(self.shapes))
 
     def enter(self, job: JobRecord) -> None:
@@ -144,48 +181,83 @@ class Line:
         shape = job.shape
         assert shape is not None
         job.phase = Phase.IN_LINE
-        key = (job.told.queue, job.told.priority)
+        key = (job.account, job.told.priority)
         lane = shape.lanes.get(key)
         if lane is None:
-            lane = shape.lanes[key] = Lane(key[0], shape, self._lane_count)
-            self._lane_count += 1
-            if key[0] not in self.closed:
-                lane.contest = shape.contest
+            lane = self._new_lane(shape, key)
         job.lane = lane
-        lane.add(job)
+        self._entries += 1
+        job.entry = self._entries
+        lane.add((job.rank, job.entry, job), job.window if self.windowed else None)
+        lane.size += 1
         contest = lane.contest
+        if lane.size == 1:
+            shape.waiting[lane] = None
+            if contest is not None:
+                contest.shapes[shape] = None
         if contest is not None:
-            rank = job.rank
-            if lane.posted is None or rank < lane.posted:
-                contest.post(lane, rank)
-            if contest.rank is None or rank < contest.rank:
+            order = job.rank + lane.account.offset
+            if lane.posted is None or order < lane.posted:
+                contest.post(lane, order)
+            if contest.order is None or order < contest.order:
                 self.refile(contest)
+            elif self.windowed:
+                self.arrived[lane] = None
+
+    def _new_lane(self, shape: Shape, key: tuple[Account, int]) -> Lane:
+        lane = shape.lanes[key] = Lane(key[0], shape, self._lane_count)
+        self._lane_count += 1
+        self.accounts.setdefault(key[0], []).append(lane)
+        if key[0].queue not in self.closed:
+            lane.contest = shape.contest
+        return lane
 
     def leave(self, job: JobRecord) -> None:
         """A job that is no longer in line (its phase says so) gives up its place."""
         lane, job.lane = job.lane, None
-        contest = lane.contest if lane else None
-        if contest is not None and contest.rank == job.rank:
+        job.entry = 0
+        if lane is None:
+            return
+        contest, shape = lane.contest, lane.shape
+        lane.size -= 1
+        if not lane.size:
+            del shape.waiting[lane]
+            if not shape.waiting and contest is not None:
+                contest.shapes.pop(shape, None)
+        if contest is not None and contest.head is job:
             self.refile(contest)
 
     def refile(self, contest: Contest) -> None:
         """Put a contest where its first job belongs; others may now have its flavors."""
-        if contest.rank is not None:
-            del self.front[bisect_left(self.front, (contest.rank,))]
+        if contest.order is not None:
+            del self.front[bisect_left(self.front, (contest.order,))]
         first = contest.head = contest.first()
         if first is None:
-            contest.rank = None
+            contest.order = None
         else:
-            contest.rank = first.rank
-            insort(self.front, (first.rank, contest.mask, contest))
+            contest.order = first.order
+            insort(self.front, (contest.order, contest.mask, contest))
         self.capacity.awake |= contest.mask
+
+    def move(self, accounts: Iterable[Account]) -> None:
+        """The standing of some accounts has changed: their jobs come earlier or later."""
+        moved: dict[Contest, None] = {}
+        for account in accounts:
+            for lane in self.accounts.get(account, ()):
+                contest, head = lane.contest, lane.head()
+                lane.posted = None
+                if head is not None and contest is not None:
+                    contest.post(lane, head.order)
+                    moved[contest] = None
+        for contest in moved:
+            self.refile(contest)
 
     def set_open(self, queue: QueueName, *, is_open: bool) -> None:
         """Let a queue's jobs into their contests, or keep them out."""
         (self.closed.discard if is_open else self.closed.add)(queue)
         for shape in self.shapes.values():
             for lane in shape.lanes.values():
-                if lane.queue == queue:
+                if lane.account.queue == queue:
                     self._enlist(lane, shape.contest)
 
     def refresh(self) -> None:
@@ -219,19 +291,23 @@ class Line:
             contest = self.contests.get(shape.mask)
             if contest is None:
                 contest = self.contests[shape.mask] = Contest(shape.mask)
+        if shape.contest is not contest and shape.contest is not None:
+            shape.contest.shapes.pop(shape, None)
         shape.contest = contest
         for lane in shape.lanes.values():
             self._enlist(lane, contest)
 
     def _enlist(self, lane: Lane, contest: Contest | None) -> None:
         before = lane.contest
-        lane.contest = None if lane.queue in self.closed else contest
+        lane.contest = None if lane.account.queue in self.closed else contest
         if lane.contest is before:
             return
+        if lane.contest is not None and lane.size:
+            lane.contest.shapes[lane.shape] = None
         lane.posted = None
         if before is not None:
             self.refile(before)
         head = lane.head()
         if lane.contest is not None and head is not None:
-            lane.contest.post(lane, head.rank)
+            lane.contest.post(lane, head.order)
             self.refile(lane.contest)

@@ -19,10 +19,11 @@ from suan.model.demand import Demand
 from suan.model.plan import Cost
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.resources import Resources
-from suan.model.units import PoolName, QueueName
+from suan.model.units import PoolName
 
 if TYPE_CHECKING:
     from suan.core.line import Contest, Lane
+    from suan.core.shares import Account
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +73,8 @@ class Grounds:
 class Shape:
     """Jobs with equal needs. ``mask`` has the bits of every flavor that such a job could use,
     ``candidates`` are all pools' together, the best first, ``standing`` the refusals of pools
-    without any, and ``grounds`` the reasons by the number of the candidate that is chosen."""
+    without any, and ``grounds`` the reasons by the number of the candidate that is chosen.
+    ``jobs`` counts its unfinished jobs, and ``waiting`` has those of its lanes with anyone."""
 
     demand: Demand
     rejected_by: tuple[PoolName, ...]
@@ -84,7 +86,8 @@ class Shape:
     standing: tuple[Refusal, ...] = ()
     grounds: dict[int, Grounds] = field(default_factory=dict)
     contest: "Contest | None" = None
-    lanes: "dict[tuple[QueueName, int], Lane]" = field(default_factory=dict)
+    lanes: "dict[tuple[Account, int], Lane]" = field(default_factory=dict)
+    waiting: "dict[Lane, None]" = field(default_factory=dict)
 
     def rematch(self, pool: Pool) -> None:
         """Ask one pool anew. ``settle`` must follow."""

@@ -16,6 +16,7 @@ from suan.model.refusal import Refusal, RefusalCode
 from suan.model.units import PoolName
 
 if TYPE_CHECKING:
+    from suan.core.backfill import Backfill
     from suan.core.state import State
 
 Holders = list[tuple[int, JobRecord]]  # earlier jobs that wait, and the flavors they hold
@@ -50,6 +51,21 @@ def _grounds(shape: Shape, chosen: int) -> Grounds:
     passed = tuple(shape.matches[name] for name in before if name not in costs)
     all_full = (*map(full_of, passed), *shape.standing)
     return Grounds(tuple(costs.values()), passed, mask_of(passed), all_full)
+
+
+def of_backfill(shape: Shape, chosen: int, backfill: "Backfill") -> Reasons:
+    """What is said when candidate number ``chosen`` takes a job that passes others: of the pools
+    that come before it, those with a reservation keep what they have for that."""
+    grounds = shape.grounds.get(chosen)
+    if grounds is None:
+        grounds = shape.grounds[chosen] = _grounds(shape, chosen)
+    keeps = {each.candidate.pool.name: each.job for each in backfill.reservations}
+    passed = []
+    for match in grounds.passed:
+        held = next((job for mask, job in backfill.closed if mask & match.mask), None)
+        holder = held or keeps.get(match.pool.name)
+        passed.append(full_of(match) if holder is None else _behind(match, holder))
+    return grounds.costs, (*passed, *shape.standing)
 
 
 def of_wait(shape: Shape, allowed: int, holders: Holders) -> Reasons:
@@ -103,7 +119,7 @@ def holders_before(state: "State", job: JobRecord) -> Holders:
     """The earlier jobs that wait, each first in its contest, and the flavors they hold."""
     front = state.line.front
     found: Holders = []
-    for _, mask, contest in front[: bisect_left(front, (job.rank,))]:
+    for _, mask, contest in front[: bisect_left(front, (job.order,))]:
         first = contest.first()
         assert first is not None
         found.append((mask, first))

@@ -3,17 +3,18 @@
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from suan.core.disciplines import devices_of
 from suan.core.retry import Tries
 from suan.model.events import JobSubmitted
 from suan.model.job import Cause
 from suan.model.resources import Resources
-from suan.model.units import Instant, JobId, NodeName, PoolName, RunId
+from suan.model.units import Duration, Instant, JobId, NodeName, PoolName, RunId
 
 if TYPE_CHECKING:
     from suan.core.line import Lane
     from suan.core.matching import Shape
+    from suan.core.shares import Account
 
-_PRIORITY_SHIFT = 44  # submission numbers stay below 2**44, and ranks are machine words
 NO_TRIES = Tries()
 
 
@@ -29,28 +30,45 @@ class Phase(Enum):
 
 
 class JobRecord:
-    """An unfinished job. ``rank`` orders jobs: by priority, then by submission, for good."""
+    """An unfinished job. ``rank`` orders the jobs of one account (``core.disciplines``), and
+    ``order`` all jobs. ``window`` is how long it is known to need, for certain where it has a time
+    limit, and ``expected`` how long it will probably run, both in µs and 0 where nothing is known.
+
+    ``served`` is the device-time its ended runs have had, in µs of an accelerator (or processor),
+    ``making_room`` the runs that were told to stop for it. ``entry`` numbers its place in line."""
 
     __slots__ = (
+        "account",
         "attempts",
         "cancelled",
+        "entry",
+        "expected",
         "id",
         "lane",
+        "making_room",
         "not_before",
         "phase",
         "rank",
         "rejected_by",
         "run",
+        "served",
         "shape",
         "told",
         "tries",
         "waits_for",
+        "window",
     )
 
-    def __init__(self, told: JobSubmitted) -> None:
+    def __init__(self, told: JobSubmitted, account: "Account") -> None:
         self.told = told
+        self.account = account
         self.id: JobId = told.job
-        self.rank = (-told.priority << _PRIORITY_SHIFT) + told.seq
+        self.rank = 0
+        self.entry = 0
+        self.window: Duration = 0
+        self.expected: Duration = 0
+        self.served: Duration = 0
+        self.making_room: set[RunId] | None = None
         self.attempts = told.attempts
         self.phase = Phase.WAITS
         self.tries = NO_TRIES
@@ -62,6 +80,11 @@ class JobRecord:
         self.lane: Lane | None = None
         self.shape: Shape | None = None
 
+    @property
+    def order(self) -> int:
+        """Its place among all jobs, the lowest first."""
+        return self.rank + self.account.offset
+
     def story(self) -> str:
         """What is known of it, for a violated invariant's message."""
         return (
@@ -71,17 +94,23 @@ class JobRecord:
 
 
 class RunRecord:
-    """An open run. ``nodes`` has one entry for each task, in rank order."""
+    """An open run. ``nodes`` has one entry for each task, in rank order. It ``began`` when it was
+    started or, before that is told, placed; ``until`` is when it is expected to end, if that is
+    known. With ``makes_room_for`` it was told to stop for that job."""
 
     __slots__ = (
+        "began",
         "id",
         "job",
+        "makes_room_for",
         "nodes",
+        "number",
         "option",
         "per_task",
         "pool",
         "started",
         "stopping",
+        "until",
     )
 
     def __init__(
@@ -94,6 +123,10 @@ class RunRecord:
         per_task: Resources,
         option: int,
     ) -> None:
+        self.began: Instant = 0
+        self.until: Instant | None = None
+        self.number = 0
+        self.makes_room_for: JobRecord | None = None
         self.id = run
         self.job = job
         self.pool = pool
@@ -102,3 +135,8 @@ class RunRecord:
         self.option = option
         self.started = False
         self.stopping: Cause | None = None
+
+    @property
+    def devices(self) -> int:
+        """How many accelerators it holds, or processors if none."""
+        return devices_of(self.per_task) * len(self.nodes)

@@ -5,22 +5,30 @@ from dataclasses import dataclass
 from heapq import heappush
 
 from suan.core.capacity import Capacity
+from suan.core.disciplines import rank_of
+from suan.core.durations import Durations
 from suan.core.line import Line
 from suan.core.nodes import Held
 from suan.core.records import JobRecord, Phase, RunRecord
-from suan.model.job import Outcome
-from suan.model.policy import POLICIES
-from suan.model.units import Instant, JobId, NodeName, QueueName, RunId
+from suan.core.shares import Amounts, Shares, amounts_of
+from suan.model.events import JobSubmitted
+from suan.model.job import Cause, Outcome
+from suan.model.policy import POLICIES, Discipline, Policy
+from suan.model.units import MINUTE, Instant, JobId, NodeName, QueueName, RunId
+
+BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT})
+"""Ends that say how long a job's runs take."""
 
 
 class QueueState:
-    """A queue's settings, and how many unfinished jobs it has."""
+    """A queue's settings, and how many unfinished jobs it has. Without a discipline it follows the
+    policy's."""
 
     __slots__ = ("discipline", "is_open", "jobs", "running", "weight")
 
     def __init__(self) -> None:
         self.weight = 1
-        self.discipline = "fifo"
+        self.discipline: Discipline | None = None
         self.is_open = True
         self.jobs = 0
         self.running = 0
@@ -40,16 +48,24 @@ class Unsettled:
 
 
 class State:
-    """The scheduler's memory."""
+    """The scheduler's memory.
+
+    ``alarms`` says when flavors are worth another look though nothing happens, by their bits;
+    ``priorities`` counts open runs by the priority of their jobs."""
 
     __slots__ = (
+        "alarms",
         "back_off",
         "capacity",
+        "durations",
         "jobs",
         "line",
         "policy",
+        "priorities",
         "queues",
         "runs",
+        "shares",
+        "started",
         "stops",
         "unsettled",
         "waiters",
@@ -58,7 +74,12 @@ class State:
     def __init__(self) -> None:
         self.capacity = Capacity()
         self.line = Line(self.capacity)
-        self.policy = POLICIES["default"]
+        self.durations = Durations()
+        self.shares = Shares(POLICIES["default"].half_life)
+        self.policy = POLICIES["fifo"]
+        self.started = 0
+        self.alarms: dict[int, Instant] = {}
+        self.priorities: dict[int, int] = {}
         self.queues: dict[QueueName, QueueState] = {}
         self.jobs: dict[JobId, JobRecord] = {}
         self.runs: dict[RunId, RunRecord] = {}
@@ -66,6 +87,78 @@ class State:
         self.back_off: list[tuple[Instant, int, JobRecord]] = []  # a heap
         self.unsettled: deque[Unsettled] = deque()
         self.stops: deque[RunRecord] = deque()
+        self.set_policy(POLICIES["default"])
+
+    def set_policy(self, policy: Policy) -> None:
+        """From now on another policy decides: everyone in line takes the place it gives him."""
+        self.policy = policy
+        self.line.windowed = policy.backfill != "none"
+        self.shares.half_life = policy.half_life
+        if policy.fair_share != self.shares.counts:
+            self.shares.count(policy.fair_share)
+            for run in self.runs.values() if policy.fair_share else ():
+                self._take(run, run.began)
+        self.reorder(None)
+
+    def reorder(self, queue: QueueName | None) -> None:
+        """What orders the jobs of a queue (``None``: of all) has changed: they enter anew."""
+        waiting = [
+            job
+            for job in self.jobs.values()
+            if job.phase is Phase.IN_LINE and queue in (None, job.told.queue)
+        ]
+        for job in waiting:
+            self.line.leave(job)
+        for job in waiting:
+            self.enter(job)
+
+    def refresh(self) -> None:
+        """Match shapes and pools that are new or changed, and weigh shares by what is there."""
+        if self.capacity.changed:
+            self.shares.set_capacity(self._total())
+        self.line.refresh()
+
+    def _total(self) -> Amounts:
+        total: Amounts = {}
+        for pool in self.capacity.pools.values():
+            for flavor in pool.flavors.values():
+                for (cpu, memory, devices), nodes in flavor.totals.items():
+                    amounts = {"cpu": cpu, "memory": memory}
+                    amounts.update(zip(flavor.models, map(sum, devices), strict=True))
+                    for kind, amount in amounts.items():
+                        total[kind] = total.get(kind, 0) + nodes * amount
+        return total
+
+    def settle_order(self) -> None:
+        """Put jobs where the standing of their accounts now says."""
+        moved = self.shares.moved
+        if moved:
+            self.line.move(moved)
+            moved.clear()
+
+    def record(self, told: JobSubmitted) -> JobRecord:
+        """A job that was just told of."""
+        return JobRecord(told, self.shares.account(told.queue, told.tenant))
+
+    def enter(self, job: JobRecord) -> None:
+        """A job takes its place in line."""
+        self.assess(job)
+        self.line.enter(job)
+
+    def assess(self, job: JobRecord) -> None:
+        """How long a job will need, as far as is known now, and so where it stands."""
+        told, policy = job.told, self.policy
+        discipline = self.queue(told.queue).discipline or policy.discipline
+        sorts, limits = discipline in ("sjf", "qssf"), self.line.windowed
+        expected, window = told.expected, told.time_limit or told.expected
+        if policy.predict and ((sorts and expected is None) or (limits and window is None)):
+            learned = self.durations.expect(told)
+            if learned is not None:
+                expected = expected or learned.mean
+                window = window or learned.high
+        job.expected = expected or told.time_limit or 0
+        job.window = window or 0
+        job.rank = rank_of(told, discipline, expected=job.expected, served=job.served)
 
     def queue(self, name: QueueName) -> QueueState:
         """A queue; one that nobody made is open."""
@@ -84,7 +177,7 @@ class State:
             if job.not_before:
                 self.requeue(job, job.not_before, job.told.at)
             else:
-                self.line.enter(job)
+                self.enter(job)
             return
         job.waits_for = {}
         for dependency, condition in job.told.after:
@@ -92,37 +185,90 @@ class State:
                 self.waiters.setdefault(dependency, []).append(job)
             job.waits_for[dependency] = (*job.waits_for.get(dependency, ()), condition)
 
-    def start(self, run: RunRecord) -> None:
+    def start(self, run: RunRecord, now: Instant) -> None:
         """A run takes its nodes, and its job leaves the line."""
         job = run.job
         in_line, job.phase = job.phase is Phase.IN_LINE, Phase.RUNS
         job.run = run
         self.runs[run.id] = run
+        self.started += 1
+        run.number = self.started
         self.queue(job.told.queue).running += 1
+        priority = job.told.priority
+        self.priorities[priority] = self.priorities.get(priority, 0) + 1
         pool = self.capacity.pool(run.pool)
-        pool.runs += 1
+        pool.open[run.id] = run
         nodes = run.nodes
         if len(nodes) == 1:
             self.capacity.hold(pool, nodes[0], run.id, held=Held(run.per_task, 1))
         else:
             for name, tasks in _tally(run).items():
                 self.capacity.hold(pool, name, run.id, held=Held(run.per_task, tasks))
+        self.begin(run, now)
+        if self.shares.counts:
+            self._take(run, now)
         if in_line:
             self.line.leave(job)
 
-    def end(self, run: RunRecord, outcome: Outcome) -> None:
+    def begin(self, run: RunRecord, now: Instant) -> None:
+        """A run begins now, and is expected to end by and by."""
+        told, until = run.job.told, None
+        if told.time_limit or told.expected:
+            until = now + run.job.window
+        elif run.job.window:
+            until = now + self.durations.ends_after(told, 0)
+        run.began = now
+        self.expect_end(run, until)
+
+    def expect_end(self, run: RunRecord, until: Instant | None) -> None:
+        """A run will end by then; ``None``: nothing is known."""
+        ends = self.capacity.pool(run.pool).ends
+        ends.drop(run)
+        run.until = until
+        ends.add(run)
+
+    def put_off(self, now: Instant) -> None:
+        """Runs that have outlived what was expected of them are given more time: that of the runs
+        alike that took longer still, or what those need that are never heard of."""
+        for pool in self.capacity.pools.values():
+            for run in pool.ends.overdue(now):
+                total = self.durations.ends_after(run.job.told, now - run.began)
+                self.expect_end(run, max(run.began + total, now + MINUTE))
+
+    def _take(self, run: RunRecord, now: Instant, times: int = 1) -> None:
+        amounts = amounts_of(run.per_task, len(run.nodes))
+        self.shares.take(run.job.account, amounts, now, times=times)
+
+    def end(self, run: RunRecord, outcome: Outcome, now: Instant) -> None:
         """A run gives its nodes back; what becomes of its job is decided in the next cycle."""
         job = run.job
         del self.runs[run.id]
         job.run = None
         job.phase = Phase.SETTLES
         self.queues[job.told.queue].running -= 1
+        self._uncount(job.told.priority)
         pool = self.capacity.pools[run.pool]
-        pool.runs -= 1
+        del pool.open[run.id]
+        pool.ends.drop(run)
         nodes = run.nodes
         for name in nodes if len(nodes) == 1 else dict.fromkeys(nodes):
             self.capacity.release(pool, name, run.id)
+        if self.shares.counts:
+            self._take(run, now, -1)
+        if run.makes_room_for is not None and run.makes_room_for.making_room:
+            run.makes_room_for.making_room.discard(run.id)
+        took = max(now - run.began, 0)
+        job.served += took * run.devices
+        if self.policy.predict and outcome.cause in BY_ITSELF:
+            self.durations.learn(job.told, took, tasks=len(nodes), per_task=run.per_task)
         self.unsettled.append(Unsettled(job, run, outcome))
+
+    def _uncount(self, priority: int) -> None:
+        left = self.priorities[priority] - 1
+        if left:
+            self.priorities[priority] = left
+        else:
+            del self.priorities[priority]
 
     def withdraw(self, job: JobRecord, skipped: str = "") -> None:
         """A job without a run leaves wherever it stands, to be settled."""
@@ -136,9 +282,9 @@ class State:
         job.not_before = not_before
         if not_before > now:
             job.phase = Phase.BACKS_OFF
-            heappush(self.back_off, (not_before, job.rank, job))
+            heappush(self.back_off, (not_before, job.told.seq, job))
         else:
-            self.line.enter(job)
+            self.enter(job)
 
     def forget(self, job: JobRecord) -> None:
         """A job has ended for good."""

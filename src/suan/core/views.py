@@ -45,7 +45,7 @@ def pool_status(pool: Pool) -> PoolStatus:
         nodes=tuple(node.status for node in nodes),
         total=_sum([node.status.total for node in nodes]),
         free=_sum([node.free() for node in nodes]),
-        runs=pool.runs,
+        runs=len(pool.open),
         available=pool.available,
         drained=pool.drained,
         observed_at=pool.observed_at,
@@ -70,7 +70,7 @@ def queue_counts(state: State) -> tuple[QueueCounts, ...]:
         QueueCounts(
             queue=name,
             weight=queue.weight,
-            discipline=queue.discipline,
+            discipline=queue.discipline or "",
             open=queue.is_open,
             pending=queue.jobs - queue.running,
             running=queue.running,

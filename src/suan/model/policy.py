@@ -10,10 +10,10 @@ from typing import Literal, TypeAlias
 
 from suan.model.units import DAY, MINUTE, Duration
 
-Discipline: TypeAlias = Literal["fifo", "sjf", "las", "edf"]
+Discipline: TypeAlias = Literal["fifo", "sjf", "qssf", "las", "edf"]
 Backfill: TypeAlias = Literal["none", "easy", "conservative"]
 
-DISCIPLINES: tuple[Discipline, ...] = ("fifo", "sjf", "las", "edf")
+DISCIPLINES: tuple[Discipline, ...] = ("fifo", "sjf", "qssf", "las", "edf")
 BACKFILLS: tuple[Backfill, ...] = ("none", "easy", "conservative")
 
 
@@ -53,9 +53,10 @@ class Policy:
             raise ValueError("min_run_time: must not be negative")
 
 
-def _strict(discipline: Discipline, *, predict: bool = False) -> Policy:
-    """Order and nothing else: nobody passes, nobody is preempted, nobody's share is looked at."""
-    return Policy(discipline, "none", fair_share=False, predict=predict, preemption=False)
+def _strict(discipline: Discipline) -> Policy:
+    """Order and nothing else: nobody passes, nobody is preempted, nobody's share is looked at, and
+    only what the user told counts."""
+    return Policy(discipline, "none", fair_share=False, predict=False, preemption=False)
 
 
 def _plain(backfill: Backfill) -> Policy:
@@ -66,7 +67,7 @@ POLICIES: dict[str, Policy] = {
     "default": Policy(),
     "fifo": _strict("fifo"),
     "sjf": _strict("sjf"),
-    "qssf": _strict("sjf", predict=True),
+    "qssf": Policy("qssf", "easy", fair_share=False, preemption=False),
     "edf": _strict("edf"),
     "easy": _plain("easy"),
     "conservative": _plain("conservative"),

@@ -1,0 +1,148 @@
+"""Forecast: when a job that must wait can start, from when what runs is expected to end.
+
+When runs are expected to end is told in ``core.ends``.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from suan.core.flavors import Need
+from suan.core.matching import Candidate
+from suan.core.nodes import Held, Node
+from suan.model.units import Instant
+
+if TYPE_CHECKING:
+    from suan.core.capacity import Pool
+    from suan.core.records import JobRecord, RunRecord
+
+
+class Future:
+    """A node as it will be: what is free of it now, and what ends on it later. Or as it would be,
+    with something taken from it first."""
+
+    __slots__ = ("cpu", "devices", "memory")
+
+    def __init__(self, node: Node) -> None:
+        self.cpu = node.cpu
+        self.memory = node.memory
+        self.devices = [list(free) for free in node.devices]
+
+    def refund(self, held: Held, times: int = 1) -> None:
+        """What a run holds is free again; with ``times`` of -1 it is taken again."""
+        tasks = times * held.tasks
+        self.cpu += tasks * held.per_task.cpu_milli
+        self.memory += tasks * held.per_task.memory_mib
+        for model, at, part in held.grant:
+            self.devices[model][at] += times * part
+
+    def slots(self, need: Need, most: int) -> int:
+        """How many tasks fit then, at most ``most``."""
+        return need.slots((self.cpu, self.memory, tuple(map(tuple, self.devices))), most)
+
+
+@dataclass(slots=True)
+class Spot:
+    """What a reservation takes of one node: ``tasks`` tasks, of what will be free ``then``."""
+
+    need: Need
+    tasks: int
+    then: Future
+
+
+@dataclass(slots=True, eq=False)
+class Reservation:
+    """Where and when a waiting job starts at the latest, as far as is known."""
+
+    job: "JobRecord"
+    candidate: Candidate
+    at: Instant
+    spots: dict[Node, Spot]
+
+
+def reserve(
+    job: "JobRecord", allowed: int, taken: Iterable[Node], now: Instant
+) -> Reservation | None:
+    """A reservation in the pool where the job starts earliest, on flavors in ``allowed`` and on
+    none of the nodes ``taken``; ``None`` if that cannot be told. Of pools in which it starts at
+    the same time the cheapest is chosen."""
+    assert job.shape is not None
+    best: Reservation | None = None
+    barred = set(taken)
+    for candidate in job.shape.candidates:
+        if candidate.mask & allowed:
+            search = _Search(candidate, allowed, barred, best.at if best else None)
+            found = search.run(now)
+            if found is not None:
+                best = Reservation(job, candidate, *found)
+    return best
+
+
+class _Search:
+    """The ends of one pool, one after the other, until the whole gang fits."""
+
+    __slots__ = ("barred", "before", "candidate", "found", "futures", "needs", "slots")
+
+    def __init__(
+        self, candidate: Candidate, allowed: int, barred: set[Node], before: Instant | None
+    ) -> None:
+        self.candidate = candidate
+        self.barred = barred
+        self.before = before  # a later start is of no interest
+        self.needs = {id(f): need for f, need in candidate.kinds if f.mask & allowed}
+        self.futures: dict[Node, Future] = {}
+        self.slots: dict[Node, int] = {}  # in the order in which the nodes came to have room
+        self.found = 0
+
+    def run(self, now: Instant) -> tuple[Instant, dict[Node, Spot]] | None:
+        tasks = self.candidate.tasks
+        if tasks > 1:
+            self._free_now()
+        if self.found >= tasks:
+            return now, self._spots()
+        pool = self.candidate.pool
+        for until, run in pool.ends:
+            if self.before is not None and until >= self.before:
+                break
+            self._end(pool, run)
+            if self.found >= tasks:
+                return until, self._spots()
+        return None
+
+    def _free_now(self) -> None:
+        tasks = self.candidate.tasks
+        for flavor, need in self.candidate.kinds:
+            if id(flavor) not in self.needs:
+                continue
+            for node, held in flavor.holding(need):
+                if node not in self.barred:
+                    self.slots[node] = min(held, tasks)
+                    self.found += min(held, tasks)
+
+    def _end(self, pool: "Pool", run: "RunRecord") -> None:
+        for name in dict.fromkeys(run.nodes):
+            node = pool.nodes[name]
+            need = self.needs.get(id(node.flavor))
+            if need is None or node.home is None or node in self.barred:
+                continue
+            future = self.futures.get(node)
+            if future is None:
+                future = self.futures[node] = Future(node)
+            future.refund(node.runs[run.id])
+            slots = future.slots(need, self.candidate.tasks)
+            before = self.slots.get(node, 0)
+            if slots > before:
+                self.slots[node] = slots
+                self.found += slots - before
+
+    def _spots(self) -> dict[Node, Spot]:
+        left = self.candidate.tasks
+        spots: dict[Node, Spot] = {}
+        for node, slots in self.slots.items():
+            takes = min(left, slots)
+            need = self.needs[id(node.flavor)]
+            spots[node] = Spot(need, takes, self.futures.get(node) or Future(node))
+            left -= takes
+            if not left:
+                break
+        return spots

@@ -1,0 +1,184 @@
+"""Preemption: whose runs stop, so that a job can start that may displace them.
+
+Who may displace whom never goes in a circle:
+
+- a job of a higher priority displaces a run of a lower one;
+- at equal priority, in queues with the discipline ``las``, a job displaces a run whose job has
+  attained a higher level of service; service only grows.
+
+Of those that may be displaced, runs shorter than the policy's ``min_run_time`` are left alone. The
+cheapest in lost work go first (device-time since the last checkpoint), and nobody goes without
+whom the gang would fit as well. The job waits at the head of its line until they have ended.
+"""
+
+from suan.core.disciplines import LAS_LEVELS, level_of
+from suan.core.forecast import Future
+from suan.core.matching import Candidate
+from suan.core.nodes import Node
+from suan.core.records import JobRecord, RunRecord
+from suan.core.state import State
+from suan.model.job import Cause
+from suan.model.units import SECOND, Duration, Instant
+
+STOPS_WITHIN: Duration = 10 * SECOND  # unless its job says how long it needs to save its work
+
+
+def may_displace(state: State, job: JobRecord) -> bool:
+    """Whether it is worth looking for victims: a cheap question, asked often."""
+    if not state.policy.preemption or job.making_room or not state.priorities:
+        return False
+    priority = job.told.priority
+    return min(state.priorities) < priority or (
+        priority in state.priorities and _by_service(state, job)
+    )
+
+
+def _by_service(state: State, job: JobRecord) -> bool:
+    return (state.queue(job.told.queue).discipline or state.policy.discipline) == "las"
+
+
+def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> tuple[RunRecord, ...]:
+    """The runs that stop for a job, in the first of its pools where that is enough; or none.
+
+    Where some may be displaced only later, the flavors are looked at again then.
+    """
+    assert job.shape is not None
+    for candidate in job.shape.candidates:
+        if not candidate.mask & allowed:
+            continue
+        willing = _willing(state, job, candidate, now=now)
+        if willing:
+            chosen = _Choice(candidate, allowed).of(willing)
+            if chosen:
+                return tuple(chosen)
+    return ()
+
+
+def yield_to(state: State, run: RunRecord, job: JobRecord, *, now: Instant) -> None:
+    """A run was told to stop for a job."""
+    run.stopping = Cause.PREEMPTED
+    run.makes_room_for = job
+    if job.making_room is None:
+        job.making_room = set()
+    job.making_room.add(run.id)
+    checkpoint = run.job.told.checkpoint
+    grace = checkpoint.grace if checkpoint is not None else None
+    state.expect_end(run, now + (STOPS_WITHIN if grace is None else grace))
+
+
+def _willing(
+    state: State, job: JobRecord, candidate: Candidate, *, now: Instant
+) -> list[tuple[Duration, RunRecord]]:
+    """The pool's runs that the job may displace now, the cheapest in lost work first."""
+    found: list[tuple[Duration, RunRecord]] = []
+    later: Instant | None = None
+    by_service = _by_service(state, job)
+    level = level_of(job.served)
+    for run in candidate.pool.open.values():
+        if run.stopping is not None or run.job.told.priority > job.told.priority:
+            continue
+        at = run.began + state.policy.min_run_time
+        if run.job.told.priority == job.told.priority:
+            if not by_service or not _by_service(state, run.job) or level >= len(LAS_LEVELS):
+                continue
+            left = LAS_LEVELS[level] - run.job.served
+            at = max(at, run.began + -(-left // max(run.devices, 1)))
+        if at <= now:
+            found.append((lost_work(run, now), run))
+        else:
+            later = at if later is None else min(at, later)
+    if later is not None:
+        alarms = state.alarms
+        alarms[candidate.mask] = min(later, alarms.get(candidate.mask, later))
+    found.sort(key=lambda each: (each[0], each[1].id))
+    return found
+
+
+def lost_work(run: RunRecord, now: Instant) -> Duration:
+    """Device-time (µs) that is thrown away if a run is stopped now: all since it began or, if it
+    saves its work by itself, since it last did. What saves when it is told to loses nothing."""
+    ran = max(now - run.began, 0)
+    checkpoint = run.job.told.checkpoint
+    if checkpoint is not None:
+        ran = ran % checkpoint.interval if checkpoint.interval else 0
+    return ran * run.devices
+
+
+class _Choice:
+    """The victims for one candidate: taken one by one until the gang fits, then each let off
+    again without whom it fits as well, the dearest first."""
+
+    __slots__ = ("candidate", "futures", "needs")
+
+    def __init__(self, candidate: Candidate, allowed: int) -> None:
+        self.candidate = candidate
+        self.needs = {id(f): need for f, need in candidate.kinds if f.mask & allowed}
+        self.futures: dict[Node, Future] = {}
+
+    def of(self, willing: list[tuple[Duration, RunRecord]]) -> list[RunRecord]:
+        """Of runs with what stopping them costs, the cheapest first; empty if all do not do."""
+        if self.candidate.tasks > 1:
+            return self._least([run for _, run in willing], self._free_now())
+        best: tuple[int, int, list[RunRecord]] | None = None
+        lost = {run.id: cost for cost, run in willing}
+        for runs in self._by_node(willing):
+            chosen = self._least(runs, 0)
+            if chosen:
+                cost = sum(lost[run.id] for run in chosen)
+                if best is None or (cost, len(chosen)) < best[:2]:
+                    best = cost, len(chosen), chosen
+        return best[2] if best else []
+
+    def _by_node(self, willing: list[tuple[Duration, RunRecord]]) -> list[list[RunRecord]]:
+        """For each node the runs on it: one task needs no more than one node."""
+        nodes: dict[Node, list[RunRecord]] = {}
+        for _, run in willing:
+            for node in self._nodes(run):
+                nodes.setdefault(node, []).append(run)
+        return [nodes[node] for node in sorted(nodes, key=lambda node: node.name)]
+
+    def _nodes(self, run: RunRecord) -> list[Node]:
+        """Where a run holds what the job could use."""
+        nodes = [self.candidate.pool.nodes[name] for name in dict.fromkeys(run.nodes)]
+        return [n for n in nodes if n.home is not None and id(n.flavor) in self.needs]
+
+    def _free_now(self) -> int:
+        found = 0
+        for flavor, need in self.candidate.kinds:
+            if id(flavor) in self.needs:
+                held = (held for _, held in flavor.holding(need))
+                found += sum(min(each, self.candidate.tasks) for each in held)
+        return found
+
+    def _least(self, runs: list[RunRecord], free: int) -> list[RunRecord]:
+        tasks = self.candidate.tasks
+        self.futures.clear()
+        room, chosen = free, []
+        for run in runs:
+            room += self._free(run, 1)
+            chosen.append(run)
+            if room >= tasks:
+                break
+        if room < tasks:
+            return []
+        for run in [*reversed(chosen)]:
+            gained = self._free(run, -1)
+            if room + gained >= tasks:
+                room += gained
+                chosen.remove(run)
+            else:
+                self._free(run, 1)
+        return chosen
+
+    def _free(self, run: RunRecord, times: int) -> int:
+        """How many more tasks fit without a run (fewer, with ``times`` of -1: with it again)."""
+        gained = 0
+        for node in self._nodes(run):
+            future = self.futures.get(node)
+            if future is None:
+                future = self.futures[node] = Future(node)
+            need = self.needs[id(node.flavor)]
+            before = future.slots(need, self.candidate.tasks)
+            future.refund(node.runs[run.id], times)
+            gained += future.slots(need, self.candidate.tasks) - before
+        return gained

@@ -1,0 +1,222 @@
+"""Fair share: who has had how much, over what they are entitled to.
+
+Queues stand under the root, tenants under their queue; a tenant named ``lab/vision`` stands under
+``lab``. What counts of each is its *dominant share* (Ghodsi et al., NSDI 2011): of processors,
+memory and every accelerator model, the one of which it has had the largest part of all there is;
+over its weight. Usage fades by the half-life. Two jobs are compared at the point where their
+paths part, so that a lab's share is one, however many tenants it has.
+"""
+
+from suan.core.decay import BITS, ONE, gathered_in, left_after
+from suan.core.disciplines import STANDING_BITS, STANDING_SHIFT
+from suan.model.resources import Resources
+from suan.model.units import MINUTE, SECOND, Duration, Instant, QueueName, TenantName
+
+AHEAD: Duration = 5 * MINUTE
+"""What runs now counts as if it went on for so long: so that whoever comes first to free capacity
+does not get all of it before his usage has had time to grow."""
+
+STALE_PARTS = 1024
+"""A share may be as old as this part of the half-life while nothing of its owner's starts or ends:
+what it gathers meanwhile is less than a thousandth of all that ever counts."""
+
+DEPTH = 4  # levels of the tree that are told apart, the queue's with them
+_LEVEL_BITS = STANDING_BITS // DEPTH
+_MOST = (1 << _LEVEL_BITS) - 1
+Amounts = dict[str, int]  # by kind of resource
+
+
+class Share:
+    """One queue or tenant: ``held`` is what its runs hold now, ``used`` what they have used, in
+    amount × µs, faded to the instant ``at``. ``value`` is its dominant share over its weight, in
+    seconds of all that there is; it is worked out only where there is another to compare with."""
+
+    __slots__ = ("accounts", "at", "children", "held", "parent", "used", "value", "weight")
+
+    def __init__(self, parent: "Share | None", at: Instant) -> None:
+        self.parent = parent
+        self.weight = 1
+        self.at = at
+        self.held: Amounts = {}
+        self.used: Amounts = {}
+        self.value = 0
+        self.children = 0
+        self.accounts: list[Account] = []  # of this share and of all below it
+
+
+class Account:
+    """A tenant in a queue: whose jobs share one place in the fair order. ``path`` leads from the
+    queue down to the tenant. ``offset`` is what its standing adds to its jobs' ranks."""
+
+    __slots__ = ("offset", "path", "queue", "tenant")
+
+    def __init__(self, queue: QueueName, tenant: TenantName, path: tuple[Share, ...]) -> None:
+        self.queue = queue
+        self.tenant = tenant
+        self.path = path
+        self.offset = 0
+
+    def settle(self) -> bool:
+        """Work out the offset anew; whether it has changed. Without rivals nothing is compared."""
+        standing = 0
+        for share in self.path:
+            rivals = share.parent is not None and share.parent.children > 1
+            standing = standing << _LEVEL_BITS | (share.value if rivals else 0)
+        offset = standing << (STANDING_SHIFT + _LEVEL_BITS * (DEPTH - len(self.path)))
+        changed = offset != self.offset
+        self.offset = offset
+        return changed
+
+
+class Shares:
+    """All accounts. ``moved`` has those whose standing has changed since it was last cleared.
+    While it does not ``count``, all stand alike."""
+
+    __slots__ = ("accounts", "capacity", "counts", "half_life", "moved", "root", "shares", "ticked")
+
+    def __init__(self, half_life: Duration) -> None:
+        self.counts = False
+        self.half_life = half_life
+        self.root = Share(None, 0)
+        self.accounts: dict[tuple[QueueName, TenantName], Account] = {}
+        self.shares: dict[tuple[str, ...], Share] = {}
+        self.capacity: Amounts = {}
+        self.ticked: Instant = 0
+        self.moved: dict[Account, None] = {}
+
+    def account(self, queue: QueueName, tenant: TenantName) -> Account:
+        """The account of a tenant's jobs in a queue, made if it is new."""
+        found = self.accounts.get((queue, tenant))
+        if found is None:
+            names = (queue, *tenant.split("/", DEPTH - 2))
+            path = tuple(self._share(names[: depth + 1]) for depth in range(len(names)))
+            found = self.accounts[queue, tenant] = Account(queue, tenant, path)
+            for share in path:
+                share.accounts.append(found)
+            if found.settle():
+                self.moved[found] = None
+        return found
+
+    def _share(self, names: tuple[str, ...]) -> Share:
+        found = self.shares.get(names)
+        if found is None:
+            parent = self._share(names[:-1]) if len(names) > 1 else self.root
+            found = self.shares[names] = Share(parent, self.ticked)
+            parent.children += 1
+            if parent.children == 2:  # the first one has a rival now
+                for sibling in self.shares.values():
+                    if sibling.parent is parent:
+                        self._weigh(sibling)
+                self._settle_accounts(list(self.accounts.values()))
+        return found
+
+    def fork(self) -> "Shares":
+        """The same accounts once more, in the same order."""
+        other = Shares(self.half_life)
+        other.counts, other.capacity, other.ticked = self.counts, dict(self.capacity), self.ticked
+        for queue, tenant in self.accounts:
+            other.account(queue, tenant)
+        for names, share in self.shares.items():
+            copy = other._share(names)
+            copy.weight, copy.at, copy.value = share.weight, share.at, share.value
+            copy.held, copy.used = dict(share.held), dict(share.used)
+        for account in other.accounts.values():
+            account.settle()
+        other.moved = {
+            other.accounts[account.queue, account.tenant]: None for account in self.moved
+        }
+        return other
+
+    def set_weight(self, names: tuple[str, ...], weight: int) -> None:
+        """Give a queue (``(queue,)``), or a tenant in it, another weight."""
+        share = self._share(names)
+        if share.weight != weight:
+            share.weight = weight
+            self._weigh(share)
+
+    def set_capacity(self, amounts: Amounts) -> None:
+        """What all pools have together, which shares are parts of."""
+        if amounts != self.capacity:
+            self.capacity = amounts
+            for share in self.shares.values():
+                self._weigh(share)
+
+    def count(self, counts: bool) -> None:
+        """Begin to count, from nothing, or cease to."""
+        self.counts = counts
+        for share in self.shares.values():
+            share.held, share.used = {}, {}
+            self._weigh(share)
+
+    def take(self, account: Account, amounts: Amounts, now: Instant, *, times: int = 1) -> None:
+        """A run begins to hold ``times * amounts``; with ``times`` below zero it ends."""
+        for share in account.path:
+            self._bring(share, now)
+            held = share.held
+            for kind, amount in amounts.items():
+                held[kind] = held.get(kind, 0) + times * amount
+            self._weigh(share)
+
+    def recall(
+        self, account: Account, amounts: Amounts, *, began: Instant, until: Instant, now: Instant
+    ) -> None:
+        """A run held ``amounts`` before this scheduler was told of anything."""
+        if until <= began:
+            return
+        gathered = gathered_in(until - began, self.half_life)
+        gathered = gathered * left_after(max(now - until, 0), self.half_life) // ONE
+        for share in account.path:
+            self._bring(share, now)
+            for kind, amount in amounts.items():
+                share.used[kind] = share.used.get(kind, 0) + amount * gathered
+            self._weigh(share)
+
+    def tick(self, now: Instant) -> None:
+        """Bring every standing up to date, if that is due."""
+        if (now - self.ticked) * STALE_PARTS >= self.half_life:
+            self.ticked = now
+            for share in self.shares.values():
+                self._bring(share, now)
+                self._weigh(share)
+
+    def _bring(self, share: Share, now: Instant) -> None:
+        passed = now - share.at
+        if passed <= 0:
+            return
+        share.at = now
+        used = share.used
+        if used:
+            left = left_after(passed, self.half_life)
+            for kind, amount in used.items():
+                used[kind] = amount * left >> BITS
+        gathered = 0
+        for kind, amount in share.held.items():
+            if amount:
+                gathered = gathered or gathered_in(passed, self.half_life)
+                used[kind] = used.get(kind, 0) + amount * gathered
+
+    def _weigh(self, share: Share) -> None:
+        if share.parent is None or share.parent.children < 2:
+            return
+        value = 0
+        held, used = share.held, share.used
+        for kind, there in self.capacity.items():
+            had = used.get(kind, 0) + held.get(kind, 0) * AHEAD
+            value = max(value, had // (there * share.weight * SECOND))
+        value = min(value, _MOST)
+        if value != share.value:
+            share.value = value
+            self._settle_accounts(share.accounts)
+
+    def _settle_accounts(self, accounts: list[Account]) -> None:
+        for account in accounts:
+            if account.settle():
+                self.moved[account] = None
+
+
+def amounts_of(per_task: Resources, tasks: int) -> Amounts:
+    """A gang's resources by kind."""
+    amounts = {"cpu": per_task.cpu_milli * tasks, "memory": per_task.memory_mib * tasks}
+    for model, amount in per_task.accelerators:
+        amounts[model] = amount * tasks
+    return amounts
