@@ -29,7 +29,7 @@ from suan.model.policy import POLICIES, Policy
 
 OBJECTIVES: tuple[Objective, ...] = ("makespan", "completion", "misses")
 CALLED = {"makespan": "makespan", "completion": "weighted completion", "misses": "missed"}
-SECONDS = {"makespan": 1.5, "completion": 2.5, "misses": 2.0}
+SECONDS = {"makespan": 1.5, "completion": 2.0, "misses": 2.0}
 WORKERS = 8  # more strategies side by side, whatever the number of processors
 SHOWN = ("default", "fifo", "easy", "conservative", "sjf", "edf")
 CLUSTER, FIRST = "e13805", 60

@@ -1,7 +1,7 @@
 """Bare loops: one policy each, hard-coded, on a heap; what the scheduler's speed is held against.
 
 They know no reasons, events, shares or failures: they keep counters and a heap of ends, and give
-back each job's start in seconds, in the order of the rows. ``python benchmarks/heaploops.py NAME``
+back each job's start in seconds, in the order of the rows. ``python benchmarks/heaploops.py NAME [JOBS]``
 runs one on its trace in a process of its own and prints, as JSON, jobs, CPU seconds without the
 reading, mean wait and peak memory; so their memory is nobody else's.
 
@@ -29,6 +29,7 @@ from traces import CURIE, GPUS_A_NODE, THETA, TIGHT, Row
 CURIE_MACHINE, CURIE_PROCESSORS, THETA_PROCESSORS = 93_312, 80_640, 4_360
 
 Grant = list[tuple[int, int]]  # a node, and how many of its accelerators
+Timed = Callable[[Path, int | None], tuple[list[Row], list[int]]]  # the first so many jobs, or all
 
 
 class Nodes:
@@ -243,19 +244,18 @@ def easy(rows: Sequence[Row], processors: int) -> list[int]:
     return Easy(rows, processors).run()
 
 
-def _tight(loop: Callable[..., list[int]]) -> Callable[[Path], tuple[list[Row], list[int]]]:
-    def run(path: Path) -> tuple[list[Row], list[int]]:
-        rows, nodes = traces.tight(path)
+def _tight(loop: Callable[..., list[int]]) -> Timed:
+    def run(path: Path, limit: int | None) -> tuple[list[Row], list[int]]:
+        every, nodes = traces.tight(path)
+        rows = every[:limit]
         return rows, _clocked(lambda: loop(rows, nodes))
 
     return run
 
 
-def _swf(
-    loop: Callable[..., list[int]], processors: int, machine: int
-) -> Callable[[Path], tuple[list[Row], list[int]]]:
-    def run(path: Path) -> tuple[list[Row], list[int]]:
-        rows = [row for row in traces.swf(path, machine) if row.width <= processors]
+def _swf(loop: Callable[..., list[int]], processors: int, machine: int) -> Timed:
+    def run(path: Path, limit: int | None) -> tuple[list[Row], list[int]]:
+        rows = [row for row in traces.swf(path, machine) if row.width <= processors][:limit]
         return rows, _clocked(lambda: loop(rows, processors))
 
     return run
@@ -272,7 +272,7 @@ def _clocked(run: Callable[[], list[int]]) -> list[int]:
     return starts
 
 
-LOOPS: dict[str, tuple[str, Callable[[Path], tuple[list[Row], list[int]]]]] = {
+LOOPS: dict[str, tuple[str, Timed]] = {
     "tight-fifo": (TIGHT, _tight(fifo_on_nodes)),
     "tight-sjf": (TIGHT, _tight(sjf_on_nodes)),
     "theta-fifo": (THETA, _swf(fifo, THETA_PROCESSORS, THETA_PROCESSORS)),
@@ -297,7 +297,8 @@ def mean_wait(rows: Sequence[Row], starts: Sequence[int]) -> float:
 
 def main() -> None:
     name, run = LOOPS[sys.argv[1]]
-    rows, starts = run(traces.folder() / name)
+    limit = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    rows, starts = run(traces.folder() / name, limit or None)
     told = {
         "jobs": len(rows),
         "cpu_s": _clock[0],

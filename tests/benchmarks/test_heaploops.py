@@ -28,7 +28,7 @@ def trace(name: str) -> Path:
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_known_means_come_out(name: str) -> None:
     file, run = LOOPS[name]
-    rows, starts = run(trace(file))
+    rows, starts = run(trace(file), None)
     assert heaploops.mean_wait(rows, starts) == pytest.approx(KNOWN[name], abs=0.005)
 
 
