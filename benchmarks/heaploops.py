@@ -1,9 +1,9 @@
 """Bare loops: one policy each, hard-coded, on a heap; what the scheduler's speed is held against.
 
 They know no reasons, events, shares or failures: they keep counters and a heap of ends, and give
-back each job's start in seconds, in the order of the rows. ``python benchmarks/heaploops.py NAME [JOBS]``
-runs one on its trace in a process of its own and prints, as JSON, jobs, CPU seconds without the
-reading, mean wait and peak memory; so their memory is nobody else's.
+back each job's start in seconds, in the order of the rows. ``python heaploops.py NAME [JOBS]`` runs
+one on its trace in a process of its own and prints, as JSON, jobs, CPU seconds without the reading,
+mean wait and peak memory; so their memory is nobody else's.
 
 Strict: a job never passes the one at the head. Consolidated: up to 8 accelerators on the one node
 with the fewest free that hold them; more take whole free nodes, and what is left over of the last
