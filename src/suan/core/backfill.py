@@ -16,7 +16,9 @@ from suan.core.line import Lane
 from suan.core.matching import Candidate, Shape
 from suan.core.nodes import Node
 from suan.core.packing import Spots
+from suan.core.quotas import NOBODY
 from suan.core.records import JobRecord, RunRecord
+from suan.core.shares import Account
 from suan.core.state import Closed, Kept, State
 from suan.model.units import MINUTE, Duration, Instant
 
@@ -54,7 +56,8 @@ class Backfill:
         self.closed: list[tuple[int, JobRecord]] = []  # flavors held by jobs without a forecast
         self._interest = 0
         self._covered = 0
-        self._fits: dict[Shape, Fit | None] = {}  # where each shape may stay longest
+        # where each shape may stay longest; by account where quotas tell them apart
+        self._fits: dict[tuple[Shape, Account | None], Fit | None] = {}
 
     def candidates(self) -> list[tuple[int, int, Lane]]:
         """Lanes that may have someone to start who could not before: a heap by order.
@@ -144,9 +147,10 @@ class Backfill:
         head, shape = lane.head(), lane.shape
         if head is None:
             return None
-        if shape not in self._fits:
-            self._fits[shape] = self.fit(head, ALWAYS)
-        longest = self._fits[shape]
+        key = shape, lane.account if self.state.quotas.count else None
+        if key not in self._fits:
+            self._fits[key] = self.fit(head, ALWAYS)
+        longest = self._fits[key]
         if longest is None:
             return None
         job: JobRecord | None = head
@@ -168,9 +172,10 @@ class Backfill:
         for mask, holder in self.closed:
             closed |= mask if holder is not job else 0
         best: Fit | None = None
+        barred = self._kept_out(job)
         for number, candidate in enumerate(shape.candidates):
             allowed = candidate.mask & ~closed
-            if not allowed:
+            if not allowed or number in barred:
                 continue
             search = _Room(self, job, candidate, allowed)
             found = search.gang() if candidate.tasks > 1 else search.single(enough)
@@ -179,6 +184,11 @@ class Backfill:
                 if best.window >= enough:
                     return best
         return best
+
+    def _kept_out(self, job: JobRecord) -> frozenset[int]:
+        """The candidates that a quota or limit forbids."""
+        quotas = self.state.quotas
+        return quotas.barred(job) if quotas.count else NOBODY
 
     def look_ahead(self) -> None:
         """Reserve for everyone who is first for some flavor of interest."""
@@ -198,7 +208,8 @@ class Backfill:
         self.closed = [(closed.mask, job) for job, closed in self.state.closed.items()]
 
     def _reserve(self, job: JobRecord, allowed: int) -> None:
-        state, found = self.state, reserve(job, allowed, self.nodes, self.now)
+        state, barred = self.state, self._kept_out(job)
+        found = reserve(job, allowed, self.now, taken=self.nodes, without=barred)
         before = state.kept.pop(job, None)
         if found is None:
             state.closed[job] = Closed(allowed, self.now + MINUTE)

@@ -11,6 +11,7 @@ from suan.model.errors import InvariantViolation
 from suan.model.events import (
     JobCancelled,
     JobSubmitted,
+    LimitsChanged,
     PastRun,
     PolicyChanged,
     PoolDrained,
@@ -18,6 +19,7 @@ from suan.model.events import (
     PoolObserved,
     PoolRemoved,
     QueueChanged,
+    QuotaChanged,
     RunEnded,
     RunPlaced,
     RunRemembered,
@@ -52,9 +54,8 @@ def _job_cancelled(state: State, event: JobCancelled) -> None:
         return
     job.cancelled = True
     if job.run is not None:
-        if job.run.stopping is None:  # else it was told to stop already
-            state.stops.append(job.run)
         job.run.stopping = Cause.CANCELLED
+        state.stops.append(job.run)
     elif job.phase is not Phase.SETTLES:
         state.withdraw(job)
 
@@ -114,7 +115,7 @@ def _run_remembered(state: State, event: RunRemembered) -> None:
     state.durations.learn_past(event)
     if state.shares.counts:
         state.shares.recall(
-            state.shares.account(event.queue, event.tenant),
+            state.shares.account(event.queue, event.tenant, event.user),
             amounts_of(event.per_task, event.tasks),
             began=event.started_at,
             until=event.ended_at,
@@ -151,6 +152,14 @@ def _queue_changed(state: State, event: QueueChanged) -> None:
         state.line.set_open(event.queue, is_open=event.open)
 
 
+def _quota_changed(state: State, event: QuotaChanged) -> None:
+    state.set_quota(event.queue, event.quota)
+
+
+def _limits_changed(state: State, event: LimitsChanged) -> None:
+    state.set_limits(event.user, event.limits)
+
+
 def _policy_changed(state: State, event: PolicyChanged) -> None:
     state.set_policy(event.policy)
 
@@ -171,6 +180,8 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     RunStarted: _run_started,
     RunEnded: _run_ended,
     QueueChanged: _queue_changed,
+    QuotaChanged: _quota_changed,
+    LimitsChanged: _limits_changed,
     PolicyChanged: _policy_changed,
     TimePassed: _time_passed,
 }
