@@ -129,6 +129,10 @@ class Backfill:
             return found
         return None
 
+    def passes_better(self, job: JobRecord) -> bool:
+        """Whether somebody of a higher priority waits, who may displace the job by and by."""
+        return any(r.job.told.priority > job.told.priority for r in self.reservations)
+
     def again(self, heap: list[tuple[int, int, Lane]], lane: Lane) -> None:
         """One of a lane's jobs has started: its next one may too."""
         head = lane.head()
@@ -201,9 +205,8 @@ class Backfill:
         else:
             self.reservations.append(found)
             self.nodes.update(dict.fromkeys(found.spots, found))
-            pool = found.candidate.pool
-            until = min(found.at, pool.ends.first(found.at))
-            state.kept[job] = Kept(found.at, until, pool.name, tuple(found.spots))
+            until = min(found.at, found.candidate.pool.ends.first(found.at))
+            state.kept[job] = Kept(found.at, until, tuple(found.spots))
         if before is not None:
             self._release(before, found)
 
@@ -214,7 +217,7 @@ class Backfill:
                 self.state.capacity.fresh[node] = None
 
     def started(self, spots: Spots, run: RunRecord) -> None:
-        """A run has its part of reserved nodes then too, unless it ends in time."""
+        """A run was started: it holds its part of reserved nodes then, too, if it goes on."""
         self._fits.clear()
         for node, _ in spots:
             reservation = self.nodes.get(node)

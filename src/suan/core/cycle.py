@@ -17,7 +17,7 @@ from suan.core.backfill import Backfill
 from suan.core.fates import settle_next
 from suan.core.matching import Candidate
 from suan.core.packing import Spots, by_rank, find_first
-from suan.core.preemption import may_displace, victims, yield_to
+from suan.core.preemption import may_displace, spare, victims, yield_to
 from suan.core.reasons import Holders, Reasons, of_backfill, of_placement
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
@@ -80,12 +80,19 @@ class Cycle:
         return bool(state.stops or state.unsettled or (looks and state.line.front))
 
     def _stop(self) -> None:
-        """Ask for the end of runs whose jobs were cancelled."""
+        """Ask for the end of runs whose jobs were cancelled, or that make room for others."""
         stops = self.state.stops
         while stops and not self._full():
             run = stops.popleft()
-            if run.id in self.state.runs and run.stopping is not None:
+            if run.id not in self.state.runs or run.stopping is None:
+                continue
+            if run.stopping is not Cause.PREEMPTED:
                 self.decisions.append(Stop(run.id, run.stopping, "its job was cancelled"))
+            elif (job := run.makes_room_for) is not None and job.phase is Phase.IN_LINE:
+                detail = f"it makes room for job {job.id}"
+                self.decisions.append(Stop(run.id, run.stopping, detail))
+            else:
+                spare(self.state, run)
 
     def _settle(self) -> None:
         """Answer what has ended: finish the job, or put it back in its place."""
@@ -190,7 +197,8 @@ class Cycle:
             return
         for run in victims(self.state, job, allowed, now=self.now):
             yield_to(self.state, run, job, now=self.now)
-            self.decisions.append(Stop(run.id, Cause.PREEMPTED, f"it makes room for job {job.id}"))
+            self.state.stops.append(run)
+        self._stop()
 
     def _backfill(self) -> None:
         """Start whoever delays no reservation, in order."""
@@ -213,6 +221,8 @@ class Cycle:
             self.decisions.append(placed)
             backfill.started(fit.spots, state.runs[placed.run])
             backfill.again(heap, lane)
+            if state.policy.preemption and backfill.passes_better(job):
+                state.alarm(shape.mask, self.now + state.policy.min_run_time)
         state.line.arrived = {lane: None for _, _, lane in heap}  # where the limit was reached
         for reservation in backfill.reservations:
             if reservation.job in state.kept:

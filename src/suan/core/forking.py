@@ -1,7 +1,8 @@
 """Fork: the same state once more, sharing only values that never change.
 
 What is derived (shapes, lanes, contests, flavors) is built anew from what is known, so that a
-fork is also a check: its plans equal the original's.
+fork is also a check: its plans equal the original's. What sleeps in the original sleeps in the
+fork, too: its flavors have the same bits, so that what is awake and the alarms mean the same.
 """
 
 from suan.core.capacity import Capacity, Pool
@@ -9,12 +10,13 @@ from suan.core.flavors import index, unindex
 from suan.core.matching import Shape
 from suan.core.nodes import Held, Node
 from suan.core.records import JobRecord, Phase, RunRecord
-from suan.core.state import Closed, Kept, QueueState, State, Unsettled
+from suan.core.state import Kept, QueueState, State, Unsettled
 from suan.model.units import JobId
 
 
 def fork(state: State) -> State:
     """A copy in which nothing that changes is shared."""
+    state.refresh()
     other = State()
     for name, queue in state.queues.items():
         other.queues[name] = _queue(queue)
@@ -31,8 +33,8 @@ def fork(state: State) -> State:
     for run in state.runs.values():
         _run(other, jobs, run)
     other.priorities = dict(state.priorities)
-    _reservations(state, other, jobs)
     _queues_of_work(state, other, jobs)
+    _attention(state, other, jobs)
     return other
 
 
@@ -47,6 +49,8 @@ def _pool(capacity: Capacity, pool: Pool) -> None:
     other = capacity.pool(pool.name)
     other.offer, other.available, other.drained = pool.offer, pool.available, pool.drained
     other.detail, other.observed_at = pool.detail, pool.observed_at
+    for key, flavor in pool.flavors.items():
+        other.add_flavor(key, flavor.mask)
     for node in pool.nodes.values():
         copy = other.nodes[node.name] = Node(node.name)
         copy.status, copy.known = node.status, node.known
@@ -122,34 +126,33 @@ def _queues_of_work(state: State, other: State, jobs: dict[JobId, JobRecord]) ->
             other.stops.append(other.runs[run.id])
 
 
-def _reservations(state: State, other: State, jobs: dict[JobId, JobRecord]) -> None:
-    """What is kept and for how long. Flavors may have other bits in a fork; who has left the line
-    keeps nothing there, and all that a fork has counts as fresh."""
-    bits = _Bits(state.capacity, other.capacity)
-    other.alarms = {bits.of(mask): at for mask, at in state.alarms.items()}
+def _attention(state: State, other: State, jobs: dict[JobId, JobRecord]) -> None:
+    """What the original would look at next, and no more, is what the fork looks at next. Whoever
+    has left the line keeps nothing in a fork: what he kept is fresh there."""
+    other.refresh()
+    capacity, twins = other.capacity, _twins(state.capacity, other.capacity)
+    capacity.awake, capacity.renewed = state.capacity.awake, state.capacity.renewed
+    capacity.fresh = {twins[node]: None for node in state.capacity.fresh if node in twins}
+    heads = (lane.head() for lane in state.line.arrived)
+    lanes = (jobs[head.id].lane for head in heads if head is not None)
+    other.line.arrived = dict.fromkeys(lane for lane in lanes if lane is not None)
+    other.alarms = dict(state.alarms)
     for job, kept in state.kept.items():
-        pool = other.capacity.pools.get(kept.pool)
-        if job.id in jobs and pool is not None:
-            nodes = tuple(pool.nodes[n.name] for n in kept.nodes if n.name in pool.nodes)
-            other.kept[jobs[job.id]] = Kept(kept.at, kept.stands_until, kept.pool, nodes)
+        nodes = tuple(twins[node] for node in kept.nodes if node in twins)
+        if job.id in jobs:
+            other.kept[jobs[job.id]] = Kept(kept.at, kept.stands_until, nodes)
+        else:
+            capacity.fresh.update(dict.fromkeys(nodes))
     for job, closed in state.closed.items():
         if job.id in jobs:
-            other.closed[jobs[job.id]] = Closed(bits.of(closed.mask), closed.until)
+            other.closed[jobs[job.id]] = closed
+        else:
+            capacity.renewed |= closed.mask
 
 
-class _Bits:
-    """From the bits of flavors to those of their copies."""
-
-    def __init__(self, capacity: Capacity, other: Capacity) -> None:
-        self.pairs = [
-            (flavor.mask, other.pools[name].flavors[key].mask)
-            for name, pool in capacity.pools.items()
-            for key, flavor in pool.flavors.items()
-        ]
-
-    def of(self, mask: int) -> int:
-        found = 0
-        for here, there in self.pairs:
-            if mask & here:
-                found |= there
-        return found
+def _twins(capacity: Capacity, other: Capacity) -> dict[Node, Node]:
+    return {
+        node: other.pools[pool.name].nodes[node.name]
+        for pool in capacity.pools.values()
+        for node in pool.nodes.values()
+    }

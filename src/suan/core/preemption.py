@@ -5,6 +5,8 @@ Who may displace whom never goes in a circle:
 - a job of a higher priority displaces a run of a lower one;
 - at equal priority, in queues with the discipline ``las``, a job displaces a run whose job has
   attained a higher level of service, and saves its work (``checkpoint``); service only grows.
+  Where fair share counts, only a run of its own account: another's job might come first by its
+  share, and displaced, start again.
 
 Of those that may be displaced, runs shorter than the policy's ``min_run_time`` are left alone. The
 cheapest in lost work go first (device-time since the last checkpoint), and nobody goes without
@@ -38,14 +40,20 @@ def _by_service(state: State, job: JobRecord) -> bool:
     return (state.queue(job.told.queue).discipline or state.policy.discipline) == "las"
 
 
+def _contend_by_service(state: State, job: JobRecord, other: JobRecord) -> bool:
+    """Whether service alone says which of two jobs of one priority comes first."""
+    if state.shares.counts and job.account is not other.account:
+        return False
+    return _by_service(state, job) and _by_service(state, other)
+
+
 def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> tuple[RunRecord, ...]:
     """The runs that stop for a job, in the first of its pools where that is enough; or none.
 
     Where some may be displaced only later, the flavors are looked at again then.
     """
     assert job.shape is not None
-    anybody = False
-    next_at = now + max(state.policy.min_run_time, 1)  # whoever starts now is safe so long
+    anybody, next_at = False, NEVER
     for candidate in job.shape.candidates:
         if not candidate.mask & allowed:
             continue
@@ -55,9 +63,10 @@ def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> tupl
         chosen = _Choice(candidate, allowed).of(willing) if willing else []
         if chosen:
             return tuple(chosen)
-    if not anybody:
-        job.nobody_yields_until = next_at
-    state.alarm(job.shape.mask, next_at)
+    if not anybody:  # and whoever starts now is safe for a while
+        job.nobody_yields_until = min(next_at, now + state.policy.min_run_time)
+    if next_at < NEVER:
+        state.alarm(job.shape.mask, next_at)
     return ()
 
 
@@ -73,6 +82,14 @@ def yield_to(state: State, run: RunRecord, job: JobRecord, *, now: Instant) -> N
     state.expect_end(run, now + (STOPS_WITHIN if grace is None else grace))
 
 
+def spare(state: State, run: RunRecord) -> None:
+    """A run that was to stop, and has not been told yet, goes on: nobody needs its room now."""
+    job, run.makes_room_for, run.stopping = run.makes_room_for, None, None
+    if job is not None and job.making_room:
+        job.making_room.discard(run.id)
+    state.begin(run, run.began)
+
+
 def _willing(
     state: State, job: JobRecord, candidate: Candidate, *, now: Instant
 ) -> tuple[list[tuple[Duration, RunRecord]], Instant]:
@@ -80,15 +97,15 @@ def _willing(
     the next one may be."""
     found: list[tuple[Duration, RunRecord]] = []
     later = NEVER
-    by_service = _by_service(state, job)
+    level = level_of(job.served)
     for run in candidate.pool.open.values():
         if run.stopping is not None or run.job.told.priority > job.told.priority:
             continue
         at = run.began + state.policy.min_run_time
         if run.job.told.priority == job.told.priority:
-            if not by_service or not _by_service(state, run.job):
+            if not _contend_by_service(state, job, run.job):
                 continue
-            at = max(at, _outranked_at(run, level_of(job.served)))
+            at = max(at, _outranked_at(run, level))
         if at <= now:
             found.append((lost_work(run, now), run))
         else:

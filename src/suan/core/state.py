@@ -14,7 +14,7 @@ from suan.core.shares import Amounts, Shares, amounts_of
 from suan.model.events import JobSubmitted
 from suan.model.job import Cause, Outcome
 from suan.model.policy import POLICIES, Discipline, Policy
-from suan.model.units import MINUTE, Instant, JobId, NodeName, PoolName, QueueName, RunId
+from suan.model.units import MINUTE, Instant, JobId, NodeName, QueueName, RunId
 
 BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT})
 """Ends that say how long a job's runs take."""
@@ -27,7 +27,6 @@ class Kept:
 
     at: Instant
     stands_until: Instant
-    pool: PoolName
     nodes: tuple[Node, ...]
 
 
@@ -151,6 +150,8 @@ class State:
                     amounts = {"cpu": cpu, "memory": memory}
                     amounts.update(zip(flavor.models, map(sum, devices), strict=True))
                     for kind, amount in amounts.items():
+                        if not amount:
+                            continue  # nobody can have a share of nothing
                         total[kind] = total.get(kind, 0) + nodes * amount
         return total
 
