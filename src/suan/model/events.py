@@ -27,11 +27,15 @@ from suan.model.units import (
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run that has ended, as far as a later decision rests on it."""
+    """A run that has ended, as far as a later decision rests on it. From ``started_at`` (``None``:
+    it never did) it held ``per_task`` in each of ``tasks``: so much service the job has had."""
 
     pool: PoolName
     ended_at: Instant
     outcome: Outcome
+    started_at: Instant | None = None
+    tasks: int = 1
+    per_task: Resources | None = None
 
 
 @dataclass(frozen=True, slots=True)
