@@ -142,6 +142,12 @@ class Backfill:
                     return best
         return best
 
+    def window(self, job: JobRecord, candidate: Candidate, allowed: int) -> Duration | None:
+        """How long a job may hold what is free now by one candidate, on flavors in ``allowed``."""
+        search = _Room(self, job, candidate, allowed)
+        found = search.gang() if candidate.tasks > 1 else search.single(ALWAYS)
+        return None if found is None else found[1]
+
     def look_ahead(self) -> None:
         """Reserve for everyone who is first for some flavor of interest, once."""
         if self._reserved:
