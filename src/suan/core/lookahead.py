@@ -22,11 +22,16 @@ from suan.model.plan import Decision, Place, Stop
 from suan.model.units import MINUTE, SECOND, Duration, Instant, JobId, PoolName
 
 MOST_JOBS = 4_000  # with more the state is not copied to look ahead
-MOST_STEPS = 600  # runs that begin or end, each way
+MOST_STEPS = 500  # runs that begin or end, each way
 DECISIONS = 1_000  # of one cycle, as in ``Scheduler.decide``
 
-LIMIT, EXPECTED, LEARNED, UNKNOWN = range(4)  # what an end rests on
-_NAMES = ("the time limits of", "what users expect of", "learned durations of")
+LIMIT, EXPECTED, LEARNED, STOPPED, UNKNOWN = range(5)  # what an end rests on
+_NAMES = (
+    "the time limits of",
+    "what users expect of",
+    "learned durations of",
+    "the time to save and stop of",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +130,10 @@ class _Ahead:
             if at is None:
                 break
             self.now = course.until = at
+            before = self.state.started
             steps += 1 + self._finish()
             wake = self._decide()
+            steps += self.state.started - before
         course.cut = steps >= MOST_STEPS and course.start is None
         course.endless = self._endless()
         return course
@@ -146,7 +153,7 @@ class _Ahead:
             run = self.state.runs.get(heappop(self.ends)[2])
             if run is None:
                 continue
-            if run.stopping is None and run.pool in self.pools:
+            if run.pool in self.pools:
                 key = _basis(self.known, run), run.number > self.last
                 self.course.rests[key] = self.course.rests.get(key, 0) + 1
             self.state.end(run, Outcome(run.stopping or Cause.SUCCEEDED), self.now)
@@ -211,6 +218,8 @@ def _related(state: State, job: JobRecord) -> set[PoolName]:
 
 def _basis(known: Durations, run: RunRecord) -> int:
     told = run.job.told
+    if run.stopping is not None:
+        return STOPPED
     if told.time_limit:
         return LIMIT
     if known.expect(told) is not None:
