@@ -1,4 +1,4 @@
-"""Crowded worlds for explanations: jobs that end when they said they would, and time that passes."""
+"""Crowded worlds, for explanations: jobs end when they said they would, and time passes."""
 
 from dataclasses import dataclass, field, replace
 

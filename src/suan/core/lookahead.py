@@ -22,7 +22,7 @@ from suan.model.plan import Decision, Place, Stop
 from suan.model.units import MINUTE, SECOND, Duration, Instant, JobId, PoolName
 
 MOST_JOBS = 4_000  # with more the state is not copied to look ahead
-MOST_STEPS = 500  # runs that begin or end, each way
+MOST_STEPS = 600  # runs that begin or end, each way
 DECISIONS = 1_000  # of one cycle, as in ``Scheduler.decide``
 
 LIMIT, EXPECTED, LEARNED, STOPPED, UNKNOWN = range(5)  # what an end rests on
@@ -123,18 +123,19 @@ class _Ahead:
 
     def run(self) -> Course:
         """Until the job starts, or nothing more happens, or the bound is reached."""
-        course, steps = self.course, 0
+        course, steps, looks = self.course, 0, 0
         wake = self._decide()
-        while course.start is None and steps < MOST_STEPS:
+        while course.start is None and steps < MOST_STEPS and looks < MOST_STEPS:
+            looks += 1
             at = self._next(wake)
             if at is None:
                 break
             self.now = course.until = at
             before = self.state.started
-            steps += 1 + self._finish()
+            steps += self._finish()
             wake = self._decide()
             steps += self.state.started - before
-        course.cut = steps >= MOST_STEPS and course.start is None
+        course.cut = max(steps, looks) >= MOST_STEPS and course.start is None
         course.endless = self._endless()
         return course
 

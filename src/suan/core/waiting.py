@@ -149,7 +149,7 @@ class Waiting:
         first, window = kept.job, max(kept.at - self.now, 0)
         left = span(window)
         if self.job.window:
-            until = f"this job needs {span(self.job.window)}, and until then only {left} are left"
+            until = f"this job needs {span(self.job.window)}, and only {left} are left until then"
         else:
             until = "it is not known how long this job runs"
         mend = f", or this job is given a time limit of at most {left}" if window >= MINUTE else ""
