@@ -13,7 +13,7 @@ from suan.model.units import HOUR, MINUTE, SECOND
 from tests.core.world import job, pool, res
 
 GRACE = 10 * SECOND
-NEEDS = (res(1, 1), res(4, 4), res(8, 16), res(1, 1, A=1), res(2, 2, A=2), res(4, 8, A=4))
+NEEDS = (res(1, 1), res(1, 1), res(5, 4), res(8, 16), res(1, 1, A=1), res(1, 2, A=3))
 LIMITS = (10 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR)
 DEFAULT = POLICIES["default"]
 POLICY = st.sampled_from(

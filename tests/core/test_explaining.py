@@ -108,6 +108,25 @@ def lift(world: Crowd, cause: Refusal) -> None:
 
 @given(POLICY, steps(PERHAPS))
 @settings(max_examples=60, deadline=None)
+def test_without_what_the_summary_names_it_does_not_start_there(
+    policy: Policy, todo: list[tuple]
+) -> None:
+    """Though all others leave the line: while the job it is behind waits, or the pool is full."""
+    world = crowd(policy, todo)
+    for name in world.waiting()[:6]:
+        cause = cause_of(explain(world.scheduler, name, world.now))
+        fork = world.scheduler.fork()
+        for other in world.waiting():
+            if other not in (name, cause.behind):
+                fork.apply(JobCancelled(world.now, other))
+        placed = place_of(fork, name, world.now)
+        if placed is not None and placed.pool == cause.pool:
+            assert cause.behind is not None
+            assert fork.job_state(cause.behind) is JobState.RUNNING
+
+
+@given(POLICY, steps(PERHAPS))
+@settings(max_examples=60, deadline=None)
 def test_a_time_limit_that_it_asks_for_lets_the_job_pass(policy: Policy, todo: list[tuple]) -> None:
     world = crowd(policy, todo)
     for name in world.waiting()[:6]:
