@@ -239,6 +239,25 @@ def test_learned_durations_and_what_users_expect_tell_a_range() -> None:
     assert told.rests_on == "what users expect of 1 run; nothing new coming in"
 
 
+def test_who_waits_for_others_or_for_a_back_off_is_given_a_time_too() -> None:
+    scheduler = world(EASY, TWO, job(1, BIG, time_limit=2 * HOUR), job(2, BIG))
+    scheduler.apply(job(3, BIG, after=(("j1", "succeeded"),)))
+    told = why(scheduler, "j3")
+    assert (told.earliest, told.latest) == (HOUR, 2 * HOUR)
+    assert told.rests_on == (
+        "the time limits of 1 run; run j2-r1 in pool p tells no end and may go on;"
+        " nothing new coming in; what it waits for succeeding"
+    )
+    scheduler.apply(job(4, BIG, after=(("j2", "ended"),)))
+    told = why(scheduler, "j4")
+    assert (told.earliest, told.latest) == (None, None)
+    assert told.rests_on == (
+        "not known: run j2-r1 in pool p tells no end; what it waits for succeeding"
+    )
+    scheduler.apply(job(5, BIG, after=(("j1", "failed"),)))
+    assert why(scheduler, "j5").rests_on == "not known: it waits for a job to fail"
+
+
 def test_a_job_that_no_pool_can_run_is_given_no_time() -> None:
     told = why(world(EASY, pool("p", HALF), job(1, BIG)), "j1")
     assert refusal(told).code is RefusalCode.NODE_TOO_SMALL
@@ -257,15 +276,22 @@ def test_a_long_line_is_looked_at_as_far_as_that_is_worth() -> None:
     assert told.rests_on.endswith("more happens before it starts than is looked at")
 
 
-def test_too_many_jobs_are_explained_without_looking_ahead() -> None:
+def test_of_very_many_jobs_only_those_near_are_looked_at() -> None:
     scheduler = world(
         EASY, *reserved(), *(job(i, HALF, time_limit=3 * HOUR) for i in range(4, 4100))
     )
     before = scheduler.fork()
     told = why(scheduler, "j4", 3 * HOUR)
     assert refusal(told).behind == "j3"
-    assert told.rests_on == "not known: 4,099 jobs are too many to look ahead"
-    assert (told.earliest, told.latest, told.ahead) == (None, None, 1)
+    soon = 3 * HOUR + HOUR // 2 + 30 * SECOND  # what is overdue ends within a minute, j3 runs
+    assert (told.earliest, told.latest, told.ahead) == (soon, 4 * HOUR + MINUTE, 1)
+    assert told.rests_on == (
+        "the time limits of 2 runs and 1 job before it; nothing new coming in;"
+        " 3,097 jobs further back left out"
+    )
+    last = why(scheduler, "j4099", 3 * HOUR)
+    assert last.rests_on == "not known: 4,096 jobs come before it, too many to look ahead"
+    assert (last.earliest, last.latest, last.ahead) == (None, None, 4096)
     assert scheduler.decide(3 * HOUR) == before.decide(3 * HOUR), "to ask changes nothing"
     short = scheduler.consider(job(5000, HALF, time_limit=MINUTE), 3 * HOUR)
     assert short.summary.startswith("It can start now: p would take it. It passes job j3")

@@ -3,7 +3,15 @@
 from dataclasses import replace
 
 from suan.core.forking import fork
-from suan.core.lookahead import between, decide_all, decide_some, foreseeable, look
+from suan.core.lookahead import (
+    MOST_NEAR,
+    Range,
+    decide_all,
+    decide_some,
+    foresee,
+    foreseeable,
+    near,
+)
 from suan.core.records import JobRecord, Phase
 from suan.core.standing import BY_SUBMISSION, ahead, because
 from suan.core.state import State
@@ -26,9 +34,9 @@ def explain(state: State, job: JobRecord, now: Instant) -> Explanation:
         return Explanation(job.id, JobState.PENDING, summary)
     gate = _gate(state, job, now)
     if gate is not None:
-        earliest = job.not_before if gate.code is RefusalCode.BACKING_OFF else None
         summary = f"It waits: {gate.detail}. It goes on when {gate.unblocked_by}."
-        return Explanation(job.id, JobState.PENDING, summary, (gate,), earliest=earliest)
+        told = Explanation(job.id, JobState.PENDING, summary, (gate,))
+        return told if gate.permanent else _timed(told, _behind_gate(state, job, now))
     return _of_waiting(state, job, now)
 
 
@@ -71,6 +79,7 @@ def _gate(state: State, job: JobRecord, now: Instant) -> Refusal | None:
             pool=None,
             detail=f"its retry waits out a back-off of {seconds} s more",
             unblocked_by="the back-off is over",
+            until=job.not_before,
         )
     if not state.queue(job.told.queue).is_open:
         return Refusal(
@@ -89,6 +98,25 @@ def _gate(state: State, job: JobRecord, now: Instant) -> Refusal | None:
             permanent=True,
         )
     return None
+
+
+def _behind_gate(state: State, job: JobRecord, now: Instant) -> Range:
+    """When a job may start that waits for others to end, or waits out a back-off."""
+    earliest = job.not_before if job.phase is Phase.BACKS_OFF else None
+    wishes = (job.waits_for or {}).items()
+    if any("failed" in wish for _, wish in wishes):
+        return Range(earliest, None, "not known: it waits for a job to fail")
+    if not foreseeable(state) or any(name not in state.jobs for name, _ in wishes):
+        return Range(earliest, None, "")
+    copy = fork(state)
+    decide_all(copy, now)
+    twin = copy.jobs.get(job.id)
+    if twin is None or twin.phase not in (Phase.WAITS, Phase.BACKS_OFF, Phase.IN_LINE):
+        return Range(earliest, None, "")
+    told = foresee(copy, job.id, now, known=state.durations)
+    if wishes:
+        told = replace(told, rests_on=f"{told.rests_on}; what it waits for succeeding")
+    return told if told.earliest is not None else replace(told, earliest=earliest)
 
 
 def _waits_for(state: State, job: JobRecord) -> Refusal:
@@ -121,10 +149,7 @@ def _of_waiting(state: State, job: JobRecord, now: Instant) -> Explanation:
     told = _kept(Waiting(copy, twin, now))
     if not twin.shape or not twin.shape.candidates:
         return told
-    early = look(fork(copy), job.id, now, known=state.durations, late=False)
-    late = look(copy, job.id, now, known=state.durations, late=True)
-    found = between(early, late, now)
-    return replace(told, earliest=found.earliest, latest=found.latest, rests_on=found.rests_on)
+    return _timed(told, foresee(copy, job.id, now, known=state.durations))
 
 
 def _of_starting(
@@ -145,7 +170,7 @@ def _of_starting(
 
 
 def _undecided(state: State, job: JobRecord, now: Instant) -> Explanation:
-    """As things stand, without looking ahead."""
+    """As things stand; and on a part of a copy, if that is enough to look ahead."""
     overdue = [run for pool in state.capacity.pools.values() for run in pool.ends.overdue(now)]
     expected = [(run, run.until) for run in overdue]
     waiting = Waiting(state, job, now)
@@ -155,8 +180,26 @@ def _undecided(state: State, job: JobRecord, now: Instant) -> Explanation:
         state.expect_end(run, until)
     if costs or not waiting.shape.candidates:
         return told
-    jobs = counted(len(state.jobs), "job")
-    return replace(told, rests_on=f"not known: {jobs} are too many to look ahead")
+    return _timed(told, _from_near(state, job, told.ahead or 0, now=now))
+
+
+def _from_near(state: State, job: JobRecord, before: int, *, now: Instant) -> Range:
+    found = near(state, job, before)
+    if found is None:
+        many = f"{counted(before, 'job')} come before it" if before >= MOST_NEAR else ""
+        many = many or f"of {counted(len(state.jobs), 'job')}"
+        return Range(None, None, f"not known: {many}, too many to look ahead")
+    copy, left_out = found
+    decide_all(copy, now)
+    if copy.jobs[job.id].phase is not Phase.IN_LINE:
+        return Range(now, None, "")
+    told = foresee(copy, job.id, now, known=state.durations)
+    rests = f"{told.rests_on}; {counted(left_out, 'job')} further back left out"
+    return replace(told, rests_on=rests if left_out else told.rests_on)
+
+
+def _timed(told: Explanation, found: Range) -> Explanation:
+    return replace(told, earliest=found.earliest, latest=found.latest, rests_on=found.rests_on)
 
 
 def _takes(waiting: Waiting, costs: tuple[Cost, ...], refusals: tuple[Refusal, ...]) -> Explanation:

@@ -4,6 +4,8 @@ What is derived (shapes, lanes, contests, flavors) is built anew from what is kn
 fork is also a check: its plans equal the original's.
 """
 
+from collections.abc import Container
+
 from suan.core.capacity import Capacity, Pool
 from suan.core.flavors import index, unindex
 from suan.core.matching import Shape
@@ -13,8 +15,9 @@ from suan.core.state import QueueState, State, Unsettled
 from suan.model.units import JobId
 
 
-def fork(state: State) -> State:
-    """A copy in which nothing that changes is shared."""
+def fork(state: State, line: Container[JobId] | None = None) -> State:
+    """A copy in which nothing that changes is shared. Of the jobs in line only those in ``line``
+    are copied, if that is given: such a copy is good for a look ahead, and for nothing else."""
     other = State()
     for name, queue in state.queues.items():
         other.queues[name] = _queue(queue)
@@ -26,7 +29,11 @@ def fork(state: State) -> State:
     for pool in state.capacity.pools.values():
         _pool(other.capacity, pool)
     shapes: dict[int, Shape] = {}  # by the original's identity: cheaper than hashing demands
-    jobs = {job.id: _job(other, job, shapes) for job in state.jobs.values()}
+    jobs = {
+        job.id: _job(other, job, shapes)
+        for job in state.jobs.values()
+        if line is None or job.phase is not Phase.IN_LINE or job.id in line
+    }
     other.jobs = jobs
     for run in state.runs.values():
         _run(other, jobs, run)

@@ -8,12 +8,13 @@ is worth for (``foreseeable``) and by the steps it takes.
 """
 
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, nsmallest
 
 from suan.core.cycle import Cycle
 from suan.core.durations import Durations
+from suan.core.forking import fork
 from suan.core.preemption import STOPS_WITHIN
-from suan.core.records import JobRecord, RunRecord
+from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
 from suan.core.wording import counted, listed
 from suan.model.events import JobSubmitted
@@ -21,7 +22,9 @@ from suan.model.job import Cause, Outcome
 from suan.model.plan import Decision, Place, Stop
 from suan.model.units import MINUTE, SECOND, Duration, Instant, JobId, PoolName
 
-MOST_JOBS = 4_000  # with more the state is not copied to look ahead
+MOST_JOBS = 4_000  # with more the state is not copied whole
+MOST_NEAR = 1_000  # of a larger one, so many jobs in line are copied to look ahead
+MOST_IN_LINE = 100_000  # with more these are not looked for
 MOST_STEPS = 600  # runs that begin or end, each way
 DECISIONS = 1_000  # of one cycle, as in ``Scheduler.decide``
 
@@ -48,8 +51,10 @@ class Course:
     """One way things may go. ``start`` is when the job starts in it, if it does; else ``until`` is
     how far was looked, and ``cut`` whether there was more to see. ``rests`` counts the ends that
     came before by what they rest on, and whether the run began on the way; ``endless`` are runs
-    that tell no end, where they may have to do with it."""
+    that tell no end, where they may have to do with it. ``entered`` is when it took its place in
+    line, if it was not there."""
 
+    entered: Instant = 0
     start: Instant | None = None
     until: Instant = 0
     cut: bool = False
@@ -60,6 +65,28 @@ class Course:
 def foreseeable(state: State) -> bool:
     """Whether the state is small enough to be copied and run forward."""
     return len(state.jobs) <= MOST_JOBS
+
+
+def near(state: State, job: JobRecord, before: int) -> tuple[State, int] | None:
+    """A copy of a large state with those ``before`` a job and the next behind it, as far as they
+    have to do with it, and how many that leaves out; ``None`` if they are too many."""
+    lanes = [lane for shape in state.line.shapes.values() for lane in shape.waiting]
+    in_line = sum(lane.size for lane in lanes)
+    if before >= MOST_NEAR or in_line > MOST_IN_LINE or len(state.jobs) - in_line > MOST_JOBS:
+        return None
+    mask = _reach(state, job)
+    entries = (
+        (rank + lane.account.offset, entry, each.id)
+        for lane in lanes
+        if lane.contest is not None and lane.contest.mask & mask
+        for rank, entry, each in lane.waiting
+        if each.entry == entry
+    )
+    line = {name for _, _, name in nsmallest(MOST_NEAR, entries)}
+    copy = fork(state, line | {job.id})
+    if job.id not in copy.jobs:
+        copy.admit(copy.record(job.told))
+    return copy, in_line - len(line)
 
 
 def decide_all(state: State, now: Instant) -> list[Decision]:
@@ -79,19 +106,23 @@ def decide_some(state: State, now: Instant, count: int) -> None:
         decide_some(state, now, count - DECISIONS)
 
 
-def look(state: State, job: JobId, now: Instant, *, known: Durations, late: bool) -> Course:
-    """Run a copy forward from ``now``, until the job starts or the bound is reached. The copy,
-    which has decided all that follows by ``now``, is used up; ``known`` is what was learned of
-    durations so far, for what the copy learns on its way is made up."""
-    return _Ahead(state, job, now, known=known, late=late).run()
+def foresee(copy: State, job: JobId, now: Instant, *, known: Durations) -> Range:
+    """When a job may start that waits in a copy which has decided all that follows by ``now``.
+
+    The copy is used up. ``known`` is what was learned of durations so far: what the copy learns
+    on its way is made up."""
+    early = _Ahead(fork(copy), job, now, known=known, late=False).run()
+    late = _Ahead(copy, job, now, known=known, late=True).run()
+    return _between(early, late, now)
 
 
-def between(early: Course, late: Course, now: Instant) -> Range:
+def _between(early: Course, late: Course, now: Instant) -> Range:
     """What two courses tell together. Things may go either way, so the later start need not be
     that of the later ends."""
     told = _told(late, now)
     seen = [course.until if course.start is None else course.start for course in (early, late)]
-    first = min(*seen, *(max(run.began, now) for run in (*early.endless, *late.endless)))
+    may_end = [max(run.began, now, early.entered) for run in (*early.endless, *late.endless)]
+    first = min(*seen, *may_end)
     if early.start is not None and late.start is not None:
         return Range(first, max(seen), told)
     if early.cut or late.cut:
@@ -133,11 +164,18 @@ class _Ahead:
             self.now = course.until = at
             before = self.state.started
             steps += self._finish()
+            gated = self._gated()
             wake = self._decide()
+            if gated and not self._gated():
+                course.entered = at
             steps += self.state.started - before
         course.cut = max(steps, looks) >= MOST_STEPS and course.start is None
         course.endless = self._endless()
         return course
+
+    def _gated(self) -> bool:
+        job = self.state.jobs.get(self.job)
+        return job is not None and job.phase in (Phase.WAITS, Phase.BACKS_OFF)
 
     def _next(self, wake: Instant | None) -> Instant | None:
         while self.ends and self.ends[0][2] not in self.state.runs:
@@ -193,28 +231,33 @@ class _Ahead:
 
     def _endless(self) -> list[RunRecord]:
         """The runs that tell no end, where they may be in its way."""
-        runs = self.state.runs.values()
-        return [
+        endless = [
             run
-            for run in runs
-            if run.pool in self.pools
-            and run.job.id != self.job
+            for run in self.state.runs.values()
+            if run.job.id != self.job
             and (run.began < self.now or run.number <= self.last)
             and self._end(run) is None
         ]
+        related = [run for run in endless if run.pool in self.pools]
+        return related if related or self.course.start is not None else endless
 
 
 def _related(state: State, job: JobRecord) -> set[PoolName]:
-    """The pools whose jobs may have to do with when a job starts: those that it could use, that
-    others could use which wait for these, and so on."""
+    """The pools whose runs may have to do with when a job starts."""
+    mask = _reach(state, job)
+    pools = state.capacity.pools.values()
+    return {p.name for p in pools if any(f.mask & mask for f in p.flavors.values())}
+
+
+def _reach(state: State, job: JobRecord) -> int:
+    """The flavors that it could use, that others could use which wait for these, and so on."""
     mask, before = job.shape.mask if job.shape is not None else 0, 0
     while mask != before:
         before = mask
         for _, other, _ in state.line.front:
             if other & mask:
                 mask |= other
-    pools = state.capacity.pools.values()
-    return {p.name for p in pools if any(f.mask & mask for f in p.flavors.values())}
+    return mask
 
 
 def _basis(known: Durations, run: RunRecord) -> int:
