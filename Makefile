@@ -6,7 +6,7 @@ BIN := .venv/bin
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 ARGS ?=
 
-.PHONY: run test static check bench bench-quick lint types contracts lock wheel clean help setup setup-dev
+.PHONY: run test static check bench bench-sim bench-quick lint types contracts lock wheel clean help setup setup-dev
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ check: static test ## all that CI demands: static, then every test
 
 bench: setup-dev ## every benchmark; writes benchmarks/RESULTS.md
 	@$(BIN)/python benchmarks/harness.py
+
+bench-sim: setup-dev ## those of the simulator and of the plans' quality alone, a quarter of an hour
+	@$(BIN)/python benchmarks/harness.py $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/bench_sim_*.py))
 
 bench-quick: setup-dev ## every benchmark, small; writes nothing
 	@$(BIN)/python benchmarks/harness.py --quick

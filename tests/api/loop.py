@@ -9,7 +9,7 @@ from suan.model.plan import Cost, Explanation
 from suan.model.pool import LogChunk
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.spec import JobSpec
-from suan.model.units import JobId, PoolName
+from suan.model.units import MINUTE, SECOND, JobId, PoolName
 
 
 @dataclass
@@ -51,7 +51,15 @@ class TestLoop:
     async def dry_run(self, spec: JobSpec, user: str) -> Explanation:
         self.planned.append(spec)
         cost = Cost(PoolName("lab"), (("devices", 3), ("energy", 4)), 7)
-        return Explanation(JobId(""), "plan", "would start now in lab", costs=(cost,))
+        return Explanation(
+            JobId(""),
+            "plan",
+            "would start now in lab",
+            costs=(cost,),
+            earliest=SECOND,
+            latest=MINUTE,
+            rests_on="what runs now",
+        )
 
     async def pools(self) -> tuple[PoolStatus, ...]:
         return self.given_pools

@@ -66,6 +66,25 @@ async def test_a_job_whole(api: Api) -> None:
     assert "exit code 3" in why["summary"]
 
 
+async def test_who_made_a_run_go_is_told_while_it_goes_and_afterwards(api: Api) -> None:
+    job = await api.add_job()
+    run = await api.add_run(job)
+    going = replace(run, stop=Outcome(Cause.PREEMPTED, detail="it makes room for job x"))
+    await api.record(runs=(going,))
+    (shown,) = (await api.http.get(f"/v1/jobs/{job}")).json()["runs"]
+    assert shown["stopping"] == "preempted: it makes room for job x"
+    why = (await api.http.get(f"/v1/jobs/{job}/explain")).json()
+    assert why["last_run"] == shown["stopping"]
+    gone = replace(going, state=RunState.ENDED, ended_at=NOW + 1, outcome=going.stop)
+    said = "the run was preempted: it makes room for job x; retry 1 of 1000"
+    update = JobUpdate(job, JobState.PENDING, 1, detail=said)
+    await api.record(runs=(gone,), jobs=(update,))
+    (shown,) = (await api.http.get(f"/v1/jobs/{job}")).json()["runs"]
+    assert (shown["stopping"], shown["cause"]) == ("", "preempted")
+    why = (await api.http.get(f"/v1/jobs/{job}/explain")).json()
+    assert why["last_run"] == said
+
+
 async def test_no_such_job(api: Api) -> None:
     for job in ("0000000000zz", "x", "..", "%00", "0000000000AA", "é" * 12):
         for path in (f"/v1/jobs/{job}", f"/v1/jobs/{job}/logs", f"/v1/jobs/{job}/explain"):

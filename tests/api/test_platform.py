@@ -11,6 +11,7 @@ from suan.api import forwarding
 from suan.model.errors import StoreUnavailable
 from suan.model.live import PoolStatus
 from suan.model.offer import NodeStatus, Offer, Terms
+from suan.model.policy import DISCIPLINES
 from suan.model.resources import Resources
 from suan.model.store import FeedEntry, Store
 from suan.model.units import HOUR, SECOND, NodeName, PoolName
@@ -84,7 +85,7 @@ async def test_a_queue_that_no_leader_records_is_only_asked_for(
 
 
 @pytest.mark.parametrize(
-    "body", [{"weight": 0}, {"weight": "1"}, {"discipline": "edf"}, {"more": 1}, []]
+    "body", [{"weight": 0}, {"weight": "1"}, {"discipline": "lifo"}, {"more": 1}, []]
 )
 async def test_a_queue_that_cannot_be(api: Api, body: object) -> None:
     problem(await api.http.put("/v1/queues/q", json=body), 422, "invalid_input")
@@ -124,6 +125,17 @@ async def test_a_quiet_stream_says_that_it_lives(api: Api, monkeypatch: pytest.M
     monkeypatch.setattr("suan.api.routes.events.HEARTBEAT_S", 0.05)
     async with stream(api.app, "/v1/events", accept="text/event-stream") as events:
         await events.until(b": alive\n\n")
+
+
+@pytest.mark.parametrize("discipline", ["", *DISCIPLINES])
+async def test_a_queue_has_a_discipline_or_leaves_it_to_the_policy(
+    api: Api, monkeypatch: pytest.MonkeyPatch, discipline: str
+) -> None:
+    monkeypatch.setattr("suan.api.routes.queues.RECORDED_WITHIN_S", 0.0)
+    body = {"discipline": discipline} if discipline else {}
+    assert (await api.http.put("/v1/queues/q", json=body)).json()["discipline"] == discipline
+    [(_, command)] = (await api.store.gather(10)).commands
+    assert command.args["discipline"] == discipline
 
 
 async def test_sites_and_server(api: Api) -> None:

@@ -94,7 +94,21 @@ async def test_impossible_resources_wait_and_say_why(api: Api) -> None:
     assert why["refusals"][0]["permanent"] is True
 
 
+async def test_how_a_job_saves_its_work_is_kept_and_shown(api: Api) -> None:
+    saves = {"signal": "SIGUSR1", "grace": 90_000_000}
+    made = (await api.http.post("/v1/jobs", json={"run": "x", "checkpoint": saves})).json()
+    shown = (await api.http.get(f"/v1/jobs/{made['id']}")).json()
+    assert shown["spec"]["checkpoint"] == {**saves, "interval": None}
+    text = "run: x\ncheckpoint: 10m\n"
+    made = (await api.http.post("/v1/jobs", content=text, headers=YAML)).json()
+    shown = (await api.http.get(f"/v1/jobs/{made['id']}")).json()
+    assert shown["spec"]["checkpoint"]["interval"] == 600_000_000
+
+
 BAD: list[tuple[dict[str, Any], str, str]] = [
+    ({"run": "x", "checkpoint": {"signal": "SIGKILL"}}, "checkpoint", "unknown signal 'SIGKILL'"),
+    ({"run": "x", "checkpoint": {"grace": -1}}, "checkpoint", "grace must not be negative"),
+    ({"run": "x", "checkpoint": {"every": 1}}, "checkpoint.every", "'every'"),
     ({}, "run", ""),
     ({"run": " "}, "run", "run: the command is empty"),
     ({"run": 5}, "run", "string"),
@@ -366,3 +380,9 @@ async def test_a_plan_changes_nothing_and_asks_once_per_demand(api: Api) -> None
     two = "name: a\nrun: x\n---\nname: b\nrun: x\nnum_nodes: 2\n"
     found = await api.http.post("/v1/plans", content=two, headers=YAML)
     assert len(found.json()["plans"]) == 2
+    longer = "name: a\nrun: x\n---\nname: b\nrun: x\ntime_limit: 2h\n"
+    found = await api.http.post("/v1/plans", content=longer, headers=YAML)
+    assert len(found.json()["plans"]) == 2  # what it may pass depends on how long it takes
+    times = found.json()["plans"][0]
+    assert (times["earliest"], times["latest"]) == ("1970-01-01T00:00:01Z", "1970-01-01T00:01:00Z")
+    assert times["rests_on"] == "what runs now"

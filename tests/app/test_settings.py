@@ -13,7 +13,16 @@ from suan.model.errors import InputError
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No settings but a home."""
-    for name in ("HOST", "PORT", "STORE", "POOLS", "REQUIRE_TOKENS", "LEASE_SECONDS", "SERVER"):
+    for name in (
+        "HOST",
+        "PORT",
+        "STORE",
+        "POOLS",
+        "REQUIRE_TOKENS",
+        "LEASE_SECONDS",
+        "SERVER",
+        "POLICY",
+    ):
         monkeypatch.delenv(f"SUAN_{name}", raising=False)
     monkeypatch.setenv("SUAN_HOME", str(tmp_path))
 
@@ -44,7 +53,13 @@ def test_on_loopback_they_are_not(host: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "http"), ("PORT", "70000"), ("LEASE_SECONDS", "0"), ("LEASE_SECONDS", "soon")],
+    [
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("LEASE_SECONDS", "0"),
+        ("LEASE_SECONDS", "soon"),
+        ("POLICY", "lottery"),
+    ],
 )
 def test_a_senseless_value_names_its_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -54,6 +69,17 @@ def test_a_senseless_value_names_its_variable(
         resolve(Flags())
     assert refused.value.where == f"SUAN_{name}"
     assert refused.value.mend
+
+
+def test_a_policy_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resolve(Flags()).policy == "default"
+    monkeypatch.setenv("SUAN_POLICY", "easy")
+    assert resolve(Flags()).policy == "easy"
+    assert resolve(Flags(policy="fifo")).policy == "fifo"
+    with pytest.raises(InputError, match="no policy 'Fifo'") as refused:
+        resolve(Flags(policy="Fifo"))
+    assert refused.value.where == "--policy"
+    assert "conservative" in refused.value.mend
 
 
 def test_a_named_pools_file_must_be_there() -> None:

@@ -1,5 +1,7 @@
 """What people read of an explanation: the cause first, and nothing said twice."""
 
+from datetime import UTC, datetime, timedelta
+
 from suan.cli.explain import planned, shortly, waiting
 from suan.model.views import CostView, ExplanationView, RefusalView
 
@@ -46,6 +48,22 @@ def test_pools_that_say_the_same_are_named_together_and_a_thousand_are_counted()
     said = explained(SMALL, *many)
     assert "  p0, p1, p2, p3, p4, p5, p6, p7 and 992 more: drained\n" in said
     assert said.count("it drains") == 1
+
+
+def test_a_time_to_come_is_said_with_what_it_rests_on() -> None:
+    now = datetime.now(UTC)
+    when = {"earliest": now + timedelta(hours=49), "latest": now + timedelta(hours=71)}
+    view = ExplanationView("j", "pending", "It waits.", rests_on="three time limits", **when)
+    said = waiting(view).splitlines()[1]
+    assert said.startswith("It may start between ")
+    assert said.endswith(" (in 2–3 d), resting on three time limits.")
+    assert said in planned(view)
+
+
+def test_what_became_of_the_last_run_stands_before_the_pools() -> None:
+    view = ExplanationView("j", "pending", "…", (SMALL,), last_run="it makes room for job x")
+    assert waiting(view).splitlines()[1:3] == ["Its last run: it makes room for job x.", ""]
+    assert "last run" not in explained(SMALL)
 
 
 def test_a_plan_gives_a_price_where_there_is_one() -> None:

@@ -111,3 +111,26 @@ def test_a_bill_is_one_line_and_says_how_energy_is_known() -> None:
 def test_what_others_wrote_cannot_steer_the_terminal() -> None:
     assert fields([("labels", "a=\x1b]0;x\x07\nb")]) == "labels  a= ]0;x  b"
     assert plain_lines("echo\ta\n\x1b[2Jrm") == "echo    a\n [2Jrm"
+
+
+NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("earliest", "latest", "told"),
+    [
+        (12, 57, "(in 12–57 min)"),
+        (12, 12, "(in 12 min)"),
+        (0, 2880, "(in 0–2 d)"),
+        (-5, 1, "(in 0–60 s)"),
+        (30, None, "at the earliest (in 30 min)"),
+        (None, 180, "at the latest (in 3 h)"),
+    ],
+)
+def test_a_span_of_time_to_come(earliest: int | None, latest: int | None, told: str) -> None:
+    ends = [None if end is None else NOON + timedelta(minutes=end) for end in (earliest, latest)]
+    said = form.window(ends[0], ends[1], NOON)
+    assert said.endswith(told)
+    clock = ends[0] or ends[1]
+    assert clock is not None
+    assert f"{max(clock, NOON).astimezone():%H:%M}" in said

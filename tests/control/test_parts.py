@@ -12,14 +12,14 @@ import pytest
 from suan.control import FEED_KINDS, SteadyClock, replay
 from suan.control.dependencies import Never, Waits, resolve
 from suan.control.feed import entry
-from suan.control.intake import launch_of, submission_of
+from suan.control.intake import command_of, hypothesis_of, launch_of, needs_of, submission_of
 from suan.control.reasons import MAX_REASONS, place_reasons
 from suan.core import Scheduler
 from suan.model.job import Job, JobState, Run, RunState
 from suan.model.plan import Cost, Place, Plan
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.resources import Resources
-from suan.model.spec import JobSpec
+from suan.model.spec import Checkpoint, JobSpec
 from suan.model.units import HOUR, SECOND, Instant, JobId, NodeName, PoolName, RunId
 from tests.control.world import World
 
@@ -159,10 +159,20 @@ def test_an_array_member_is_launched_as_what_it_is() -> None:
 
 
 def test_a_job_keeps_its_time_of_submission() -> None:
-    from suan.control.intake import demand_of
-
-    event = submission_of(job(), (), demand_of(job().spec))
+    event = submission_of(job(), (), needs_of(job().spec))
     assert (event.at, event.seq, event.user) == (5, 7, "ann")
+
+
+def test_a_command_stands_for_the_scripts_and_for_nothing_else() -> None:
+    spec = JobSpec(run="python train.py", secrets={"KEY": "hush"}, checkpoint=Checkpoint())
+    same = JobSpec(run="python train.py", name="other", queue="q", envs={"LR": "0.1"})
+    assert command_of(spec) == command_of(same)
+    others = [JobSpec(run="python train.py "), replace(spec, setup="make"), JobSpec(run="\ud800")]
+    assert len({command_of(spec), *map(command_of, others)}) == 4
+    told = hypothesis_of(spec, "ann", now=9)
+    assert (told.command, told.checkpoint) == (command_of(spec), Checkpoint())
+    assert "python" not in told.command
+    assert submission_of(job(), (), needs_of(spec)).command == told.command
 
 
 def test_the_feed_takes_listed_kinds_and_data_alone() -> None:

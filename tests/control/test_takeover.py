@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from suan.model.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
+from suan.model.events import PolicyChanged, QueueChanged, RunPlaced, RunRemembered
 from suan.model.job import Cause, JobState, RunState
+from suan.model.policy import POLICIES
 from suan.model.resources import ANY_ACCELERATOR
 from suan.model.spec import JobSpec, ResourceOption, RetryPolicy
 from suan.model.store import Cycle, Lease
-from suan.model.units import HOUR, MINUTE, SECOND, PoolName, RunId
+from suan.model.units import HOUR, MINUTE, SECOND, PoolName, QueueName, RunId
 from tests.control.faulty import HANG, FaultyPool
-from tests.control.world import TTL, World, kill, made
+from tests.control.world import ONE, TTL, World, kill, made
 from tests.waiting import until_async
 
 
@@ -150,8 +153,6 @@ async def test_what_a_run_really_took_is_known_after_a_takeover(
 ) -> None:
     class Cards(FaultyPool):
         async def observe(self, cursor: str | None) -> Any:
-            from dataclasses import replace
-
             seen = await super().observe(cursor)
             nodes = seen.nodes and tuple(
                 replace(n, total=replace(n.total, accelerators=(("B", 1000), ("C", 1000))))
@@ -362,6 +363,84 @@ async def test_a_run_in_a_pool_that_is_gone_waits_for_it_or_for_a_cancel(
     await calm.lead("third")
     assert (await calm.final(jobs[1])).state is JobState.SUCCEEDED
     assert f"ref-{jobs[0]}-r1" in pool.cancelled  # recorded as over, so it does not go on
+
+
+async def test_each_term_begins_with_the_policy_that_the_server_was_given(
+    calm: World, pool: FaultyPool
+) -> None:
+    pool.instant = True
+    first = await calm.lead("first", policy=POLICIES["easy"])
+    await calm.ask("set_queue", "night", weight="3", discipline="sjf")
+    await calm.final(await calm.submit())
+    await first.stop()
+    await calm.lead("second", policy=POLICIES["fair"])
+    terms = [entry for entry in await calm.store.entries(0, 1000) if entry.kind == "term"]
+    told = [entry.events[0] for entry in terms]
+    assert told == [
+        PolicyChanged(entry.now, policy)
+        for entry, policy in zip(terms, (POLICIES["easy"], POLICIES["fair"]), strict=True)
+    ]
+    assert terms[1].events[1] == QueueChanged(terms[1].now, QueueName("night"), 3, "sjf")
+
+
+async def test_what_ended_before_is_remembered_in_bounded_entries(
+    calm: World, pool: FaultyPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suan.control.takeover.RUNS_PER_ENTRY", 3)
+    pool.now = lambda: time.time_ns() // 1000
+    first = await calm.lead("first")
+    specs = [JobSpec(run=f"echo {n // 2}", name=f"n{n}", resources=(ONE,)) for n in range(9)]
+    jobs = await calm.submit_all(specs)
+    open_job = await calm.submit("sleep 1", retry=RetryPolicy(max_failures=1))
+    for job in jobs:
+        await seen(calm, lambda job=job: f"{job}-r1" in pool.runs)
+        pool.finish(RunId(f"{job}-r1"))
+        await calm.final(job)
+    await seen(calm, lambda: f"{open_job}-r1" in pool.runs)
+    pool.finish(RunId(f"{open_job}-r1"), Cause.FAILED, 1)
+    await seen(calm, lambda: f"{open_job}-r2" in pool.runs)
+    await calm.state(open_job, JobState.RUNNING)
+    await until_async(lambda: started(calm, RunId(f"{open_job}-r2")))
+    last = await calm.store.last()
+    await first.stop()
+    await calm.lead("second", remembered_runs=7)
+    entries = [
+        [event for event in entry.events if isinstance(event, RunRemembered)]
+        for entry in await calm.store.entries(last, 1000)
+    ]
+    assert [len(told) for told in entries if told] == [3, 3, 1]
+    told = [event for each in entries for event in each]
+    assert [event.name for event in told] == ["n3", "n4", "n5", "n6", "n7", "n8", "job"]
+    assert told[1].command == told[2].command != told[0].command
+    assert told[-1].cause is Cause.FAILED
+    for event in told:
+        assert (event.user, event.tasks, event.per_task.cpu_milli) == ("ann", 1, 1000)
+        assert event.started_at <= event.ended_at <= event.at
+    placed = [
+        event
+        for entry in await calm.store.entries(last, 1000)
+        for event in entry.events
+        if isinstance(event, RunPlaced)
+    ]
+    (run,) = await calm.store.open_runs()
+    assert [(event.run, event.since) for event in placed] == [(run.id, run.started_at)]
+
+
+async def started(world: World, run: RunId) -> bool:
+    found = await world.store.run(run)
+    return found is not None and found.started_at is not None
+
+
+async def test_what_is_long_past_is_not_remembered(calm: World, pool: FaultyPool) -> None:
+    pool.instant = True
+    first = await calm.lead("first")
+    await calm.final(await calm.submit())
+    await first.stop()
+    last = await calm.store.last()
+    brief = replace(POLICIES["default"], half_life=1)
+    await calm.lead("second", policy=brief)
+    entries = await calm.store.entries(last, 1000)
+    assert not [e for entry in entries for e in entry.events if isinstance(e, RunRemembered)]
 
 
 async def test_a_long_line_is_taken_over_in_bounded_entries(calm: World, pool: FaultyPool) -> None:

@@ -194,7 +194,7 @@ async def test_a_closed_queue_starts_nothing(world: World) -> None:
     await until_async(refused)
     await world.ask("set_queue", "default", weight="2", open="true")
     await world.final(job)
-    assert await world.store.queues() == {"default": (2, "fifo", True)}
+    assert await world.store.queues() == {"default": (2, "", True)}
 
 
 async def test_a_command_that_makes_no_sense_stops_nobody(world: World) -> None:

@@ -78,6 +78,7 @@ class World:
     store: Store
     pools: Mapping[PoolName, Pool]
     home: Path
+    scheduler: type[Scheduler] = Scheduler
     controllers: list[Controller] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _now: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1_000_000))
@@ -98,6 +99,7 @@ class World:
             changes.pop("pools", self.pools),
             bill=bill_of,
             settings=settings(holder, **changes),
+            scheduler_factory=self.scheduler,
             **parts,
         )
         self.controllers.append(controller)
@@ -188,7 +190,7 @@ class World:
 
     async def replay(self) -> ReplayReport:
         """The whole journal through a fresh scheduler."""
-        return await replay(self.store, Scheduler)
+        return await replay(self.store, self.scheduler)
 
 
 async def kill(controller: Controller) -> None:
@@ -199,10 +201,12 @@ async def kill(controller: Controller) -> None:
 
 
 @contextlib.asynccontextmanager
-async def made(home: Path, pools: Mapping[PoolName, Pool]) -> AsyncIterator[World]:
+async def made(
+    home: Path, pools: Mapping[PoolName, Pool], scheduler: type[Scheduler] = Scheduler
+) -> AsyncIterator[World]:
     """A world, put away at the end; its journal must replay to the same plans."""
     store = await open_store(f"sqlite:///{home}/suan.db")
-    world = World(store, pools, home)
+    world = World(store, pools, home, scheduler)
     try:
         yield world
         report = await world.replay()

@@ -1,14 +1,16 @@
 """Durations: true quantiles, the most specific group first, never above the limit, bounded."""
 
+import doctest
 import os
 import random
 import subprocess
 import sys
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from suan.core import durations
@@ -117,8 +119,10 @@ def test_an_open_model_is_answered_by_the_command_on_any_model():
     known.learn(hers(ANY8), HOUR, tasks=1, per_task=B8)
     known.learn(hers(ANY8), HOUR, tasks=1, per_task=B8)
     assert known.expect(hers(ANY8)).cue[0] == Sort.COMMAND
-    assert known.expect(hers((A8, B8))).cue[0] == Sort.COMMAND
     assert known.expect(hers(B8)).cue[0] == Sort.COMMAND  # two runs on B are not enough
+    learn(known, hers(B8), HOUR)
+    assert known.expect(hers(B8)).cue[0] == Sort.COMMAND_ON_MODEL
+    assert known.expect(hers((B8, A8))).cue[0] == Sort.COMMAND
 
 
 def test_tasks_and_processors_make_the_size():
@@ -209,18 +213,23 @@ def test_a_run_that_outlasts_the_short_ones_is_expected_to_be_a_long_one():
     assert known.ends_after(hers(time_limit=HOUR), MINUTE) == HOUR
 
 
-@given(st.lists(st.tuples(times, st.booleans()), max_size=4 * RUNS_KEPT))
-@settings(max_examples=40)
-def test_a_group_keeps_its_latest_runs_whether_asked_between_or_not(steps):
-    known = Durations()
-    for number, (took, asked) in enumerate(steps):
-        learn(known, job(0), took)
-        if asked:
-            latest = sorted(each for each, _ in steps[: number + 1][-RUNS_KEPT:])
+@pytest.mark.parametrize("often", [0, 10, 50, 100])
+@pytest.mark.parametrize("fork", [False, True])
+def test_a_group_keeps_its_latest_runs_whether_asked_between_or_not(often, fork):
+    known, took = Durations(), []
+    rng = random.Random(often)
+    for _ in range(5 * RUNS_KEPT):
+        took.append(rng.choice((rng.randrange(1, 9), rng.randrange(1, 10**12))))
+        learn(known, job(0), took[-1])
+        if rng.randrange(100) < often or len(took) == 5 * RUNS_KEPT:
+            latest = sorted(took[-RUNS_KEPT:])
             expected = known.expect(job(0))
             assert expected.samples == len(latest)
             assert expected.median == latest[(len(latest) - 1) // 2]
+            assert expected.high >= expected.median
             assert expected.mean == sum(latest) // len(latest)
+            assert known.ends_after(job(0), latest[-1]) > latest[-1]
+            known = known.fork() if fork else known
 
 
 @given(runs, runs, st.lists(submissions, min_size=1, max_size=5))
@@ -234,6 +243,11 @@ def test_a_fork_answers_alike_and_goes_its_own_way(before, after, asked):
     assert [known.expect(each) for each in asked] == answers
     whole = learned(before + after)
     assert [fork.expect(each) for each in asked] == [whole.expect(each) for each in asked]
+    other = known.fork()
+    for told, took in after:
+        learn(known, told, took)
+    assert [other.expect(each) for each in asked] == answers
+    assert [known.expect(each) for each in asked] == [whole.expect(each) for each in asked]
 
 
 def remembered(cause: Cause, took: int = HOUR) -> RunRemembered:
@@ -307,3 +321,9 @@ def test_the_same_calls_give_the_same_answers_whatever_the_hash_seed():
     }
     assert len(outputs) == 1
     assert next(iter(outputs)).count(b"\n") == 2001
+
+
+def test_the_worked_example_of_the_page_is_true():
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "durations.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert (failed, tried > 10) == (0, True)

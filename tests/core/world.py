@@ -4,10 +4,21 @@ from dataclasses import dataclass, field
 
 from suan.core import Scheduler
 from suan.model.demand import Demand, Option
-from suan.model.events import Event, JobSubmitted, PoolDrained, PoolLost, PoolObserved, RunEnded
+from suan.model.events import (
+    Event,
+    JobSubmitted,
+    PolicyChanged,
+    PoolDrained,
+    PoolLost,
+    PoolObserved,
+    QueueChanged,
+    RunEnded,
+    RunStarted,
+)
 from suan.model.job import Cause, JobState, Outcome
 from suan.model.offer import NodeStatus, Offer, Terms
 from suan.model.plan import Decision, Finish, Place, Plan, Requeue, Stop
+from suan.model.policy import POLICIES, Policy
 from suan.model.resources import ANY_ACCELERATOR, Resources
 from suan.model.units import run_id
 
@@ -72,7 +83,12 @@ class Witness:
     runs: dict[str, Place] = field(default_factory=dict)
     states: dict[str, JobState] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
-    stopped: set[str] = field(default_factory=set)
+    stopped: dict[str, Cause] = field(default_factory=dict)
+    began: dict[str, int] = field(default_factory=dict)  # placed or, once that is told, started
+    started: set[str] = field(default_factory=set)
+    makes_room_for: dict[str, str] = field(default_factory=dict)  # a run, and the job it yields to
+    policy: Policy = POLICIES["default"]
+    disciplines: dict[str, str] = field(default_factory=dict)  # of queues that name one
 
     def apply(self, event: Event) -> None:
         self.scheduler.apply(event)
@@ -85,8 +101,20 @@ class Witness:
             self.closed.add(event.pool + "?")
         elif isinstance(event, PoolDrained):
             (self.closed.add if event.drained else self.closed.discard)(event.pool + "!")
+        elif isinstance(event, RunStarted):
+            if event.run in self.runs and event.run not in self.started:
+                self.started.add(event.run)
+                self.began[event.run] = event.at
         elif isinstance(event, RunEnded):
             self.runs.pop(event.run, None)
+        elif isinstance(event, PolicyChanged):
+            self.policy = event.policy
+        elif isinstance(event, QueueChanged):
+            self.disciplines[event.queue] = event.discipline
+
+    def discipline(self, name: str) -> str:
+        """The one that orders a job."""
+        return self.disciplines.get(self.jobs[name].queue) or self.policy.discipline
 
     def _observe(self, event: PoolObserved) -> None:
         name = event.offer.pool
@@ -101,12 +129,13 @@ class Witness:
         plan = self.scheduler.decide(now, limit)
         assert len(plan.decisions) <= limit
         for decision in plan.decisions:
-            self._check(decision)
+            self._check(decision, now)
         return plan
 
-    def _check(self, decision: Decision) -> None:
+    def _check(self, decision: Decision, now: int) -> None:
         if isinstance(decision, Place):
             self._check_place(decision)
+            self.began[decision.run] = now
         elif isinstance(decision, Finish):
             assert not self.states[decision.job].final
             assert decision.state.final
@@ -116,8 +145,26 @@ class Witness:
             assert self.states[decision.job] is JobState.RUNNING
             self.states[decision.job] = JobState.PENDING
         elif isinstance(decision, Stop):
-            assert decision.run not in self.stopped
-            self.stopped.add(decision.run)
+            self._check_stop(decision, now)
+
+    def _check_stop(self, stop: Stop, now: int) -> None:
+        """Each run is told once, and nobody makes room for an equal or a better."""
+        assert stop.run in self.runs
+        assert stop.run not in self.stopped
+        self.stopped[stop.run] = stop.cause
+        if stop.cause is not Cause.PREEMPTED:
+            return
+        victim, displacer = self.jobs[self.runs[stop.run].job], self.jobs[stop.detail.split()[-1]]
+        assert self.policy.preemption
+        assert self.states[displacer.job] is JobState.PENDING
+        assert self.runs[stop.run].pool not in {name[:-1] for name in self.closed}
+        assert now - self.began[stop.run] >= self.policy.min_run_time
+        if victim.priority == displacer.priority:
+            both = {self.discipline(victim.job), self.discipline(displacer.job)}
+            assert both == {"las"}
+        else:
+            assert victim.priority < displacer.priority
+        self.makes_room_for[stop.run] = displacer.job
 
     def _check_place(self, place: Place) -> None:
         asked = self.jobs[place.job]

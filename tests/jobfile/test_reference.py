@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from suan.jobfile import schema
+from suan.jobfile.checkpoint import CHECKPOINT_FIELDS
 from suan.jobfile.fields import Effect, Field, Table
 from suan.jobfile.resources import ALTERNATIVE_FIELDS, RECOVERY_FIELDS, RESOURCE_FIELDS
 from suan.jobfile.slurm.options import OPTIONS, SbatchOption
@@ -18,6 +19,7 @@ TABLES: dict[str, Table] = {
     "resources": RESOURCE_FIELDS,
     "job_recovery": RECOVERY_FIELDS,
     "retry": RETRY_FIELDS,
+    "checkpoint": CHECKPOINT_FIELDS,
     "after": AFTER_FIELDS,
     "Several jobs in one file": HEADER_FIELDS,
 }

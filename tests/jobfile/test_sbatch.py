@@ -6,7 +6,7 @@ import pytest
 
 from suan.jobfile import JobFileError, Parsed, parse
 from suan.jobfile.slurm.options import OPTIONS
-from suan.model.spec import After, JobSpec, RetryPolicy
+from suan.model.spec import After, Checkpoint, JobSpec, RetryPolicy
 from suan.model.units import HOUR, MINUTE
 
 
@@ -35,6 +35,25 @@ def test_the_smallest_script(tmp_path: Path) -> None:
 def test_ways_to_write_an_option(options: tuple[str, ...]) -> None:
     spec = one(*options)
     assert (spec.name, spec.num_nodes) == ("a", 2)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected", "warning"),
+    [
+        ("USR1", Checkpoint("SIGUSR1", MINUTE), "sent when the job is preempted, not before"),
+        ("B:USR2@120", Checkpoint("SIGUSR2", 2 * MINUTE), "sent to all processes of the job"),
+        ("R:10@0", Checkpoint("SIGUSR1", 0), "sent when the job is preempted"),
+        ("SIGKILL@30", None, "SIGKILL is not sent"),
+    ],
+)
+def test_a_signal_is_sent_when_it_is_preempted(
+    written: str, expected: Checkpoint | None, warning: str
+) -> None:
+    parsed = read(f"--signal={written}")
+    assert parsed.specs[0].checkpoint == expected
+    assert warning in str(parsed.warnings[0])
+    with pytest.raises(JobFileError, match="is no signal"):
+        read("--signal=USR1@soon")
 
 
 SHAPES = [

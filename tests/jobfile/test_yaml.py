@@ -8,7 +8,7 @@ import pytest
 from suan.jobfile import JobFileError, Parsed, load, parse
 from suan.jobfile.document import MAX_JOB_FILE_BYTES
 from suan.model.errors import InputError
-from suan.model.spec import After, JobSpec, ResourceOption, RetryPolicy
+from suan.model.spec import After, Checkpoint, JobSpec, ResourceOption, RetryPolicy
 from suan.model.units import HOUR, MINUTE, SECOND
 
 
@@ -66,6 +66,7 @@ def test_every_acting_field() -> None:
           max_lost: 1
           max_preempted: 5
           backoff: 10s
+        checkpoint: {signal: USR1, grace: 90s}
         array: 0-2
         """
     )
@@ -88,6 +89,7 @@ def test_every_acting_field() -> None:
         max_hourly_cost=12_500_000,
         after=(After("ABCDEFGHJKMN"), After("0123456789AB", "ended")),
         retry=RetryPolicy(2, (75, 76), 1, 5, 10 * SECOND),
+        checkpoint=Checkpoint("SIGUSR1", 90 * SECOND),
         array=(0, 1, 2),
     )
 
@@ -181,6 +183,20 @@ def test_a_sweep_and_shorthands() -> None:
     assert spec.time_limit == 90 * SECOND
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("10m", Checkpoint(interval=10 * MINUTE)),
+        ("{}", Checkpoint()),
+        ("{signal: usr1}", Checkpoint("SIGUSR1")),
+        ("{signal: 12, grace: 0s}", Checkpoint("SIGUSR2", grace=0)),
+        ("{signal: SIGINT, grace: 2m, interval: 1h}", Checkpoint("SIGINT", 2 * MINUTE, HOUR)),
+    ],
+)
+def test_how_it_saves_its_work(written: str, expected: Checkpoint) -> None:
+    assert one(f"run: x\ncheckpoint: {written}").checkpoint == expected
+
+
 def test_exit_codes_alone_allow_one_more_run() -> None:
     assert one("run: x\nretry: {on_exit_codes: 75}").retry == RetryPolicy(1, (75,))
 
@@ -245,6 +261,15 @@ ERRORS = [
     ("run: x\ntime_limit: 90\n", "t.yaml:2:13: time_limit: '90' has no unit"),
     ("run: x\ntime_limit: 0s\n", "t.yaml:2:13: time_limit: must be longer than nothing"),
     ("run: x\ndeadline: soon\n", "t.yaml:2:11: deadline: 'soon' is not a time"),
+    ("run: x\ncheckpoint: 10\n", "t.yaml:2:13: checkpoint: '10' has no unit"),
+    ("run: x\ncheckpoint: 0s\n", "t.yaml:2:13: checkpoint: must be longer than nothing"),
+    ("run: x\ncheckpoint: [1m]\n", "t.yaml:2:13: checkpoint: must be text, not a list"),
+    (
+        "run: x\ncheckpoint: {signal: KILL, grace: -1s}\n",
+        "t.yaml:2:22: checkpoint.signal: 'KILL' is not a signal to save on (use one of SIGTERM,",
+    ),
+    ("run: x\ncheckpoint: {grace: soon}\n", "t.yaml:2:21: checkpoint.grace: 'soon' is not a"),
+    ("run: x\ncheckpoint: {interval: 0m}\n", "t.yaml:2:24: checkpoint.interval: must be longer"),
     ("run: x\nafter: {condition: ended}\n", "t.yaml:2:8: after: job is missing"),
     (
         "run: x\nafter: {job: b, condition: never}\n",

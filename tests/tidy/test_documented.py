@@ -16,7 +16,7 @@ import pytest
 from suan import killpoints
 from suan.model import errors
 from suan.model.refusal import RefusalCode
-from suan.model.spec import JobSpec, ResourceOption, RetryPolicy
+from suan.model.spec import Checkpoint, JobSpec, ResourceOption, RetryPolicy
 from tests.tidy.tree import CODE, DOCS, FENCE, PACKAGE, constants, modules, name, syntax, text
 
 REFERENCE = DOCS / "reference"
@@ -235,7 +235,7 @@ def test_every_endpoint_is_documented() -> None:
     assert not sorted(each for each in paths if re.sub(r"\{[^}]*\}", "{}", each) not in page)
 
 
-@pytest.mark.parametrize("kind", [JobSpec, RetryPolicy])
+@pytest.mark.parametrize("kind", [JobSpec, RetryPolicy, Checkpoint])
 def test_every_field_of_a_job_is_documented(kind: type) -> None:
     # written as options or as #SBATCH lines, or set by suan
     ours = {"array", "origin", "stdout", "stderr"} if kind is JobSpec else set()

@@ -78,6 +78,9 @@ EXPLANATION = ExplanationView(
         ),
     ),
     ahead=3,
+    earliest=_TIME,
+    latest=_TIME,
+    rests_on="the time limits of the runs before it",
 )
 PLANS = {
     "plans": [
@@ -108,9 +111,9 @@ POOL = PoolView(
 )
 POOLS = {"pools": [POOL]}
 DRAINED = {"pool": "lab", "asked": "drain"}
-QUEUE = QueueView("research", weight=2, discipline="fifo", open=True, pending=3, running=1)
+QUEUE = QueueView("research", weight=2, discipline="sjf", open=True, pending=3, running=1)
 QUEUES = {"queues": [QUEUE]}
-QUEUE_REQUEST = {"weight": 2, "discipline": "fifo", "open": True}
+QUEUE_REQUEST = {"weight": 2, "discipline": "sjf", "open": True}
 _EVENT = EventView(17, _TIME, "job.submitted", _ID)
 EVENTS = {"events": [_EVENT]}
 SSE = (
@@ -126,6 +129,7 @@ SERVER = ServerView(
     cycles=12,
     jobs={"pending": 2, "running": 1},
     pools=1,
+    policy="default",
 )
 SITES = {
     "sites": [

@@ -1,7 +1,9 @@
 """Explanations: from the scheduler while a job is unfinished, from the record afterwards."""
 
+from dataclasses import replace
+
 from suan.api.services import ApiContext
-from suan.api.views import explanation_view
+from suan.api.views import explanation_view, stopping_of
 from suan.model.job import Job, JobState
 from suan.model.plan import Explanation
 from suan.model.spec import JobSpec
@@ -17,7 +19,14 @@ async def explain(context: ApiContext, job: Job) -> ExplanationView:
         return ExplanationView(
             job.id, job.state.value, "just submitted; the scheduler has not looked at it yet"
         )
-    return await _view(context, found)
+    return replace(await _view(context, found), last_run=await _last_run(context, job))
+
+
+async def _last_run(context: ApiContext, job: Job) -> str:
+    if job.state is JobState.PENDING:
+        return job.detail
+    runs = await context.store.runs([job.id])
+    return stopping_of(runs[-1]) if runs else ""
 
 
 async def plans(
@@ -59,4 +68,8 @@ def _demand(spec: JobSpec) -> object:
         spec.queue,
         spec.tenant,
         spec.priority,
+        spec.time_limit,
+        spec.expected,
+        spec.deadline,
+        spec.run,
     )

@@ -10,6 +10,7 @@ from suan.model.store import Store
 DEFAULT = "default"
 FRESH_S = 1.0
 Queue = tuple[int, str, bool]  # weight, discipline, open
+_NEVER_SET: Queue = (1, "", True)
 
 
 class QueueBook:
@@ -17,14 +18,14 @@ class QueueBook:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, Queue] = {DEFAULT: (1, "fifo", True)}
+        self._known: dict[str, Queue] = {DEFAULT: _NEVER_SET}
         self._until = 0.0
 
     async def all(self, *, fresh: bool = False) -> Mapping[str, Queue]:
         """Every queue by name; ``default`` always is one."""
         if fresh or time.monotonic() >= self._until:
             found = await self._store.queues()
-            self._known = {DEFAULT: (1, "fifo", True), **found}
+            self._known = {DEFAULT: _NEVER_SET, **found}
             self._until = time.monotonic() + FRESH_S
         return self._known
 

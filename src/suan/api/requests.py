@@ -8,28 +8,30 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from suan.api.auth import SCOPES, USER
+from suan.model.policy import DISCIPLINES
 
-DISCIPLINES = ("fifo",)  # what the scheduler can do: an order it ignored would be a lie
 MAX_WEIGHT = 1_000_000
 MAX_LIFE_S = 10 * 366 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRequest:
-    """What a queue should be. ``weight`` is kept for fair share, which does not decide yet."""
+    """What a queue should be. ``weight`` is its part in fair share; an empty ``discipline`` leaves
+    the order within it to the server's policy."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     weight: int = 1
-    discipline: str = "fifo"
+    discipline: str = ""
     open: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.weight <= MAX_WEIGHT:
             raise ValueError(f"weight: must be from 1 to {MAX_WEIGHT}, got {self.weight}")
-        if self.discipline not in DISCIPLINES:
+        if self.discipline not in ("", *DISCIPLINES):
             raise ValueError(
-                f"discipline: {self.discipline[:40]!r} is not one of {', '.join(DISCIPLINES)}"
+                f"discipline: {self.discipline[:40]!r} is not one of {', '.join(DISCIPLINES)};"
+                " leave it empty for the policy's"
             )
 
 

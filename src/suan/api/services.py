@@ -23,6 +23,7 @@ class ApiSettings:
     require_tokens: bool = False
     version: str = "0.0.0"
     started_at: Instant = 0
+    policy: str = ""  # what this server leads by, where it leads
     allowed_hosts: tuple[str, ...] = ()
 
     @property

@@ -117,7 +117,16 @@ def run_view(run: Run) -> RunView:
         detail=outcome.detail if outcome else "",
         reasons=run.reasons,
         bill=run.bill,
+        stopping=stopping_of(run),
     )
+
+
+def stopping_of(run: Run) -> str:
+    """That a run is to end, and why; empty where it is not, or has ended."""
+    if run.stop is None or run.outcome is not None:
+        return ""
+    cause, detail = run.stop.cause.value, run.stop.detail
+    return f"{cause}: {detail}" if detail else cause
 
 
 def bill_of(runs: tuple[Run, ...]) -> Bill:
@@ -150,6 +159,8 @@ def explanation_view(explanation: Explanation, currencies: Mapping[str, str]) ->
         ),
         ahead=explanation.ahead,
         earliest=_time(explanation.earliest),
+        latest=_time(explanation.latest),
+        rests_on=explanation.rests_on,
     )
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import sys
+from typing import Any
 
 import click
 
-from suan.app.settings import DEFAULT_HOST, DEFAULT_PORT, Flags, resolve
+from suan.app.settings import DEFAULT_HOST, DEFAULT_POLICY, DEFAULT_PORT, Flags, resolve
+from suan.model.policy import POLICIES
 
 
 @click.command()
@@ -29,20 +31,17 @@ from suan.app.settings import DEFAULT_HOST, DEFAULT_PORT, Flags, resolve
 @click.option(
     "--require-tokens", is_flag=True, help="Ask for tokens on loopback too [$SUAN_REQUIRE_TOKENS]."
 )
-def serve(
-    *,
-    home: str | None,
-    host: str | None,
-    port: int | None,
-    store_url: str | None,
-    pools_file: str | None,
-    require_tokens: bool,
-) -> None:
+@click.option(
+    "--policy",
+    metavar="NAME",
+    help=f"How it decides: {', '.join(POLICIES)} [$SUAN_POLICY or {DEFAULT_POLICY}].",
+)
+def serve(**given: Any) -> None:
     """Run the server in the foreground; `suan up` starts this in the background.
 
     SIGTERM or Ctrl-C stops the server; what runs goes on, and is adopted when a server returns.
     """
-    settings = resolve(Flags(home, host, port, store_url, pools_file, require_tokens))
+    settings = resolve(Flags(**given))
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from suan.api.loopback import is_loopback
 from suan.model.errors import InputError
+from suan.model.policy import POLICIES
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7826
+DEFAULT_POLICY = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class ServerSettings:
     pools_file: Path | None
     require_tokens: bool
     lease_seconds: float = 6.0
+    policy: str = DEFAULT_POLICY  # of suan.model.policy.POLICIES
 
     @property
     def loopback(self) -> bool:
@@ -44,6 +47,7 @@ class Flags:
     store_url: str | None = None
     pools_file: str | None = None
     require_tokens: bool = False
+    policy: str | None = None
 
 
 def resolve(flags: Flags) -> ServerSettings:
@@ -66,6 +70,7 @@ def resolve(flags: Flags) -> ServerSettings:
             or not is_loopback(host)
         ),
         lease_seconds=_lease_seconds(),
+        policy=_policy(flags.policy),
     )
 
 
@@ -78,6 +83,17 @@ def _port(flag: int | None) -> int:
     raise InputError(
         f"{text!r} is not a port", where="SUAN_PORT", mend="use a number from 0 to 65535"
     )
+
+
+def _policy(flag: str | None) -> str:
+    name = flag or os.environ.get("SUAN_POLICY") or DEFAULT_POLICY
+    if name not in POLICIES:
+        raise InputError(
+            f"there is no policy {name!r}",
+            where="--policy" if flag else "SUAN_POLICY",
+            mend=f"use one of {', '.join(POLICIES)}",
+        )
+    return name
 
 
 def _lease_seconds() -> float:

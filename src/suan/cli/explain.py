@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from datetime import UTC, datetime
 from textwrap import fill
 
 from suan.cli import format as form
@@ -17,6 +18,8 @@ def waiting(explanation: ExplanationView) -> str:
     said = _sentence(explanation)
     lines = [_wrapped(f"{heading(explanation.job)} is {state(explanation.state)}: {said}")]
     lines += _when(explanation)
+    if explanation.last_run:
+        lines.append(_wrapped(f"Its last run: {explanation.last_run}."))
     lines += _refusals(explanation.refusals)
     if explanation.costs:
         lines += ["", "It could go to:", costs(explanation.costs)]
@@ -56,8 +59,10 @@ def _when(explanation: ExplanationView) -> list[str]:
     lines = []
     if explanation.ahead:
         lines.append(f"{form.counted(explanation.ahead, 'job')} ahead of it in its queue.")
-    if explanation.earliest:
-        lines.append(f"Earliest start: {form.moment(explanation.earliest)}.")
+    if explanation.earliest or explanation.latest:
+        span = form.window(explanation.earliest, explanation.latest, datetime.now(UTC))
+        why = f", resting on {explanation.rests_on}" if explanation.rests_on else ""
+        lines.append(_wrapped(f"It may start {span}{why}."))
     return lines
 
 

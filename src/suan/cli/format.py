@@ -42,6 +42,26 @@ def moment(at: datetime | None) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "-"
 
 
+def window(earliest: datetime | None, latest: datetime | None, now: datetime) -> str:
+    """A span of time to come: ``between 14:20 and 15:05 (in 12–57 min)``; either end may be
+    missing, not both."""
+    ends = [max(end, now) for end in (earliest, latest) if end is not None]
+    far = any(end.astimezone().date() != now.astimezone().date() for end in ends)
+    at = [end.astimezone().strftime("%Y-%m-%d %H:%M" if far else "%H:%M") for end in ends]
+    away = f" (in {_away([(end - now).total_seconds() for end in ends])})"
+    if len(at) == 2:
+        return f"between {at[0]} and {at[1]}{away}" if at[0] != at[1] else f"at {at[0]}{away}"
+    return (f"at {at[0]} at the earliest" if earliest else f"by {at[0]} at the latest") + away
+
+
+def _away(distances: list[float]) -> str:
+    """``12–57 min``; in the unit of the farthest, so that they compare at a glance."""
+    units = (("d", _DAY), ("h", _HOUR), ("min", _MINUTE))
+    unit, size = next((each for each in units if distances[-1] >= 2 * each[1]), ("s", 1))
+    told = dict.fromkeys(f"{distance / size:.0f}" for distance in distances)
+    return f"{'–'.join(told)} {unit}"
+
+
 def money(micro: int, currency: str) -> str:
     """An amount of money: two decimals, four below one; nothing is ``¥0``."""
     sign = _SIGNS.get(currency, f"{currency} ")

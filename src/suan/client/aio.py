@@ -148,7 +148,7 @@ class AsyncClient:
         return await self._line.do(calls.queues())
 
     async def set_queue(
-        self, name: str, *, weight: int = 1, discipline: str = "fifo", is_open: bool = True
+        self, name: str, *, weight: int = 1, discipline: str = "", is_open: bool = True
     ) -> QueueView:
         """Make or change a queue."""
         wanted = {"weight": weight, "discipline": discipline, "open": is_open}

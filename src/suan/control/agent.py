@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from suan.control.book import overrides
 from suan.control.calls import PoolCalls, Surroundings
 from suan.control.happenings import Launched, Over, Reported
 from suan.control.watcher import Watcher
@@ -17,8 +18,9 @@ from suan.killpoints import passing
 from suan.model.errors import PoolError, PoolOutcomeUnknown, PoolRejected, StoreError
 from suan.model.job import Cause, Outcome, Run, RunState
 from suan.model.plan import Stop
-from suan.model.pool import Pool, RunReport
-from suan.model.units import PoolName, RunId
+from suan.model.pool import Pool, Preempt, RunReport
+from suan.model.spec import Checkpoint
+from suan.model.units import Duration, PoolName, RunId
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,9 @@ class PoolAgent:
     def stop(self, stop: Stop) -> None:
         """End a run, or see to it that it never starts."""
         charge = self._charges.get(stop.run)
-        if charge is None or charge.over or charge.stop is not None:
+        if charge is None or charge.over:
+            return
+        if charge.stop is not None and not overrides(stop, charge.stop):
             return
         charge.stop = stop
         if charge.ref is None and not charge.begun and not charge.unsure:
@@ -178,18 +182,36 @@ class PoolAgent:
         await charge.settled.wait()
         if charge.over or charge.ref is None:
             return
+        saving = await self._saving(charge.run) if stop.cause is Cause.PREEMPTED else None
+        grace = self._settings.stop_grace
+        if saving is not None and saving.grace is not None:
+            grace = min(saving.grace, self._settings.longest_grace)
         passing("stop.before")
-        await self._cancel(charge.ref)
+        await self._cancel(charge.ref, grace, saving)
         passing("stop.after")
-        await asyncio.sleep((self._settings.stop_grace + self._settings.call_timeout) / 1e6)
+        await asyncio.sleep((grace + self._settings.call_timeout) / 1e6)
         # A pool that says nothing of a run it was told to end may have forgotten it.
         if await self._vanished(charge):
             self._over(charge, stop.cause, "the pool no longer knows it")
 
-    async def _cancel(self, ref: str) -> None:
+    async def _saving(self, run: Run) -> Checkpoint | None:
+        """How the run's job saves its work, if it told."""
         for delay in self._calls.delays():
             try:
-                await self._calls.call(self._pool.cancel, ref, self._settings.stop_grace)
+                return await self._around.checkpoint(run)
+            except StoreError as error:
+                log.warning("run=%s not stopped yet: %s", run.id, error)
+                await asyncio.sleep(delay)
+        raise AssertionError("the delays never end")
+
+    async def _cancel(self, ref: str, grace: Duration, saving: Checkpoint | None = None) -> None:
+        pool = self._pool
+        for delay in self._calls.delays():
+            try:
+                if saving is not None and isinstance(pool, Preempt):
+                    await self._calls.call(pool.preempt, ref, signal=saving.signal, grace=grace)
+                else:
+                    await self._calls.call(pool.cancel, ref, grace)
             except PoolRejected as error:
                 log.error("pool=%s ref=%s cannot be stopped: %s", self._name, ref, error)
                 return
@@ -234,7 +256,7 @@ class PoolAgent:
         known = "is not in the store" if run is None else "is recorded as ended"
         log.warning("pool=%s run=%s %s: it is stopped", self._name, report.run, known)
         self._around.metrics.orphans += 1
-        await self._cancel(report.ref)
+        await self._cancel(report.ref, self._settings.stop_grace)
 
     def _reconcile(self, reports: tuple[RunReport, ...], began: int) -> None:
         reported = {report.run for report in reports}

@@ -4,9 +4,10 @@ It mirrors the store for one term, so that a cycle reads nothing back. A job tha
 entry here: its recorded state follows from that alone, which keeps a long line cheap.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from suan.model.job import JobState, Run
+from suan.model.job import Cause, JobState, Run
 from suan.model.live import PoolStatus
 from suan.model.offer import NodeStatus, Offer
 from suan.model.plan import Stop
@@ -39,6 +40,13 @@ class Book:
     pools: dict[PoolName, PoolSight] = field(default_factory=dict)
     pending: int = 0
     running: int = 0
+
+    def open(self, runs: Iterable[Run]) -> None:
+        """Note the open runs of earlier terms, and which of them were to end."""
+        for run in runs:
+            self.runs[run.id] = run
+            if run.stop is not None:
+                self.stopping[run.id] = Stop(run.id, run.stop.cause, run.stop.detail)
 
     def job(self, job: JobId) -> JobUpdate:
         """A job's recorded mutable part."""
@@ -84,6 +92,12 @@ class Book:
             self.pending += by
         elif state is JobState.RUNNING:
             self.running += by
+
+
+def overrides(stop: Stop, before: Stop) -> bool:
+    """Whether a run that is being stopped is to be stopped otherwise: a cancelled job need not
+    take all the time that it was given to save its work."""
+    return before.cause is Cause.PREEMPTED and stop.cause is not Cause.PREEMPTED
 
 
 def _status(sight: PoolSight, used: Resources, runs: int) -> PoolStatus:

@@ -16,6 +16,7 @@ from suan.control.settings import ControlSettings
 from suan.model.errors import PoolAuthError, PoolError, PoolOutcomeUnknown
 from suan.model.job import Run
 from suan.model.pool import Launch
+from suan.model.spec import Checkpoint
 from suan.model.units import Duration, PoolName, RunId
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Surroundings:
     post: Callable[[Happening], None]
     guard: Callable[[], Awaitable[None]]  # returns once the lease allows acting
     build: Callable[[Run], Awaitable[Launch]]
+    checkpoint: Callable[[Run], Awaitable[Checkpoint | None]]
     recorded: Callable[[RunId], Awaitable[Run | None]]
     settings: ControlSettings
     clock: SteadyClock

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from suan.control import feed
-from suan.control.book import Book, PoolSight
+from suan.control.book import Book, PoolSight, overrides
 from suan.control.happenings import Capacity, Happening, Launched, Over, Reported, Unreachable
 from suan.control.reasons import place_reasons
 from suan.model.bill import Bill
@@ -27,6 +27,7 @@ from suan.model.events import (
 )
 from suan.model.job import Cause, Job, JobState, Outcome, Run, RunState
 from suan.model.plan import Decision, Finish, Hold, Place, Requeue, Stop
+from suan.model.policy import DISCIPLINES
 from suan.model.pool import Usage
 from suan.model.store import Command, Cycle, FeedEntry, JobUpdate, JournalEntry
 from suan.model.units import Instant, JobId, PoolName, QueueName, RunId
@@ -259,10 +260,12 @@ class Draft:
         run = self._book.runs.get(stop.run)
         if run is None:
             raise InvariantViolation(f"{stop.run} is not open and was to be stopped: {stop}")
-        if stop.run in self._book.stopping:
+        before = self._book.stopping.get(stop.run)
+        if before is not None and not overrides(stop, before):
             return
         self._book.stopping[stop.run] = stop
         self.stops.append(stop)
+        self._note(replace(run, stop=Outcome(stop.cause, detail=stop.detail)))
         self._tell(
             "run.stopping", run=run, pool=run.pool, cause=stop.cause.value, detail=stop.detail
         )
@@ -317,7 +320,10 @@ class Draft:
         except ValueError:  # refused here, it would come back to every leader for ever
             log.error("command %d: the weight %r is no number", number, command.args["weight"])
             return
-        discipline = command.args.get("discipline", "fifo")
+        discipline = command.args.get("discipline", "")
+        if discipline not in ("", *DISCIPLINES):
+            log.error("command %d: nobody knows the discipline %r", number, discipline)
+            return
         open_ = command.args.get("open", "true") == "true"
         self._queues[command.target] = (weight, discipline, open_)
         self.events.append(

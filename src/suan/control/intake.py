@@ -1,7 +1,10 @@
 """From a recorded job to what the scheduler sees of it, and to what a pool needs to start it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
 from math import prod
+from typing import Generic, TypeVar
 
 from suan.jobfile.environment import Membership, job_environment
 from suan.jobfile.patterns import expand_pattern
@@ -14,24 +17,48 @@ from suan.model.resources import Resources
 from suan.model.spec import DEFAULT_MEMORY_MIB, JobSpec, ResourceOption
 from suan.model.units import Instant, JobId, QueueName, TenantName
 
+T = TypeVar("T")
+
 DRY_RUN = JobId("dry-run")
 LAST_IN_LINE = 2**43  # above every number that a store has given
 
 Dependencies = tuple[tuple[JobId, str], ...]
 
 
-class Demands:
-    """Demands of one batch of jobs. Members of an array share a spec, and so their demand."""
+class OnceForEach(Generic[T]):
+    """What is made of the specs of one batch of jobs, once for each: members of an array share
+    theirs. A spec is kept, so that its identity stays its own."""
 
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[JobSpec, Demand]] = {}
+    def __init__(self, make: Callable[[JobSpec], T]) -> None:
+        self._make = make
+        self._known: dict[int, tuple[JobSpec, T]] = {}
 
-    def of(self, spec: JobSpec) -> Demand:
-        """A spec's demand. The spec is kept, so that its identity stays its own."""
+    def of(self, spec: JobSpec) -> T:
+        """What was made of a spec."""
         known = self._known.get(id(spec))
         if known is None:
-            known = self._known[id(spec)] = (spec, demand_of(spec))
+            known = self._known[id(spec)] = (spec, self._make(spec))
         return known[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the scheduler sees of a spec, shared by the jobs that have it."""
+
+    demand: Demand
+    command: str
+
+
+def needs_of(spec: JobSpec) -> Needs:
+    """A spec's demand and command."""
+    return Needs(demand_of(spec), command_of(spec))
+
+
+def command_of(spec: JobSpec) -> str:
+    """Stands for what a job runs: equal for equal scripts, whatever their environment. Scripts
+    themselves are not told, for the journal keeps what the scheduler is told."""
+    text = f"{spec.setup or ''}\0{spec.run}".encode("utf-8", "surrogatepass")
+    return sha256(text).hexdigest()[:16]
 
 
 def demand_of(spec: JobSpec) -> Demand:
@@ -48,7 +75,7 @@ def demand_of(spec: JobSpec) -> Demand:
 def submission_of(
     job: Job,
     after: Dependencies,
-    demand: Demand,
+    needs: Needs,
     *,
     attempts: int = 0,
     history: tuple[PastRun, ...] = (),
@@ -59,7 +86,7 @@ def submission_of(
         at=job.submitted_at,
         job=job.id,
         seq=job.seq,
-        demand=demand,
+        demand=needs.demand,
         queue=QueueName(spec.queue),
         tenant=TenantName(spec.tenant),
         user=job.user,
@@ -72,6 +99,8 @@ def submission_of(
         deadline=spec.deadline,
         attempts=attempts,
         history=history,
+        command=needs.command,
+        checkpoint=spec.checkpoint,
     )
 
 
@@ -90,6 +119,8 @@ def hypothesis_of(spec: JobSpec, user: str, *, now: Instant) -> JobSubmitted:
         time_limit=spec.time_limit,
         expected=spec.expected,
         deadline=spec.deadline,
+        command=command_of(spec),
+        checkpoint=spec.checkpoint,
     )
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from suan.model.units import DAY, MINUTE, SECOND, Duration
+from suan.model.policy import Policy
+from suan.model.units import DAY, HOUR, MINUTE, SECOND, Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class ControlSettings:
 
     holder: str
     url: str = ""
+    policy: Policy = Policy()  # told to the scheduler as each term begins
     lease_ttl: Duration = 6 * SECOND  # renewed each third of it, looked at each twelfth
     store_poll: Duration = SECOND // 2  # other processes' writes are seen at least this often
     jobs_per_cycle: int = 500  # the most that one cycle takes in
@@ -31,6 +33,8 @@ class ControlSettings:
     retry_first: Duration = SECOND // 2  # the first back-off towards a pool or the store …
     retry_most: Duration = 15 * SECOND  # … and the longest
     stop_grace: Duration = 10 * SECOND  # between asking a run to end and ending it
+    longest_grace: Duration = HOUR  # the most that a job's checkpoint may ask for instead
+    remembered_runs: int = 20_000  # the most past runs that a new leader tells the scheduler of
     term_length: Duration = 7 * DAY  # then the journal begins anew, so that it can be pruned
     journal_keep: Duration = 30 * DAY
     breath: Duration = 5_000  # the longest the loop works before it lets requests through

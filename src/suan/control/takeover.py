@@ -1,8 +1,8 @@
 """The beginning of a term: the scheduler is rebuilt from what is recorded, entry by entry.
 
-Order matters: queues and drains, then each unfinished job by its number, directly followed by its
-open run. A job whose last run ended without its fate being recorded is told so again: the
-scheduler then decides what the earlier leader had no time for.
+Order matters: policy, queues and drains, then the runs that ended lately, then each unfinished job
+by its number, directly followed by its open run. A job whose last run ended without its fate being
+recorded is told so again: the scheduler then decides what the earlier leader had no time for.
 """
 
 import asyncio
@@ -12,18 +12,32 @@ from dataclasses import dataclass
 from suan.control.book import Book
 from suan.control.dependencies import Never, resolve
 from suan.control.draft import BillOf, Draft
-from suan.control.intake import Demands, submission_of
-from suan.model.events import JobCancelled, PastRun, PoolDrained, QueueChanged, RunEnded, RunPlaced
+from suan.control.intake import Needs, OnceForEach, command_of, needs_of, submission_of
+from suan.model.events import (
+    JobCancelled,
+    PastRun,
+    PolicyChanged,
+    PoolDrained,
+    QueueChanged,
+    RunEnded,
+    RunPlaced,
+    RunRemembered,
+)
 from suan.model.job import Job, JobState, Run, RunState
-from suan.model.store import JobUpdate, Ledger, Store
-from suan.model.units import Instant, JobId, PoolName, QueueName
+from suan.model.policy import Policy
+from suan.model.store import EndedRun, JobUpdate, Ledger, Store
+from suan.model.units import Instant, JobId, PoolName, QueueName, TenantName
 
-JOBS_PER_ENTRY = 2000
+JOBS_PER_ENTRY = RUNS_PER_ENTRY = 2000
+HALF_LIVES = 4
 
 
-async def opening(ledger: Ledger, book: Book, now: Instant, *, bill: BillOf) -> Draft:
-    """The term's first entry: queues and drained pools."""
+async def opening(
+    ledger: Ledger, book: Book, now: Instant, *, bill: BillOf, policy: Policy
+) -> Draft:
+    """The term's first entry: the policy, queues and drained pools."""
     draft = Draft(book, now, bill)
+    draft.events.append(PolicyChanged(now, policy))
     for name, (weight, discipline, is_open) in sorted((await ledger.queues()).items()):
         draft.events.append(QueueChanged(now, QueueName(name), weight, discipline, is_open))
     for pool in sorted(await ledger.drained_pools()):
@@ -31,6 +45,43 @@ async def opening(ledger: Ledger, book: Book, now: Instant, *, bill: BillOf) -> 
         if (sight := book.pools.get(PoolName(pool))) is not None:
             sight.drained = True
     return draft
+
+
+async def remembering(
+    ledger: Ledger, book: Book, now: Instant, *, bill: BillOf, policy: Policy, most: int
+) -> AsyncIterator[Draft]:
+    """The runs that ended lately, oldest first, in bounded drafts: at most ``most``, and none of
+    which a 16th or less would count in a share."""
+    since = await ledger.ended_cutoff(most, now - HALF_LIVES * policy.half_life)
+    page = await ledger.ended_runs(since, None, RUNS_PER_ENTRY)
+    while page:
+        last = page[-1]
+        after = (last.ended_at, last.run)
+        following = asyncio.ensure_future(ledger.ended_runs(since, after, RUNS_PER_ENTRY))
+        try:
+            draft, commands = Draft(book, now, bill), OnceForEach(command_of)
+            draft.events += [_remembered(ended, now, commands) for ended in page]
+            yield draft
+            page = await following
+        finally:
+            following.cancel()
+
+
+def _remembered(ended: EndedRun, now: Instant, commands: OnceForEach[str]) -> RunRemembered:
+    spec = ended.spec
+    return RunRemembered(
+        at=now,
+        queue=QueueName(spec.queue),
+        tenant=TenantName(spec.tenant),
+        user=ended.user,
+        name=spec.name,
+        command=commands.of(spec),
+        tasks=ended.tasks,
+        per_task=ended.per_task,
+        started_at=ended.started_at,
+        ended_at=ended.ended_at,
+        cause=ended.cause,
+    )
 
 
 async def returning(
@@ -43,12 +94,12 @@ async def returning(
     while page:
         following = asyncio.ensure_future(store.unfinished_jobs(page[-1].seq, JOBS_PER_ENTRY))
         try:
-            draft, demands = Draft(book, now, bill), Demands()
+            draft, needs = Draft(book, now, bill), OnceForEach(needs_of)
             past = await _past_runs(store, page)
             waited_for = [other for job in page for other, _ in job.after]
             states = dict(await store.job_states(waited_for)) if waited_for else {}
             for job in page:
-                told = _Told(open_runs.get(job.id), past.get(job.id, []), states, demands)
+                told = _Told(open_runs.get(job.id), past.get(job.id, []), states, needs)
                 _return(draft, book, job, told=told)
             yield draft
             page = await following
@@ -73,7 +124,7 @@ class _Told:
     open_run: Run | None
     ended: list[Run]
     states: dict[JobId, JobState]
-    demands: Demands
+    needs: OnceForEach[Needs]
 
 
 def _return(draft: Draft, book: Book, job: Job, *, told: _Told) -> None:
@@ -88,14 +139,15 @@ def _return(draft: Draft, book: Book, job: Job, *, told: _Told) -> None:
     if run is None and told.ended and job.state is JobState.RUNNING:
         run, history = told.ended[-1], history[:-1]
         book.ended[job.id] = run
-    demand = told.demands.of(job.spec)
+    needs = told.needs.of(job.spec)
     draft.events.append(
-        submission_of(job, waits.open, demand, attempts=job.attempts, history=history)
+        submission_of(job, waits.open, needs, attempts=job.attempts, history=history)
     )
     if run is not None:
         draft.events.append(_placed(run, draft.now))
         if run.outcome is not None:
-            draft.events.append(RunEnded(draft.now, run.id, run.outcome))
+            ended_at = draft.now if run.ended_at is None else run.ended_at
+            draft.events.append(RunEnded(ended_at, run.id, run.outcome))
     if job.cancel_requested:
         draft.events.append(JobCancelled(draft.now, job.id))
 
@@ -128,6 +180,7 @@ def _placed(run: Run, now: Instant) -> RunPlaced:
         run.option,
         started=started,
         per_task=run.per_task,
+        since=run.placed_at if run.started_at is None else run.started_at,
     )
 
 

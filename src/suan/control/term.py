@@ -18,21 +18,21 @@ from suan.control.clock import SteadyClock
 from suan.control.dependencies import Never, resolve
 from suan.control.draft import BillOf, Draft
 from suan.control.happenings import Happening, Over
-from suan.control.intake import Demands, hypothesis_of, launch_of, submission_of
+from suan.control.intake import OnceForEach, hypothesis_of, launch_of, needs_of, submission_of
 from suan.control.lease import LeaseKeeper
 from suan.control.metrics import ControlMetrics
 from suan.control.recorder import PASSING, Recorder
 from suan.control.settings import ControlSettings
-from suan.control.takeover import opening, returning
+from suan.control.takeover import opening, remembering, returning
 from suan.control.tasks import all_until_first_ends
 from suan.control.trouble import OnTrouble
 from suan.killpoints import passing
 from suan.model.errors import InvariantViolation, StoreError
 from suan.model.events import Event, JobSubmitted
 from suan.model.job import Job, JobState, Outcome, Run
-from suan.model.plan import Explanation, Plan
+from suan.model.plan import Explanation, Plan, Stop
 from suan.model.pool import Launch, Pool
-from suan.model.spec import JobSpec
+from suan.model.spec import Checkpoint, JobSpec
 from suan.model.store import Gathered, Store
 from suan.model.units import HOUR, Instant, JobId, PoolName
 
@@ -133,11 +133,21 @@ class Term:
         passing("takeover.before_term")
         await self._recorder.begin()
         began, settings = self._clock.now(), self._settings
-        self.book.runs.update((run.id, run) for run in await self._store.open_runs())
-        draft = await opening(self._store, self.book, began, bill=self._parts.bill)
+        self.book.open(await self._store.open_runs())
+        bill, policy = self._parts.bill, settings.policy
+        draft = await opening(self._store, self.book, began, bill=bill, policy=policy)
         draft.led(settings.holder, settings.url, self._parts.keeper.lease.token)
         await self._enter(draft, kind="term")
-        async for draft in returning(self._store, self.book, began, bill=self._parts.bill):
+        async for draft in remembering(
+            self._store,
+            self.book,
+            began,
+            bill=bill,
+            policy=policy,
+            most=settings.remembered_runs,
+        ):
+            await self._enter(draft)
+        async for draft in returning(self._store, self.book, began, bill=bill):
             await self._enter(draft)
         passing("takeover.after_term")
         for run in self.book.runs.values():
@@ -145,6 +155,8 @@ class Term:
                 agent.adopt(run)
             else:
                 log.warning("run=%s is open in %s, which is not configured", run.id, run.pool)
+        for stop in self.book.stopping.values():  # an earlier leader may not have come to it
+            self._stop(stop)
         for agent in self._agents.values():
             agent.begin()
         await self._first_look()
@@ -230,14 +242,14 @@ class Term:
             draft.happened(self._inbox.popleft())
 
     def _take(self, draft: Draft, jobs: tuple[Job, ...], states: dict[JobId, JobState]) -> None:
-        demands = Demands()
+        needs = OnceForEach(needs_of)
         for job in jobs:
             waits = resolve(job.after, states)
             if isinstance(waits, Never):
                 states[job.id] = JobState.SKIPPED
                 draft.skipped(job, waits.detail)
                 continue
-            draft.submitted(job, submission_of(job, waits.open, demands.of(job.spec)))
+            draft.submitted(job, submission_of(job, waits.open, needs.of(job.spec)))
             self._recent[job.id] = job
         while len(self._recent) > RECENT_JOBS:
             self._recent.popitem(last=False)
@@ -275,12 +287,15 @@ class Term:
         for run in draft.placed:
             self._agents[run.pool].launch(run)
         for stop in draft.stops:
-            run = self.book.runs[stop.run]
-            if (agent := self._agents.get(run.pool)) is not None:
-                agent.stop(stop)
-            else:
-                detail = f"pool {run.pool} is not configured any more"
-                self._post(Over(run.id, Outcome(stop.cause, detail=detail)))
+            self._stop(stop)
+
+    def _stop(self, stop: Stop) -> None:
+        run = self.book.runs[stop.run]
+        if (agent := self._agents.get(run.pool)) is not None:
+            agent.stop(stop)
+        else:
+            detail = f"pool {run.pool} is not configured any more"
+            self._post(Over(run.id, Outcome(stop.cause, detail=detail)))
 
     def _count(self, began: int, jobs: int) -> None:
         metrics = self._parts.metrics
@@ -311,6 +326,7 @@ class Term:
             post=self._post,
             guard=parts.keeper.ensure_valid,
             build=self._build,
+            checkpoint=self._checkpoint,
             recorded=parts.store.run,
             settings=parts.settings,
             clock=parts.clock,
@@ -328,3 +344,7 @@ class Term:
         if job is None:
             raise InvariantViolation(f"{run.id} is to be launched and its job is not recorded")
         return launch_of(job, run, await self._store.secrets(run.job))
+
+    async def _checkpoint(self, run: Run) -> Checkpoint | None:
+        job = await self._store.get(run.job)
+        return job.spec.checkpoint if job is not None else None

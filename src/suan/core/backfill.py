@@ -7,7 +7,6 @@ reservation will need. Where no end can be told, the job that waits holds its fl
 order. Mu'alem and Feitelson, IEEE TPDS 12(6), 2001, describe EASY for one machine.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
@@ -18,8 +17,8 @@ from suan.core.matching import Candidate, Shape
 from suan.core.nodes import Node
 from suan.core.packing import Spots
 from suan.core.records import JobRecord, RunRecord
-from suan.core.state import State
-from suan.model.units import Duration, Instant
+from suan.core.state import Closed, Kept, State
+from suan.model.units import MINUTE, Duration, Instant
 
 ALWAYS: Duration = 1 << 62  # no reservation sets a limit
 
@@ -37,9 +36,9 @@ class Backfill:
     """What may start now, in one cycle, while earlier jobs wait."""
 
     __slots__ = (
+        "_covered",
         "_fits",
         "_interest",
-        "_reserved",
         "closed",
         "nodes",
         "now",
@@ -54,32 +53,67 @@ class Backfill:
         self.nodes: dict[Node, Reservation] = {}
         self.closed: list[tuple[int, JobRecord]] = []  # flavors held by jobs without a forecast
         self._interest = 0
-        self._reserved = False
+        self._covered = 0
         self._fits: dict[Shape, Fit | None] = {}  # where each shape may stay longest
 
-    def candidates(self, looked: int) -> list[tuple[int, int, Lane]]:
-        """Lanes that may have someone to start on flavors in ``looked``: a heap by order."""
-        found = [
-            (head.order, lane.number, lane)
-            for lane in self._lanes(looked)
-            if (head := lane.head()) is not None
-        ]
+    def candidates(self) -> list[tuple[int, int, Lane]]:
+        """Lanes that may have someone to start who could not before: a heap by order.
+
+        That takes more room on some node, a reservation that is gone, or someone who is new.
+        """
+        self._let_go()
+        lanes = dict.fromkeys(self.state.line.arrived)
+        for shape in self._shapes():
+            lanes.update(shape.waiting)
+        barred = self._barred()
+        found = []
+        for lane in lanes:
+            head, contest = lane.head(), lane.contest
+            if head is not None and contest is not None and contest.mask & ~barred:
+                self._interest |= contest.mask
+                found.append((head.order, lane.number, lane))
         heapify(found)
-        for _, _, lane in found:
-            if lane.contest is not None:
-                self._interest |= lane.contest.mask
         return found
 
-    def _lanes(self, looked: int) -> Iterator[Lane]:
-        for _, mask, contest in self.state.line.front:
-            if mask & looked:
-                for shape in contest.shapes:
-                    if has_room(shape, looked):
-                        yield from (lane for lane in shape.waiting if lane.contest is contest)
-        for lane in self.state.line.arrived:
-            own = lane.contest
-            if own is not None and not own.mask & looked and has_room(lane.shape, own.mask):
-                yield lane
+    def _barred(self) -> int:
+        """Flavors that somebody holds of whom it cannot be told when he starts."""
+        barred = 0
+        for closed in self.state.closed.values():
+            barred |= closed.mask
+        return barred
+
+    def _let_go(self) -> None:
+        """Reservations of those who are no longer first, or whose time has come, keep nothing."""
+        state, fresh = self.state, self.state.capacity.fresh
+        for job, kept in list(state.kept.items()):
+            if not _is_first(job) or kept.stands_until <= self.now:
+                del state.kept[job]
+                fresh.update(dict.fromkeys(kept.nodes))
+        for job, closed in list(state.closed.items()):
+            if not _is_first(job) or closed.until <= self.now:
+                del state.closed[job]
+                state.capacity.renewed |= closed.mask
+
+    def _shapes(self) -> dict[Shape, None]:
+        """The shapes that have room where there is more of it than before."""
+        capacity = self.state.capacity
+        renewed = capacity.renewed
+        if renewed:  # whoever is first there now may hold it all
+            for _, mask, _ in self.state.line.front:
+                self._interest |= mask if mask & renewed else 0
+            self.look_ahead()
+        barred = self._barred()
+        found: dict[Shape, None] = {}
+        fresh, capacity.fresh, capacity.renewed = capacity.fresh, {}, 0
+        for node in fresh:
+            flavor = node.flavor
+            if flavor is not None and not flavor.mask & (barred | renewed):
+                found.update((s, None) for s in flavor.askers(node) if s.waiting)
+        renewed &= ~barred
+        for _, mask, contest in self.state.line.front if renewed else ():
+            if mask & renewed:
+                found.update((s, None) for s in contest.shapes if has_room(s, mask & ~barred))
+        return found
 
     def next_start(self, heap: list[tuple[int, int, Lane]]) -> tuple[JobRecord, Fit] | None:
         """The first job in order that may start now."""
@@ -94,6 +128,10 @@ class Backfill:
                 continue
             return found
         return None
+
+    def passes_better(self, job: JobRecord) -> bool:
+        """Whether somebody of a higher priority waits, who may displace the job by and by."""
+        return any(r.job.told.priority > job.told.priority for r in self.reservations)
 
     def again(self, heap: list[tuple[int, int, Lane]], lane: Lane) -> None:
         """One of a lane's jobs has started: its next one may too."""
@@ -148,34 +186,59 @@ class Backfill:
         found = search.gang() if candidate.tasks > 1 else search.single(ALWAYS)
         return None if found is None else found[1]
 
+    def reserve_all(self) -> None:
+        """Reserve for everyone who is first for anything."""
+        self._interest = -1
+        self.look_ahead()
+
     def look_ahead(self) -> None:
-        """Reserve for everyone who is first for some flavor of interest, once."""
-        if self._reserved:
+        """Reserve for everyone who is first for some flavor of interest."""
+        if not self._interest & ~self._covered:
             return
-        self._reserved = True
+        self._covered = self._interest
+        self.reservations.clear()
+        self.nodes.clear()
         self.state.put_off(self.now)
         held = 0
         for _, mask, contest in self.state.line.front:
             job, allowed = contest.head, mask & ~held
             held |= mask
             assert job is not None
-            if not allowed & self._interest:
-                continue
-            found = reserve(job, allowed, self.nodes, self.now)
-            if found is None:
-                self.closed.append((allowed, job))
-            else:
-                self.reservations.append(found)
-                self.nodes.update(dict.fromkeys(found.spots, found))
+            if allowed & self._interest and job not in self.state.closed:
+                self._reserve(job, allowed)
+        self.closed = [(closed.mask, job) for job, closed in self.state.closed.items()]
+
+    def _reserve(self, job: JobRecord, allowed: int) -> None:
+        state, found = self.state, reserve(job, allowed, self.nodes, self.now)
+        before = state.kept.pop(job, None)
+        if found is None:
+            state.closed[job] = Closed(allowed, self.now + MINUTE)
+        else:
+            self.reservations.append(found)
+            self.nodes.update(dict.fromkeys(found.spots, found))
+            until = min(found.at, found.candidate.pool.ends.first(found.at))
+            state.kept[job] = Kept(found.at, until, tuple(found.spots))
+        if before is not None:
+            self._release(before, found)
+
+    def _release(self, before: Kept, found: Reservation | None) -> None:
+        """What a reservation kept before and does not keep now, or keeps later, is looked at."""
+        for node in before.nodes:
+            if found is None or node not in found.spots or found.at > before.at:
+                self.state.capacity.fresh[node] = None
 
     def started(self, spots: Spots, run: RunRecord) -> None:
-        """A run was started: it holds its part of reserved nodes then too, unless it ends in time."""
+        """A run was started: it holds its part of reserved nodes then, too, if it goes on."""
         self._fits.clear()
         for node, _ in spots:
             reservation = self.nodes.get(node)
             if reservation is None or (run.until is not None and run.until <= reservation.at):
                 continue
             reservation.spots[node].then.refund(node.runs[run.id], -1)
+
+
+def _is_first(job: JobRecord) -> bool:
+    return job.lane is not None and job.lane.contest is not None and job.lane.contest.head is job
 
 
 def has_room(shape: Shape, looked: int) -> bool:
@@ -286,5 +349,4 @@ def leaves_room(node: Node, spot: Spot, candidate: Candidate, tasks: int) -> boo
             for at, part in choose(now[model], amount):
                 now[model][at] -= part
                 devices[model][at] -= part
-    vector = cpu, memory, tuple(map(tuple, devices))
-    return need.slots(vector, spot.tasks) >= spot.tasks
+    return need.slots((cpu, memory, devices), spot.tasks) >= spot.tasks

@@ -96,14 +96,18 @@ class Pool:
 class Capacity:
     """All pools. ``awake`` has the bits of flavors worth another look: they
     grew, or another job is first in line for them;
-    ``changed`` the pools whose offer, nodes or readiness changed, which must be matched anew."""
+    ``changed`` the pools whose offer, nodes or readiness changed, which must be matched anew.
+    For who may pass others, ``fresh`` has the nodes on which there is more room since that was
+    last decided, and ``renewed`` the bits of flavors all of whose nodes count as such."""
 
-    __slots__ = ("_bits", "awake", "changed", "pools")
+    __slots__ = ("_bits", "awake", "changed", "fresh", "pools", "renewed")
 
     def __init__(self) -> None:
         self.pools: dict[PoolName, Pool] = {}
         self.awake = 0
         self.changed: dict[PoolName, None] = {}
+        self.fresh: dict[Node, None] = {}
+        self.renewed = 0
         self._bits = 0  # the flavors' bits in use
 
     def pool(self, name: PoolName) -> Pool:
@@ -204,6 +208,7 @@ class Capacity:
         """Note that a flavor's nodes have changed: there may be room for anything."""
         flavor.renew()
         self.awake |= flavor.mask
+        self.renewed |= flavor.mask
 
     def hold(self, pool: Pool, name: NodeName, run: RunId, *, held: Held) -> None:
         """A run takes part of a node, which need not be known."""
@@ -224,6 +229,7 @@ class Capacity:
         if flavor is not None:
             flavor.grow(node)
             self.awake |= flavor.mask
+            self.fresh[node] = None
         elif not node.runs:
             del pool.nodes[name]
 

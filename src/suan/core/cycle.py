@@ -17,7 +17,7 @@ from suan.core.backfill import Backfill
 from suan.core.fates import settle_next
 from suan.core.matching import Candidate
 from suan.core.packing import Spots, by_rank, find_first
-from suan.core.preemption import may_displace, victims, yield_to
+from suan.core.preemption import may_displace, spare, victims, yield_to
 from suan.core.reasons import Holders, Reasons, of_backfill, of_placement
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
@@ -80,12 +80,19 @@ class Cycle:
         return bool(state.stops or state.unsettled or (looks and state.line.front))
 
     def _stop(self) -> None:
-        """Ask for the end of runs whose jobs were cancelled."""
+        """Ask for the end of runs whose jobs were cancelled, or that make room for others."""
         stops = self.state.stops
         while stops and not self._full():
             run = stops.popleft()
-            if run.id in self.state.runs and run.stopping is not None:
+            if run.id not in self.state.runs or run.stopping is None:
+                continue
+            if run.stopping is not Cause.PREEMPTED:
                 self.decisions.append(Stop(run.id, run.stopping, "its job was cancelled"))
+            elif (job := run.makes_room_for) is not None and job.phase is Phase.IN_LINE:
+                detail = f"it makes room for job {job.id}"
+                self.decisions.append(Stop(run.id, run.stopping, detail))
+            else:
+                spare(self.state, run)
 
     def _settle(self) -> None:
         """Answer what has ended: finish the job, or put it back in its place."""
@@ -108,13 +115,16 @@ class Cycle:
         state, capacity = self.state, self.state.capacity
         looked = capacity.awake
         self._walk()
-        if state.line.windowed and state.line.front and not self._full():
-            self._backfill(looked | capacity.awake)
+        if state.line.windowed:
+            self._backfill()
+            if capacity.fresh or capacity.renewed:
+                self._backfill()  # a reservation that moved may let others by
+        else:
+            capacity.fresh, capacity.renewed = {}, 0
         if self._full():
             capacity.awake |= looked
         else:
             capacity.awake = 0
-            state.line.arrived.clear()
 
     def _walk(self) -> None:
         """Who is first for some flavor that is awake starts, or holds it."""
@@ -183,16 +193,20 @@ class Cycle:
 
     def _preempt(self, job: JobRecord, allowed: int) -> None:
         """Where a job may displace others, tell the cheapest ones to stop."""
-        if not may_displace(self.state, job):
+        if not may_displace(self.state, job, self.now):
             return
         for run in victims(self.state, job, allowed, now=self.now):
             yield_to(self.state, run, job, now=self.now)
-            self.decisions.append(Stop(run.id, Cause.PREEMPTED, f"it makes room for job {job.id}"))
+            self.state.stops.append(run)
+        self._stop()
 
-    def _backfill(self, looked: int) -> None:
+    def _backfill(self) -> None:
         """Start whoever delays no reservation, in order."""
-        backfill = Backfill(self.state, self.now)
-        heap = backfill.candidates(looked)
+        state = self.state
+        if self._full():
+            return
+        backfill = Backfill(state, self.now)
+        heap = backfill.candidates()
         while heap and not self._full():
             found = backfill.next_start(heap)
             if found is None:
@@ -205,14 +219,13 @@ class Cycle:
             said = of_backfill(shape, fit.number, backfill)
             placed = self._start(job, candidate, fit.spots, said=said)
             self.decisions.append(placed)
-            backfill.started(fit.spots, self.state.runs[placed.run])
+            backfill.started(fit.spots, state.runs[placed.run])
             backfill.again(heap, lane)
+            if state.policy.preemption and backfill.passes_better(job):
+                state.alarm(shape.mask, self.now + state.policy.min_run_time)
+        state.line.arrived = {lane: None for _, _, lane in heap}  # where the limit was reached
         for reservation in backfill.reservations:
-            self._alarm(reservation.job, reservation.at)
-
-    def _alarm(self, job: JobRecord, at: Instant) -> None:
-        """Look again at what a job waits for when its time has come, or should have."""
-        shape = job.shape
-        assert shape is not None
-        if at > self.now:
-            self.state.alarms[shape.mask] = at
+            if reservation.job in state.kept:
+                shape = reservation.job.shape
+                assert shape is not None
+                state.alarm(shape.mask, state.kept[reservation.job].stands_until)

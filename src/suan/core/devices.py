@@ -5,6 +5,8 @@ A node's devices of one model are a list of free thousandths, one entry a device
 a share never spans devices. Not for: processors and memory, which are plain sums.
 """
 
+from collections.abc import Sequence
+
 from suan.model.resources import Resources
 from suan.model.units import Thousandths
 
@@ -46,7 +48,7 @@ def choose(devices: list[Thousandths], amount: Thousandths) -> list[tuple[int, T
     return chosen
 
 
-def fits(devices: tuple[Thousandths, ...], amount: Thousandths, most: int) -> int:
+def fits(devices: Sequence[Thousandths], amount: Thousandths, most: int) -> int:
     """How many tasks of ``amount`` each these devices hold at once, at most ``most``."""
     whole, share = divmod(amount, WHOLE)
     if not share:

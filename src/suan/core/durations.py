@@ -53,9 +53,10 @@ class Expectation:
 class _Group:
     """The latest runs that share a cue: a ring, whose oldest entry is replaced when it is full."""
 
-    __slots__ = ("_asked", "_next", "_ranked", "told_at", "took", "total")
+    __slots__ = ("_asked", "_next", "_ranked", "owner", "told_at", "took", "total")
 
-    def __init__(self) -> None:
+    def __init__(self, owner: object) -> None:
+        self.owner = owner  # alone may change it; anybody else's change is to a copy
         self.took: list[Duration] = []
         self.total: Duration = 0
         self.told_at = 0  # the number of the learned run that it last took in
@@ -93,8 +94,8 @@ class _Group:
             self._ranked = sorted(self.took)
         return self._ranked
 
-    def copy(self) -> "_Group":
-        other = _Group()
+    def copy(self, owner: object) -> "_Group":
+        other = _Group(owner)
         other.took, other.total, other.told_at = self.took.copy(), self.total, self.told_at
         other._next = self._next
         return other
@@ -125,11 +126,12 @@ class Durations:
     To ask changes nothing; only what is learned does.
     """
 
-    __slots__ = ("_groups", "_learned")
+    __slots__ = ("_groups", "_learned", "_owner")
 
     def __init__(self) -> None:
         self._groups: dict[Cue, _Group] = {}
         self._learned = 0
+        self._owner = object()
 
     def learn(self, told: JobSubmitted, took: Duration, *, tasks: int, per_task: Resources) -> None:
         """A run that came to its own end, or to its time limit, after ``took`` microseconds.
@@ -148,11 +150,13 @@ class Durations:
     def _file(self, cues: list[Cue], took: Duration) -> None:
         self._learned += 1
         took = max(took, 1)
-        groups = self._groups
+        groups, owner = self._groups, self._owner
         for cue in cues:
             group = groups.get(cue)
             if group is None:
-                group = groups[cue] = _Group()
+                group = groups[cue] = _Group(owner)
+            elif group.owner is not owner:
+                group = groups[cue] = group.copy(owner)
             group.add(took, self._learned)
         if len(groups) > GROUPS_KEPT:
             self._forget()
@@ -202,8 +206,9 @@ class Durations:
             del groups[cue]
 
     def fork(self) -> "Durations":
-        """The same knowledge once more; nothing that changes is shared."""
+        """The same knowledge once more. Groups are shared until one of the two changes them."""
         other = Durations()
-        other._groups = {cue: group.copy() for cue, group in self._groups.items()}
+        other._groups = self._groups.copy()
         other._learned = self._learned
+        self._owner = object()
         return other

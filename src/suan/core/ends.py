@@ -39,6 +39,10 @@ class Ends:
         """Those that should have ended by now."""
         return [run for _, _, run in self._entries[: bisect_left(self._entries, (now + 1,))]]
 
+    def first(self, otherwise: Instant) -> Instant:
+        """When the first of them should end."""
+        return self._entries[0][0] if self._entries else otherwise
+
     def __iter__(self) -> Iterator[tuple[Instant, "RunRecord"]]:
         """The ends in order; those at one instant in the order in which the runs were started."""
         return ((until, run) for until, _, run in self._entries)

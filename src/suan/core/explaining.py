@@ -5,6 +5,7 @@ from dataclasses import replace
 from suan.core.forking import fork
 from suan.core.lookahead import (
     MOST_NEAR,
+    NOT_ASKED,
     Range,
     decide_all,
     decide_some,
@@ -15,7 +16,7 @@ from suan.core.lookahead import (
 from suan.core.records import JobRecord, Phase
 from suan.core.standing import BY_SUBMISSION, ahead, because
 from suan.core.state import State
-from suan.core.waiting import Waiting
+from suan.core.waiting import Waiting, untouched
 from suan.core.wording import counted, listed
 from suan.model.events import JobSubmitted
 from suan.model.job import JobState
@@ -146,10 +147,11 @@ def _of_waiting(state: State, job: JobRecord, now: Instant) -> Explanation:
         return Explanation(job.id, JobState.PENDING, summary)
     if twin.phase is Phase.RUNS:
         return _of_starting(state, job.id, decisions, now=now)
-    told = _kept(Waiting(copy, twin, now))
-    if not twin.shape or not twin.shape.candidates:
-        return told
-    return _timed(told, foresee(copy, job.id, now, known=state.durations))
+    assert twin.shape is not None
+    found = NOT_ASKED
+    if twin.shape.candidates:
+        found = foresee(copy, job.id, now, known=state.durations)
+    return _timed(_kept(Waiting(copy, twin, now)), found)
 
 
 def _of_starting(
@@ -171,13 +173,10 @@ def _of_starting(
 
 def _undecided(state: State, job: JobRecord, now: Instant) -> Explanation:
     """As things stand; and on a part of a copy, if that is enough to look ahead."""
-    overdue = [run for pool in state.capacity.pools.values() for run in pool.ends.overdue(now)]
-    expected = [(run, run.until) for run in overdue]
-    waiting = Waiting(state, job, now)
-    costs, refusals = waiting.asked()
-    told = _takes(waiting, costs, refusals) if costs else _kept(waiting)
-    for run, until in expected:
-        state.expect_end(run, until)
+    with untouched(state, now):
+        waiting = Waiting(state, job, now)
+        costs, refusals = waiting.asked()
+        told = _takes(waiting, costs, refusals) if costs else _kept(waiting)
     if costs or not waiting.shape.candidates:
         return told
     return _timed(told, _from_near(state, job, told.ahead or 0, now=now))

@@ -6,31 +6,39 @@ as much misses too, until a node has grown that could hold it.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from suan.core.devices import fits
 from suan.core.nodes import Devices, Node, Vector
 from suan.model.resources import Resources
 from suan.model.units import NodeName, Thousandths
 
+if TYPE_CHECKING:
+    from suan.core.matching import Shape
+
+FreeDevices = Sequence[Sequence[Thousandths]]  # of each device, by model, in any order
 FlavorKey = tuple[tuple[tuple[str, Thousandths], ...], Thousandths, int]
 Entry = tuple[Thousandths, int, NodeName, Node]
 Amounts = tuple[tuple[int, Thousandths], ...]  # (model's index, amount) each
+Asker = tuple[Thousandths, int, int, "Shape"]  # processors, memory, the shape's number
 _MANY_BUCKETS = 512
 
 
 class Kin:
     """All needs of equal accelerators in one flavor. ``missed`` has the least of them, in
     (processors, memory), that no node has room for; ``stamp`` counts how often one was taken out.
-    ``order`` has the buckets that can serve them, until a new bucket is made."""
+    ``order`` has the buckets that can serve them, until a new bucket is made. ``askers`` are the
+    shapes with such needs, by processors and memory."""
 
-    __slots__ = ("accelerators", "missed", "order", "stamp")
+    __slots__ = ("accelerators", "askers", "missed", "order", "stamp")
 
     def __init__(self, accelerators: Amounts) -> None:
         self.accelerators = accelerators
         self.missed: list[tuple[Thousandths, int]] = []
         self.stamp = 0
         self.order: list[tuple[Bucket, int]] | None = None
+        self.askers: list[Asker] = []
 
 
 class Need:
@@ -45,7 +53,7 @@ class Need:
         self.kin = kin
         self.missed_at = -1
 
-    def slots(self, vector: Vector, most: int) -> int:
+    def slots(self, vector: tuple[Thousandths, int, FreeDevices], most: int) -> int:
         """How many such tasks ``vector`` holds at once, at most ``most``."""
         cpu, memory, devices = vector
         held = most
@@ -56,7 +64,7 @@ class Need:
         return device_slots(devices, self.kin.accelerators, held)
 
 
-def device_slots(devices: Devices, accelerators: Amounts, most: int) -> int:
+def device_slots(devices: FreeDevices, accelerators: Amounts, most: int) -> int:
     """How many tasks with such accelerators the devices hold at once, at most ``most``."""
     for model, amount in accelerators:
         most = min(most, fits(devices[model], amount, most))
@@ -109,6 +117,20 @@ class Flavor:
             need = self._need(per_task)
             self._asked = (per_task, need)
         return need
+
+    def askers(self, node: Node) -> Iterator["Shape"]:
+        """The shapes of which a task fits one of its nodes now."""
+        home = node.home
+        if home is None:
+            return
+        for kin in self.kins.values():
+            if not kin.askers or not device_slots(home.devices, kin.accelerators, 1):
+                continue
+            for cpu, memory, _, shape in kin.askers:
+                if cpu > node.cpu:
+                    break
+                if memory <= node.memory:
+                    yield shape
 
     def _need(self, per_task: Resources) -> Need | None:
         parts: list[tuple[int, Thousandths]] = []

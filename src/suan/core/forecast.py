@@ -38,7 +38,7 @@ class Future:
 
     def slots(self, need: Need, most: int) -> int:
         """How many tasks fit then, at most ``most``."""
-        return need.slots((self.cpu, self.memory, tuple(map(tuple, self.devices))), most)
+        return need.slots((self.cpu, self.memory, self.devices), most)
 
 
 @dataclass(slots=True)
@@ -129,6 +129,8 @@ class _Search:
             if future is None:
                 future = self.futures[node] = Future(node)
             future.refund(node.runs[run.id])
+            if future.cpu < need.cpu or future.memory < need.memory:
+                continue
             slots = future.slots(need, self.candidate.tasks)
             before = self.slots.get(node, 0)
             if slots > before:

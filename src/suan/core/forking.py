@@ -1,7 +1,8 @@
 """Fork: the same state once more, sharing only values that never change.
 
 What is derived (shapes, lanes, contests, flavors) is built anew from what is known, so that a
-fork is also a check: its plans equal the original's.
+fork is also a check: its plans equal the original's. What sleeps in the original sleeps in the
+fork, too: its flavors have the same bits, so that what is awake and the alarms mean the same.
 """
 
 from collections.abc import Container
@@ -11,20 +12,21 @@ from suan.core.flavors import index, unindex
 from suan.core.matching import Shape
 from suan.core.nodes import Held, Node
 from suan.core.records import JobRecord, Phase, RunRecord
-from suan.core.state import QueueState, State, Unsettled
+from suan.core.state import Kept, QueueState, State, Unsettled
 from suan.model.units import JobId
 
 
 def fork(state: State, line: Container[JobId] | None = None) -> State:
     """A copy in which nothing that changes is shared. Of the jobs in line only those in ``line``
     are copied, if that is given: such a copy is good for a look ahead, and for nothing else."""
+    state.refresh()
     other = State()
     for name, queue in state.queues.items():
         other.queues[name] = _queue(queue)
     other.set_policy(state.policy)
     other.durations = state.durations.fork()
     other.shares = state.shares.fork()
-    other.started, other.alarms = state.started, dict(state.alarms)
+    other.started = state.started
     other.line.closed = set(state.line.closed)
     for pool in state.capacity.pools.values():
         _pool(other.capacity, pool)
@@ -39,6 +41,7 @@ def fork(state: State, line: Container[JobId] | None = None) -> State:
         _run(other, jobs, run)
     other.priorities = dict(state.priorities)
     _queues_of_work(state, other, jobs)
+    _attention(state, other, jobs)
     return other
 
 
@@ -53,6 +56,8 @@ def _pool(capacity: Capacity, pool: Pool) -> None:
     other = capacity.pool(pool.name)
     other.offer, other.available, other.drained = pool.offer, pool.available, pool.drained
     other.detail, other.observed_at = pool.detail, pool.observed_at
+    for key, flavor in pool.flavors.items():
+        other.add_flavor(key, flavor.mask)
     for node in pool.nodes.values():
         copy = other.nodes[node.name] = Node(node.name)
         copy.status, copy.known = node.status, node.known
@@ -77,7 +82,7 @@ def _occupancy(node: Node, copy: Node) -> None:
 def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:
     other = state.record(job.told)
     other.rank, other.window, other.expected = job.rank, job.window, job.expected
-    other.served = job.served
+    other.served, other.nobody_yields_until = job.served, job.nobody_yields_until
     other.making_room = None if job.making_room is None else set(job.making_room)
     other.attempts, other.tries, other.rejected_by = job.attempts, job.tries, job.rejected_by
     other.cancelled, other.not_before, other.phase = job.cancelled, job.not_before, job.phase
@@ -126,3 +131,35 @@ def _queues_of_work(state: State, other: State, jobs: dict[JobId, JobRecord]) ->
     for run in state.stops:
         if run.id in other.runs:
             other.stops.append(other.runs[run.id])
+
+
+def _attention(state: State, other: State, jobs: dict[JobId, JobRecord]) -> None:
+    """What the original would look at next, and no more, is what the fork looks at next. Whoever
+    has left the line keeps nothing in a fork: what he kept is fresh there."""
+    other.refresh()
+    capacity, twins = other.capacity, _twins(state.capacity, other.capacity)
+    capacity.awake, capacity.renewed = state.capacity.awake, state.capacity.renewed
+    capacity.fresh = {twins[node]: None for node in state.capacity.fresh if node in twins}
+    heads = (lane.head() for lane in state.line.arrived)
+    lanes = (jobs[head.id].lane for head in heads if head is not None and head.id in jobs)
+    other.line.arrived = dict.fromkeys(lane for lane in lanes if lane is not None)
+    other.alarms = dict(state.alarms)
+    for job, kept in state.kept.items():
+        nodes = tuple(twins[node] for node in kept.nodes if node in twins)
+        if job.id in jobs:
+            other.kept[jobs[job.id]] = Kept(kept.at, kept.stands_until, nodes)
+        else:
+            capacity.fresh.update(dict.fromkeys(nodes))
+    for job, closed in state.closed.items():
+        if job.id in jobs:
+            other.closed[jobs[job.id]] = closed
+        else:
+            capacity.renewed |= closed.mask
+
+
+def _twins(capacity: Capacity, other: Capacity) -> dict[Node, Node]:
+    return {
+        node: other.pools[pool.name].nodes[node.name]
+        for pool in capacity.pools.values()
+        for node in pool.nodes.values()
+    }

@@ -28,8 +28,8 @@ Entry = tuple[int, int, JobRecord]  # rank, the number of the job's entry into t
 
 class Lane:
     """Jobs of one account, priority and shape, in order of rank. Those that left are passed over
-    when they reach the head; ``size`` counts the others. ``posted`` is the order at which its
-    contest expects the lane, and ``windows`` has the same jobs by the class of time they need,
+    when they reach the head; ``size`` counts the others. ``posted`` is the rank at which it is
+    expected, and ``windows`` has the same jobs by the class of time they need,
     where that is looked at."""
 
     __slots__ = ("account", "contest", "number", "posted", "shape", "size", "waiting", "windows")
@@ -86,41 +86,90 @@ def _first_within(heap: list[Entry], window: Duration) -> JobRecord | None:
     return min(fitting)[2] if fitting else None
 
 
-class Contest:
-    """Lanes that contend for the same flavors. ``head`` is its first job, and ``order`` that
-    job's, as filed in front; ``shapes`` are those of all its jobs."""
+class Group:
+    """One account's lanes in a contest. ``posted`` is the order at which the contest expects it."""
 
-    __slots__ = ("head", "lanes", "mask", "order", "shapes")
+    __slots__ = ("account", "lanes", "number", "posted")
 
-    def __init__(self, mask: int) -> None:
-        self.mask = mask
-        self.head: JobRecord | None = None
-        self.order: int | None = None
+    def __init__(self, account: Account, number: int) -> None:
+        self.account = account
+        self.number = number
         self.lanes: list[tuple[int, int, Lane]] = []  # a heap, put right as entries reach the top
-        self.shapes: dict[Shape, None] = {}
+        self.posted: int | None = None
 
-    def post(self, lane: Lane, order: int) -> None:
-        """Expect a lane at an order; an entry at another is void."""
-        lane.posted = order
-        heappush(self.lanes, (order, lane.number, lane))
-
-    def first(self) -> JobRecord | None:
-        """The job that comes first of all."""
+    def first(self, contest: "Contest") -> JobRecord | None:
+        """The account's first job."""
         lanes = self.lanes
         while lanes:
-            order, number, lane = lanes[0]
-            if lane.contest is not self or lane.posted != order:
+            rank, number, lane = lanes[0]
+            if lane.contest is not contest or lane.posted != rank:
                 heappop(lanes)
                 continue
             head = lane.head()
             if head is None:
                 heappop(lanes)
                 lane.posted = None
+            elif head.rank == rank:
+                return head
+            else:
+                lane.posted = head.rank
+                heapreplace(lanes, (head.rank, number, lane))
+        return None
+
+
+class Contest:
+    """Lanes that contend for the same flavors. ``head`` is its first job, and ``order`` that
+    job's, as filed in front; ``shapes`` are those of all its jobs."""
+
+    __slots__ = ("groups", "head", "heap", "mask", "order", "shapes")
+
+    def __init__(self, mask: int) -> None:
+        self.mask = mask
+        self.head: JobRecord | None = None
+        self.order: int | None = None
+        self.groups: dict[Account, Group] = {}
+        self.heap: list[tuple[int, int, Group]] = []  # put right as entries reach the top
+        self.shapes: dict[Shape, None] = {}
+
+    def post(self, lane: Lane, rank: int) -> None:
+        """Expect a lane at a rank; an entry at another is void."""
+        group = self.groups.get(lane.account)
+        if group is None:
+            group = self.groups[lane.account] = Group(lane.account, len(self.groups))
+        lane.posted = rank
+        heappush(group.lanes, (rank, lane.number, lane))
+        order = rank + lane.account.offset
+        if group.posted is None or order < group.posted:
+            self._expect(group, order)
+
+    def _expect(self, group: Group, order: int) -> None:
+        group.posted = order
+        heappush(self.heap, (order, group.number, group))
+
+    def move(self, account: Account) -> None:
+        """An account's standing has changed: its jobs come earlier or later."""
+        group = self.groups[account]
+        head, group.posted = group.first(self), None
+        if head is not None:
+            self._expect(group, head.order)
+
+    def first(self) -> JobRecord | None:
+        """The job that comes first of all."""
+        heap = self.heap
+        while heap:
+            order, number, group = heap[0]
+            if group.posted != order:
+                heappop(heap)
+                continue
+            head = group.first(self)
+            if head is None:
+                heappop(heap)
+                group.posted = None
             elif head.order == order:
                 return head
             else:
-                lane.posted = head.order
-                heapreplace(lanes, (head.order, number, lane))
+                group.posted = head.order
+                heapreplace(heap, (head.order, number, group))
         return None
 
 
@@ -131,8 +180,8 @@ class Line:
         "_entries",
         "_lane_count",
         "_prune_at",
+        "_shape_count",
         "_unmatched",
-        "accounts",
         "arrived",
         "capacity",
         "closed",
@@ -150,10 +199,10 @@ class Line:
         self.closed: set[QueueName] = set()
         self.windowed = False  # whether jobs are found by the time they need
         self.arrived: dict[Lane, None] = {}  # where someone joined who may pass those before him
-        self.accounts: dict[Account, list[Lane]] = {}
         self._unmatched: list[Shape] = []  # new since the last refresh
         self._entries = 0
         self._lane_count = 0
+        self._shape_count = 0
         self._prune_at = _PRUNE_AT
 
     def shape_of(self, demand: Demand, rejected_by: tuple[PoolName, ...]) -> Shape:
@@ -162,18 +211,18 @@ class Line:
         found = self.shapes.get(key)
         if found is None:
             self._prune()
-            found = self.shapes[key] = Shape(demand, rejected_by)
+            self._shape_count += 1
+            found = self.shapes[key] = Shape(demand, rejected_by, self._shape_count)
             self._unmatched.append(found)
         return found
 
     def _prune(self) -> None:
         """Forget shapes that no job has, when they may have become many."""
         if len(self.shapes) >= self._prune_at:
+            for shape in self.shapes.values():
+                if not shape.jobs:
+                    shape.forget()
             self.shapes = {key: shape for key, shape in self.shapes.items() if shape.jobs}
-            self.accounts = {
-                account: [lane for lane in lanes if lane.shape.jobs]
-                for account, lanes in self.accounts.items()
-            }
             self._prune_at = max(_PRUNE_AT, 2 * len(self.shapes))
 
     def enter(self, job: JobRecord) -> None:
@@ -197,8 +246,8 @@ class Line:
                 contest.shapes[shape] = None
         if contest is not None:
             order = job.rank + lane.account.offset
-            if lane.posted is None or order < lane.posted:
-                contest.post(lane, order)
+            if lane.posted is None or job.rank < lane.posted:
+                contest.post(lane, job.rank)
             if contest.order is None or order < contest.order:
                 self.refile(contest)
             elif self.windowed:
@@ -207,7 +256,6 @@ class Line:
     def _new_lane(self, shape: Shape, key: tuple[Account, int]) -> Lane:
         lane = shape.lanes[key] = Lane(key[0], shape, self._lane_count)
         self._lane_count += 1
-        self.accounts.setdefault(key[0], []).append(lane)
         if key[0].queue not in self.closed:
             lane.contest = shape.contest
         return lane
@@ -222,6 +270,7 @@ class Line:
         lane.size -= 1
         if not lane.size:
             del shape.waiting[lane]
+            self.arrived.pop(lane, None)
             if not shape.waiting and contest is not None:
                 contest.shapes.pop(shape, None)
         if contest is not None and contest.head is job:
@@ -243,11 +292,9 @@ class Line:
         """The standing of some accounts has changed: their jobs come earlier or later."""
         moved: dict[Contest, None] = {}
         for account in accounts:
-            for lane in self.accounts.get(account, ()):
-                contest, head = lane.contest, lane.head()
-                lane.posted = None
-                if head is not None and contest is not None:
-                    contest.post(lane, head.order)
+            for contest in self.contests.values():
+                if account in contest.groups:
+                    contest.move(account)
                     moved[contest] = None
         for contest in moved:
             self.refile(contest)
@@ -309,5 +356,6 @@ class Line:
             self.refile(before)
         head = lane.head()
         if lane.contest is not None and head is not None:
-            lane.contest.post(lane, head.order)
+            lane.contest.post(lane, head.rank)
             self.refile(lane.contest)
+            self.arrived[lane] = None

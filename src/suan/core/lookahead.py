@@ -46,6 +46,9 @@ class Range:
     rests_on: str
 
 
+NOT_ASKED = Range(None, None, "")
+
+
 @dataclass(slots=True)
 class Course:
     """One way things may go. ``start`` is when the job starts in it, if it does; else ``until`` is
@@ -109,10 +112,10 @@ def decide_some(state: State, now: Instant, count: int) -> None:
 def foresee(copy: State, job: JobId, now: Instant, *, known: Durations) -> Range:
     """When a job may start that waits in a copy which has decided all that follows by ``now``.
 
-    The copy is used up. ``known`` is what was learned of durations so far: what the copy learns
+    ``known`` is what was learned of durations so far: what the copy learns
     on its way is made up."""
     early = _Ahead(fork(copy), job, now, known=known, late=False).run()
-    late = _Ahead(copy, job, now, known=known, late=True).run()
+    late = _Ahead(fork(copy), job, now, known=known, late=True).run()
     return _between(early, late, now)
 
 

@@ -5,6 +5,7 @@ A *match* is one pool's word on one shape: a standing refusal, or the candidates
 Matches change only when a pool's offer, nodes or readiness do, never as runs come and go.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from suan.core.ask import Ask, asks
 from suan.core.capacity import Pool
 from suan.core.filters import first_refusal
-from suan.core.flavors import Flavor, Need
+from suan.core.flavors import Asker, Flavor, Kin, Need
 from suan.core.scorers import cost_of
 from suan.core.wording import amount_of
 from suan.model.demand import Demand
@@ -74,10 +75,12 @@ class Shape:
     """Jobs with equal needs. ``mask`` has the bits of every flavor that such a job could use,
     ``candidates`` are all pools' together, the best first, ``standing`` the refusals of pools
     without any, and ``grounds`` the reasons by the number of the candidate that is chosen.
-    ``jobs`` counts its unfinished jobs, and ``waiting`` has those of its lanes with anyone."""
+    ``number`` tells shapes apart; ``jobs`` counts its unfinished jobs, and ``waiting`` has those of
+    its lanes with anyone."""
 
     demand: Demand
     rejected_by: tuple[PoolName, ...]
+    number: int = 0
     jobs: int = 0
     mask: int = 0
     matches: dict[PoolName, Match] = field(default_factory=dict)
@@ -88,6 +91,7 @@ class Shape:
     contest: "Contest | None" = None
     lanes: "dict[tuple[Account, int], Lane]" = field(default_factory=dict)
     waiting: "dict[Lane, None]" = field(default_factory=dict)
+    asks: list[tuple[Kin, Asker]] = field(default_factory=list)
 
     def rematch(self, pool: Pool) -> None:
         """Ask one pool anew. ``settle`` must follow."""
@@ -106,6 +110,24 @@ class Shape:
         )
         self.candidates = tuple(every)
         self.mask = mask_of(every)
+        self._ask(every)
+
+    def _ask(self, candidates: list[Candidate]) -> None:
+        """Be found from the nodes that could hold a task (``Flavor.askers``)."""
+        self.forget()
+        for candidate in candidates:
+            for _, need in candidate.kinds:
+                asker = (need.cpu, need.memory, self.number, self)
+                at = bisect_left(need.kin.askers, asker[:3])
+                if need.kin.askers[at : at + 1] != [asker]:  # two options may ask alike
+                    need.kin.askers.insert(at, asker)
+                    self.asks.append((need.kin, asker))
+
+    def forget(self) -> None:
+        """Be found no more."""
+        for kin, asker in self.asks:
+            del kin.askers[bisect_left(kin.askers, asker[:3])]
+        self.asks.clear()
 
 
 def mask_of(parts: Iterable[Candidate | Flavor | Match]) -> int:

@@ -4,7 +4,9 @@ Who may displace whom never goes in a circle:
 
 - a job of a higher priority displaces a run of a lower one;
 - at equal priority, in queues with the discipline ``las``, a job displaces a run whose job has
-  attained a higher level of service; service only grows.
+  attained a higher level of service, and saves its work (``checkpoint``); service only grows.
+  Where fair share counts, only a run of its own account: another's job might come first by its
+  share, and displaced, start again.
 
 Of those that may be displaced, runs shorter than the policy's ``min_run_time`` are left alone. The
 cheapest in lost work go first (device-time since the last checkpoint), and nobody goes without
@@ -20,15 +22,16 @@ from suan.core.state import State
 from suan.model.job import Cause
 from suan.model.units import SECOND, Duration, Instant
 
+NEVER: Instant = 1 << 62
 STOPS_WITHIN: Duration = 10 * SECOND  # unless its job says how long it needs to save its work
 
 
-def may_displace(state: State, job: JobRecord) -> bool:
+def may_displace(state: State, job: JobRecord, now: Instant) -> bool:
     """Whether it is worth looking for victims: a cheap question, asked often."""
-    if not state.policy.preemption or job.making_room or not state.priorities:
+    if not state.policy.preemption or job.making_room or now < job.nobody_yields_until:
         return False
     priority = job.told.priority
-    return min(state.priorities) < priority or (
+    return min(state.priorities, default=priority) < priority or (
         priority in state.priorities and _by_service(state, job)
     )
 
@@ -37,20 +40,33 @@ def _by_service(state: State, job: JobRecord) -> bool:
     return (state.queue(job.told.queue).discipline or state.policy.discipline) == "las"
 
 
+def _contend_by_service(state: State, job: JobRecord, other: JobRecord) -> bool:
+    """Whether service alone says which of two jobs of one priority comes first."""
+    if state.shares.counts and job.account is not other.account:
+        return False
+    return _by_service(state, job) and _by_service(state, other)
+
+
 def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> tuple[RunRecord, ...]:
     """The runs that stop for a job, in the first of its pools where that is enough; or none.
 
     Where some may be displaced only later, the flavors are looked at again then.
     """
     assert job.shape is not None
+    anybody, next_at = False, NEVER
     for candidate in job.shape.candidates:
         if not candidate.mask & allowed:
             continue
-        willing = _willing(state, job, candidate, now=now)
-        if willing:
-            chosen = _Choice(candidate, allowed).of(willing)
-            if chosen:
-                return tuple(chosen)
+        willing, later = _willing(state, job, candidate, now=now)
+        next_at = min(next_at, later)
+        anybody = anybody or bool(willing)
+        chosen = _Choice(candidate, allowed).of(willing) if willing else []
+        if chosen:
+            return tuple(chosen)
+    if not anybody:  # and whoever starts now is safe for a while
+        job.nobody_yields_until = min(next_at, now + state.policy.min_run_time)
+    if next_at < NEVER:
+        state.alarm(job.shape.mask, next_at)
     return ()
 
 
@@ -66,32 +82,44 @@ def yield_to(state: State, run: RunRecord, job: JobRecord, *, now: Instant) -> N
     state.expect_end(run, now + (STOPS_WITHIN if grace is None else grace))
 
 
+def spare(state: State, run: RunRecord) -> None:
+    """A run that was to stop, and has not been told yet, goes on: nobody needs its room now."""
+    job, run.makes_room_for, run.stopping = run.makes_room_for, None, None
+    if job is not None and job.making_room:
+        job.making_room.discard(run.id)
+    state.begin(run, run.began)
+
+
 def _willing(
     state: State, job: JobRecord, candidate: Candidate, *, now: Instant
-) -> list[tuple[Duration, RunRecord]]:
-    """The pool's runs that the job may displace now, the cheapest in lost work first."""
+) -> tuple[list[tuple[Duration, RunRecord]], Instant]:
+    """The pool's runs that the job may displace now, the cheapest in lost work first; and when
+    the next one may be."""
     found: list[tuple[Duration, RunRecord]] = []
-    later: Instant | None = None
-    by_service = _by_service(state, job)
+    later = NEVER
     level = level_of(job.served)
     for run in candidate.pool.open.values():
         if run.stopping is not None or run.job.told.priority > job.told.priority:
             continue
         at = run.began + state.policy.min_run_time
         if run.job.told.priority == job.told.priority:
-            if not by_service or not _by_service(state, run.job) or level >= len(LAS_LEVELS):
+            if not _contend_by_service(state, job, run.job):
                 continue
-            left = LAS_LEVELS[level] - run.job.served
-            at = max(at, run.began + -(-left // max(run.devices, 1)))
+            at = max(at, _outranked_at(run, level))
         if at <= now:
             found.append((lost_work(run, now), run))
         else:
-            later = at if later is None else min(at, later)
-    if later is not None:
-        alarms = state.alarms
-        alarms[candidate.mask] = min(later, alarms.get(candidate.mask, later))
-    found.sort(key=lambda each: (each[0], each[1].id))
-    return found
+            later = min(later, at)
+    found.sort(key=lambda each: (each[0], each[1].number))
+    return found, later
+
+
+def _outranked_at(run: RunRecord, level: int) -> Instant:
+    """When a run's job will have attained a level above this one, if it saves its work."""
+    if level >= len(LAS_LEVELS) or run.job.told.checkpoint is None:
+        return NEVER
+    left = LAS_LEVELS[level] - run.job.served
+    return run.began + -(-left // max(run.devices, 1))
 
 
 def lost_work(run: RunRecord, now: Instant) -> Duration:

@@ -35,7 +35,8 @@ class JobRecord:
     limit, and ``expected`` how long it will probably run, both in µs and 0 where nothing is known.
 
     ``served`` is the device-time its ended runs have had, in µs of an accelerator (or processor),
-    ``making_room`` the runs that were told to stop for it. ``entry`` numbers its place in line."""
+    ``making_room`` the runs that were told to stop for it; before ``nobody_yields_until`` none may
+    be. ``entry`` numbers its place in line."""
 
     __slots__ = (
         "account",
@@ -46,6 +47,7 @@ class JobRecord:
         "id",
         "lane",
         "making_room",
+        "nobody_yields_until",
         "not_before",
         "phase",
         "rank",
@@ -69,6 +71,7 @@ class JobRecord:
         self.expected: Duration = 0
         self.served: Duration = 0
         self.making_room: set[RunId] | None = None
+        self.nobody_yields_until: Instant = 0
         self.attempts = told.attempts
         self.phase = Phase.WAITS
         self.tries = NO_TRIES

@@ -16,9 +16,9 @@ AHEAD: Duration = 5 * MINUTE
 """What runs now counts as if it went on for so long: so that whoever comes first to free capacity
 does not get all of it before his usage has had time to grow."""
 
-STALE_PARTS = 1024
-"""A share may be as old as this part of the half-life while nothing of its owner's starts or ends:
-what it gathers meanwhile is less than a thousandth of all that ever counts."""
+STEPS = 1024
+"""Usage fades in so many steps a half-life, and standings of those of whom nothing starts or ends
+are brought up to date with them: that is exact to a thousandth of all that ever counts."""
 
 DEPTH = 4  # levels of the tree that are told apart, the queue's with them
 _LEVEL_BITS = STANDING_BITS // DEPTH
@@ -28,15 +28,15 @@ Amounts = dict[str, int]  # by kind of resource
 
 class Share:
     """One queue or tenant: ``held`` is what its runs hold now, ``used`` what they have used, in
-    amount × µs, faded to the instant ``at``. ``value`` is its dominant share over its weight, in
+    amount × µs up to the instant ``at``, faded. ``value`` is its dominant share over its weight, in
     seconds of all that there is; it is worked out only where there is another to compare with."""
 
     __slots__ = ("accounts", "at", "children", "held", "parent", "used", "value", "weight")
 
-    def __init__(self, parent: "Share | None", at: Instant) -> None:
+    def __init__(self, parent: "Share | None") -> None:
         self.parent = parent
         self.weight = 1
-        self.at = at
+        self.at: Instant = 0
         self.held: Amounts = {}
         self.used: Amounts = {}
         self.value = 0
@@ -77,11 +77,11 @@ class Shares:
     def __init__(self, half_life: Duration) -> None:
         self.counts = False
         self.half_life = half_life
-        self.root = Share(None, 0)
+        self.root = Share(None)
         self.accounts: dict[tuple[QueueName, TenantName], Account] = {}
         self.shares: dict[tuple[str, ...], Share] = {}
         self.capacity: Amounts = {}
-        self.ticked: Instant = 0
+        self.ticked: Instant | None = None
         self.moved: dict[Account, None] = {}
 
     def account(self, queue: QueueName, tenant: TenantName) -> Account:
@@ -101,7 +101,7 @@ class Shares:
         found = self.shares.get(names)
         if found is None:
             parent = self._share(names[:-1]) if len(names) > 1 else self.root
-            found = self.shares[names] = Share(parent, self.ticked)
+            found = self.shares[names] = Share(parent)
             parent.children += 1
             if parent.children == 2:  # the first one has a rival now
                 for sibling in self.shares.values():
@@ -163,6 +163,8 @@ class Shares:
         """A run held ``amounts`` before this scheduler was told of anything."""
         if until <= began:
             return
+        if self.ticked is None:
+            self.ticked = now
         gathered = gathered_in(until - began, self.half_life)
         gathered = gathered * left_after(max(now - until, 0), self.half_life) // ONE
         for share in account.path:
@@ -172,28 +174,28 @@ class Shares:
             self._weigh(share)
 
     def tick(self, now: Instant) -> None:
-        """Bring every standing up to date, if that is due."""
-        if (now - self.ticked) * STALE_PARTS >= self.half_life:
+        """Let usage fade, and bring every standing up to date, if that is due."""
+        if self.ticked is None:
             self.ticked = now
-            for share in self.shares.values():
-                self._bring(share, now)
-                self._weigh(share)
+        step = max(self.half_life // STEPS, 1)
+        steps = now // step - self.ticked // step
+        if steps <= 0:
+            return
+        self.ticked = now
+        left = left_after(steps * step, self.half_life)
+        for share in self.shares.values():
+            self._bring(share, now)
+            share.used = {kind: amount * left >> BITS for kind, amount in share.used.items()}
+            self._weigh(share)
 
     def _bring(self, share: Share, now: Instant) -> None:
         passed = now - share.at
-        if passed <= 0:
-            return
-        share.at = now
-        used = share.used
-        if used:
-            left = left_after(passed, self.half_life)
-            for kind, amount in used.items():
-                used[kind] = amount * left >> BITS
-        gathered = 0
-        for kind, amount in share.held.items():
-            if amount:
-                gathered = gathered or gathered_in(passed, self.half_life)
-                used[kind] = used.get(kind, 0) + amount * gathered
+        if passed > 0:
+            share.at = now
+            used = share.used
+            for kind, amount in share.held.items():
+                if amount:
+                    used[kind] = used.get(kind, 0) + amount * passed
 
     def _weigh(self, share: Share) -> None:
         if share.parent is None or share.parent.children < 2:

@@ -8,7 +8,7 @@ from suan.core.capacity import Capacity
 from suan.core.disciplines import rank_of
 from suan.core.durations import Durations
 from suan.core.line import Line
-from suan.core.nodes import Held
+from suan.core.nodes import Held, Node
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.shares import Amounts, Shares, amounts_of
 from suan.model.events import JobSubmitted
@@ -18,6 +18,25 @@ from suan.model.units import MINUTE, Instant, JobId, NodeName, QueueName, RunId
 
 BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT})
 """Ends that say how long a job's runs take."""
+
+
+@dataclass(slots=True, frozen=True)
+class Kept:
+    """What is left of a reservation when its cycle is over: when and where. It stands until the
+    first end that it may rest on should have come."""
+
+    at: Instant
+    stands_until: Instant
+    nodes: tuple[Node, ...]
+
+
+@dataclass(slots=True, frozen=True)
+class Closed:
+    """Flavors that a job holds because it cannot be told when it starts; asked again after a
+    while."""
+
+    mask: int
+    until: Instant
 
 
 class QueueState:
@@ -51,14 +70,17 @@ class State:
     """The scheduler's memory.
 
     ``alarms`` says when flavors are worth another look though nothing happens, by their bits;
-    ``priorities`` counts open runs by the priority of their jobs."""
+    ``priorities`` counts open runs by the priority of their jobs. ``kept`` are the reservations as
+    last made, and ``closed`` the flavors held by jobs that wait without one."""
 
     __slots__ = (
         "alarms",
         "back_off",
         "capacity",
+        "closed",
         "durations",
         "jobs",
+        "kept",
         "line",
         "policy",
         "priorities",
@@ -79,6 +101,8 @@ class State:
         self.policy = POLICIES["fifo"]
         self.started = 0
         self.alarms: dict[int, Instant] = {}
+        self.kept: dict[JobRecord, Kept] = {}
+        self.closed: dict[JobRecord, Closed] = {}
         self.priorities: dict[int, int] = {}
         self.queues: dict[QueueName, QueueState] = {}
         self.jobs: dict[JobId, JobRecord] = {}
@@ -126,8 +150,14 @@ class State:
                     amounts = {"cpu": cpu, "memory": memory}
                     amounts.update(zip(flavor.models, map(sum, devices), strict=True))
                     for kind, amount in amounts.items():
+                        if not amount:
+                            continue  # nobody can have a share of nothing
                         total[kind] = total.get(kind, 0) + nodes * amount
         return total
+
+    def alarm(self, mask: int, at: Instant) -> None:
+        """Look at some flavors again at an instant, though nothing happens."""
+        self.alarms[mask] = min(at, self.alarms.get(mask, at))
 
     def settle_order(self) -> None:
         """Put jobs where the standing of their accounts now says."""
@@ -231,7 +261,7 @@ class State:
         """Runs that have outlived what was expected of them are given more time: that of the runs
         alike that took longer still, or what those need that are never heard of."""
         for pool in self.capacity.pools.values():
-            for run in pool.ends.overdue(now):
+            for run in pool.ends.overdue(now) if pool.ends.first(now + 1) <= now else ():
                 total = self.durations.ends_after(run.job.told, now - run.began)
                 self.expect_end(run, max(run.began + total, now + MINUTE))
 

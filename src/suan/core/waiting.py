@@ -6,13 +6,15 @@ could do about it is worked out with what decides: the reservations of ``core.ba
 victims of ``core.preemption``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from suan.core.backfill import ALWAYS, Backfill
 from suan.core.forecast import Reservation
 from suan.core.matching import Candidate, Match, Shape, full_of
 from suan.core.packing import fits, room
-from suan.core.preemption import may_displace, victims
+from suan.core.preemption import NEVER, may_displace, victims
 from suan.core.reasons import Holders, Reasons, holders_before
 from suan.core.records import JobRecord, RunRecord
 from suan.core.standing import BY_SUBMISSION, because
@@ -40,8 +42,7 @@ class Waiting:
         self.backfill: Backfill | None = None
         if state.line.windowed and state.line.front:
             self.backfill = Backfill(state, now)
-            self.backfill.candidates(-1)
-            self.backfill.look_ahead()
+            self.backfill.reserve_all()
 
     def asked(self) -> Reasons:
         """The costs of the pools that would take it now, best first, and the refusals of the
@@ -205,7 +206,7 @@ class Waiting:
     def _safe_until(self, found: Match) -> Instant | None:
         """When the first of what it may displace is no longer protected, if that is why it has
         to wait."""
-        if self.job.making_room or not may_displace(self.state, self.job):
+        if self.job.making_room or not may_displace(self.state, self.job, NEVER):
             return None
         least, own = self.state.policy.min_run_time, found.mask
         for mask, _ in self.holders:
@@ -227,13 +228,27 @@ class Waiting:
 
     def _displaces(self, job: JobRecord, found: Match, allowed: int, *, at: Instant) -> bool:
         """Whether a job would displace others in a pool."""
-        shape, alarms = job.shape, dict(self.state.alarms)
+        shape, asked = job.shape, job.nobody_yields_until
         job.shape = replace(self.shape, candidates=found.candidates)
         chosen = victims(self.state, job, allowed, now=at)
-        job.shape = shape
-        self.state.alarms.clear()
-        self.state.alarms.update(alarms)
+        job.shape, job.nobody_yields_until = shape, asked
         return bool(chosen)
+
+
+@contextmanager
+def untouched(state: State, now: Instant) -> Iterator[None]:
+    """Whatever is worked out meanwhile of what waits, by now, leaves the state as it was."""
+    overdue = [run for pool in state.capacity.pools.values() for run in pool.ends.overdue(now)]
+    expected = [(run, run.until) for run in overdue]
+    kept, closed, alarms = dict(state.kept), dict(state.closed), dict(state.alarms)
+    fresh, renewed = dict(state.capacity.fresh), state.capacity.renewed
+    try:
+        yield
+    finally:
+        for run, until in expected:
+            state.expect_end(run, until)
+        state.kept, state.closed, state.alarms = kept, closed, alarms
+        state.capacity.fresh, state.capacity.renewed = fresh, renewed
 
 
 def _ended(ending: list[RunRecord]) -> str:

@@ -2,11 +2,16 @@
 
 from typing import Any
 
+from suan.jobfile.checkpoint import CHECKPOINT_FIELDS
 from suan.jobfile.fields import Effect, Field, Table
 from suan.jobfile.resources import ALTERNATIVE_FIELDS, RESOURCE_FIELDS
 from suan.jobfile.task import AFTER_FIELDS, RETRY_FIELDS, TASK_FIELDS
 
-_SECTIONS: dict[str, Table] = {"resources": RESOURCE_FIELDS, "retry": RETRY_FIELDS}
+_SECTIONS: dict[str, Table] = {
+    "resources": RESOURCE_FIELDS,
+    "retry": RETRY_FIELDS,
+    "checkpoint": CHECKPOINT_FIELDS,
+}
 _LISTS: dict[str, Table] = {
     "any_of": ALTERNATIVE_FIELDS,
     "ordered": ALTERNATIVE_FIELDS,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from suan.jobfile import quantities, readers
+from suan.jobfile.checkpoint import checkpoint
 from suan.jobfile.document import At, fields_of
 from suan.jobfile.expand import parse_array, sweep_size
 from suan.jobfile.fields import (
@@ -230,11 +231,15 @@ TASK_FIELDS: Table = table(
         readers.instant,
         "`2026-12-01T08:00+08:00` or `+6h`",
         "When it should have ended; orders a queue whose discipline is `edf`.",
-        Effect.RECORDED,
-        "deadlines order nothing until queues can be told to use them",
     ),
     Field("after", after, "name, id or list", "Jobs that must have ended before; see below."),
     Field("retry", retry, "number or mapping", "When a run is tried again; see below."),
+    Field(
+        "checkpoint",
+        checkpoint,
+        "duration or mapping",
+        "How it saves its work, for when it is preempted; see below.",
+    ),
     Field(
         "array", array, "`0-9`, `1,3,5`, `0-20:5`", "One job for each index, in `SUAN_ARRAY_INDEX`."
     ),

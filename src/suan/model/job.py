@@ -97,6 +97,7 @@ class Run:
     option: int = 0  # which of the job's resource options was taken
     reasons: tuple[str, ...] = ()  # why here: the sum, and what the other pools said
     bill: Bill | None = None
+    stop: Outcome | None = None  # how it is to end, once that was decided; a pool knows not why
 
 
 @dataclass(frozen=True, slots=True)

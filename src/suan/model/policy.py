@@ -11,10 +11,10 @@ from typing import Literal, TypeAlias
 from suan.model.units import DAY, MINUTE, Duration
 
 Discipline: TypeAlias = Literal["fifo", "sjf", "qssf", "las", "edf"]
-Backfill: TypeAlias = Literal["none", "easy", "conservative"]
+Backfill: TypeAlias = Literal["none", "easy"]
 
 DISCIPLINES: tuple[Discipline, ...] = ("fifo", "sjf", "qssf", "las", "edf")
-BACKFILLS: tuple[Backfill, ...] = ("none", "easy", "conservative")
+BACKFILLS: tuple[Backfill, ...] = ("none", "easy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,7 @@ class Policy:
     ``discipline`` is that of queues which name none. With ``fair_share`` queues and tenants come
     by their dominant share of what was used, over their weight, before the discipline does;
     usage counts half after ``half_life``. ``predict`` lets learned durations stand where the user
-    gave neither ``expected`` nor a time limit. At most ``depth`` jobs are looked at behind those
-    that wait at the head, and at most as many have reservations. A run is safe from preemption
-    for ``min_run_time``.
+    gave neither ``expected`` nor a time limit. A run is safe from preemption for ``min_run_time``.
     """
 
     discipline: Discipline = "fifo"
@@ -34,7 +32,6 @@ class Policy:
     fair_share: bool = True
     half_life: Duration = 7 * DAY
     predict: bool = True
-    depth: int = 1000
     preemption: bool = True
     min_run_time: Duration = 5 * MINUTE
 
@@ -47,8 +44,6 @@ class Policy:
             raise ValueError(f"backfill: {self.backfill!r} is not one of {', '.join(BACKFILLS)}")
         if self.half_life <= 0:
             raise ValueError("half_life: must be positive")
-        if self.depth < 0:
-            raise ValueError("depth: must not be negative")
         if self.min_run_time < 0:
             raise ValueError("min_run_time: must not be negative")
 
@@ -59,18 +54,13 @@ def _strict(discipline: Discipline) -> Policy:
     return Policy(discipline, "none", fair_share=False, predict=False, preemption=False)
 
 
-def _plain(backfill: Backfill) -> Policy:
-    return Policy("fifo", backfill, fair_share=False, preemption=False)
-
-
 POLICIES: dict[str, Policy] = {
     "default": Policy(),
     "fifo": _strict("fifo"),
     "sjf": _strict("sjf"),
     "qssf": Policy("qssf", "easy", fair_share=False, preemption=False),
     "edf": _strict("edf"),
-    "easy": _plain("easy"),
-    "conservative": _plain("conservative"),
+    "easy": Policy(fair_share=False, preemption=False),
     "fair": Policy(backfill="none", preemption=False),
     "las": Policy("las", "easy", fair_share=False),
 }

@@ -144,7 +144,24 @@ class Watch(Protocol):
         ...
 
 
+@runtime_checkable
+class Preempt(Protocol):
+    """A pool that can tell a run to save its work before it is ended."""
+
+    async def preempt(self, ref: str, *, signal: str, grace: Duration) -> None:
+        """Send a run's processes ``signal`` (``SIGUSR1``, …), and end them after ``grace``.
+
+        As ``cancel`` otherwise: absent is success, and again is harmless. Of a run that it ended
+        the pool says ``CANCELLED``; one that had ended by itself keeps its own outcome.
+        """
+        ...
+
+
 def capabilities(pool: object) -> tuple[str, ...]:
     """The optional protocols that a pool implements, by name."""
-    optional: tuple[tuple[str, type], ...] = (("logs", Logs), ("watch", Watch))
+    optional: tuple[tuple[str, type], ...] = (
+        ("logs", Logs),
+        ("watch", Watch),
+        ("preempt", Preempt),
+    )
     return tuple(name for name, protocol in optional if isinstance(pool, protocol))

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from suan.model.events import Event
-from suan.model.job import Job, JobState, Run
+from suan.model.job import Cause, Job, JobState, Run
+from suan.model.resources import Resources
 from suan.model.spec import JobSpec
 from suan.model.units import Duration, Instant, JobId, RunId
 
@@ -204,6 +205,20 @@ class Gathered:
     commands: tuple[tuple[int, Command], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run that started and has ended, as far as shares and durations rest on it."""
+
+    run: RunId
+    spec: JobSpec  # of its job, without secrets
+    user: str
+    tasks: int
+    per_task: Resources
+    started_at: Instant
+    ended_at: Instant
+    cause: Cause
+
+
 class Ledger(Protocol):
     """What the leader alone does."""
 
@@ -225,6 +240,18 @@ class Ledger(Protocol):
 
     async def open_runs(self) -> tuple[Run, ...]:
         """Runs that have not ended, by placing time and id."""
+        ...
+
+    async def ended_cutoff(self, most: int, since: Instant) -> Instant:
+        """The earliest moment, not before ``since``, after which at most ``most`` runs ended."""
+        ...
+
+    async def ended_runs(
+        self, since: Instant, after: tuple[Instant, RunId] | None, limit: int
+    ) -> tuple[EndedRun, ...]:
+        """Runs that ended after ``since``, by when they did, then id; ``after`` is the last of the
+        page before. A run that never started is none of them, nor is the last one of a job that
+        still counts as running: what follows from its end is not decided yet."""
         ...
 
     async def drained_pools(self) -> tuple[str, ...]: ...

@@ -28,6 +28,7 @@ class RunView:
     detail: str = ""
     reasons: tuple[str, ...] = ()
     bill: Bill | None = None
+    stopping: str = ""  # while it runs: that it is to end, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,10 @@ class ExplanationView:
     refusals: tuple[RefusalView, ...] = ()
     costs: tuple[CostView, ...] = ()
     ahead: int | None = None
-    earliest: datetime | None = None
+    earliest: datetime | None = None  # it may start between this
+    latest: datetime | None = None  # and this
+    rests_on: str = ""  # as far as this holds
+    last_run: str = ""  # what became of its last run, or why the one it has is to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ class PoolView:
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """A queue and how many jobs stand in it."""
+    """A queue and how many jobs stand in it. An empty ``discipline`` is the policy's own."""
 
     name: str
     weight: int
@@ -225,6 +229,7 @@ class ServerView:
     jobs: dict[str, int]  # by state
     pools: int
     trouble: str = ""
+    policy: str = ""  # by which it decides, or would if it led
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,44 @@
 """What the leader reads: ``suan.model.store.Ledger`` but for ``record``."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import ColumnElement, Connection, Select, or_, select, text, tuple_
 
 from suan.model.job import Job, JobState, Run
-from suan.model.store import Command, Gathered
-from suan.model.units import JobId
+from suan.model.store import Command, EndedRun, Gathered
+from suan.model.units import Instant, JobId, RunId
 from suan.store import schema
 from suan.store.codec import json_reader
 from suan.store.part import Part
-from suan.store.rows import JOB_COLUMNS, chunks, read_jobs, read_run
+from suan.store.rows import (
+    ENDED_RUN_COLUMNS,
+    JOB_COLUMNS,
+    chunks,
+    read_ended_runs,
+    read_jobs,
+    read_run,
+)
 
 _read_args = json_reader(dict[str, str])
+
+
+def _past(since: Instant) -> tuple[ColumnElement[bool], ...]:
+    """The words of the index ``ix_runs_past``, each with its table: jobs have such columns too."""
+    runs = schema.runs.c
+    return runs.started_at.is_not(None), runs.ended_at.is_not(None), runs.ended_at > since
+
+
+def _ended_runs(since: Instant, after: tuple[Instant, RunId] | None) -> Select[Any]:
+    runs, jobs = schema.runs.c, schema.jobs.c
+    query = (
+        select(*(runs[name] for name in ENDED_RUN_COLUMNS), jobs.spec_id, jobs.user_name)
+        .join(schema.jobs, jobs.id == runs.job)
+        .where(*_past(since))
+        .where(or_(jobs.state != JobState.RUNNING.value, runs.attempt < jobs.attempts))
+        .order_by(runs.ended_at, runs.id)
+    )
+    return query if after is None else query.where(tuple_(runs.ended_at, runs.id) > after)
 
 
 class StoredLedger(Part):
@@ -64,6 +90,33 @@ class StoredLedger(Part):
             found = [read_run(row) for row in connection.execute(query)]
             # Again here: engines differ in how they order text.
             return tuple(sorted(found, key=lambda run: (run.placed_at, run.id)))
+
+        return await self._db.read(work)
+
+    async def ended_cutoff(self, most: int, since: Instant) -> Instant:
+        runs = schema.runs.c
+        newest = (
+            select(runs.ended_at)
+            .where(*_past(since))
+            .order_by(runs.ended_at.desc())
+            .offset(most)
+            .limit(1)
+        )
+
+        def work(connection: Connection) -> Instant:
+            found = connection.execute(newest).scalar_one_or_none()
+            return since if found is None else int(found)
+
+        return await self._db.read(work)
+
+    async def ended_runs(
+        self, since: Instant, after: tuple[Instant, RunId] | None, limit: int
+    ) -> tuple[EndedRun, ...]:
+        query = _ended_runs(since, after).limit(limit)
+
+        def work(connection: Connection) -> tuple[EndedRun, ...]:
+            rows = connection.execute(query).all()
+            return read_ended_runs(connection, rows, self._specs)
 
         return await self._db.read(work)
 

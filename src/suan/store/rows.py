@@ -13,7 +13,7 @@ from suan.model.errors import StoreCorrupt
 from suan.model.job import Job, JobState, Outcome, Run, RunState
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
-from suan.model.store import JobUpdate, NewJob
+from suan.model.store import EndedRun, JobUpdate, NewJob
 from suan.model.units import Instant, JobId, NodeName, PoolName, RunId
 from suan.store import schema
 from suan.store.codec import check_size, json_reader, storable, to_json
@@ -31,6 +31,7 @@ _read_resources = json_reader(Resources)
 _read_outcome = json_reader(Outcome)
 _read_bill = json_reader(Bill)
 
+ENDED_RUN_COLUMNS = ("id", "nodes", "per_task", "started_at", "ended_at", "outcome")
 JOB_COLUMNS = tuple(column for column in schema.jobs.c if column.name != "taken")
 
 
@@ -171,6 +172,27 @@ def read_run(row: Row[Any]) -> Run:
         option=row.option,
         reasons=_read_reasons(row.reasons),
         bill=_read_bill(row.bill) if row.bill else None,
+        stop=_read_outcome(row.stop) if row.stop else None,
+    )
+
+
+def read_ended_runs(
+    connection: Connection, rows: Sequence[Row[Any]], specs: SpecCache
+) -> tuple[EndedRun, ...]:
+    """Rows of ``ENDED_RUN_COLUMNS`` with their jobs' ``spec_id`` and ``user_name``."""
+    known = specs.load(connection, {row.spec_id for row in rows})
+    return tuple(
+        EndedRun(
+            run=RunId(row.id),
+            spec=known[row.spec_id],
+            user=row.user_name,
+            tasks=len(_read_names(row.nodes)),
+            per_task=_read_resources(row.per_task),
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            cause=_read_outcome(row.outcome).cause,
+        )
+        for row in rows
     )
 
 
@@ -192,6 +214,7 @@ def run_values(run: Run) -> Values:
         "option": run.option,
         "reasons": to_json(run.reasons),
         "bill": to_json(run.bill) if run.bill else None,
+        "stop": to_json(run.stop) if run.stop else None,
     }
 
 

@@ -24,12 +24,13 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0001"  # of the newest migration
+REVISION = "0002"  # of the newest migration
 
 # The conditions of the partial indexes, word for word: a planner uses them only for these words.
 UNTAKEN = "taken = 0"
 UNFINISHED = "state IN ('pending', 'running')"
 UNENDED = "state IN ('placed', 'started')"
+PAST = "started_at IS NOT NULL AND ended_at IS NOT NULL"
 
 metadata = MetaData()
 Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only INTEGER keys itself
@@ -126,8 +127,10 @@ runs = Table(
     Column("option", Integer, nullable=False),
     Column("reasons", Text, nullable=False),
     Column("bill", Text),
+    Column("stop", Text),
     Index("ix_runs_job", "job", "attempt"),
     _partial("ix_runs_unended", UNENDED, "placed_at", "id"),
+    _partial("ix_runs_past", PAST, "ended_at", "id"),
 )
 
 commands = Table(

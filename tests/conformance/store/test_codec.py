@@ -43,7 +43,6 @@ CHECKED = {  # values that refuse nonsense when they are made
         discipline=st.sampled_from(DISCIPLINES),
         backfill=st.sampled_from(BACKFILLS),
         half_life=st.integers(1, 2**62),
-        depth=counts,
         min_run_time=counts,
     ),
 }

@@ -11,7 +11,7 @@ from suan.model.errors import InputError, StoreCorrupt, StoreError, StoreUnavail
 from suan.store import open_store, schema
 from suan.store.migrate import MIGRATIONS
 from suan.store.sql import SqlStore
-from tests.conformance.store.samples import submit
+from tests.conformance.store.samples import cycle, entry, lead, placed, submit
 
 
 async def run_sql(url: str, *statements: str) -> None:
@@ -72,6 +72,29 @@ async def test_the_migrations_make_the_tables_of_the_schema(store_url: str) -> N
 
     assert await store._db.read(compare) == []
     await store.close()
+
+
+OLD = (  # what the second migration added, taken away again
+    "DROP INDEX ix_runs_past",
+    "ALTER TABLE runs DROP COLUMN stop",
+    "UPDATE alembic_version SET version_num = '0001'",
+)
+
+
+async def test_a_store_of_before_keeps_what_it_said(store_url: str) -> None:
+    store = await open_store(store_url)
+    await submit(store, "a")
+    queues = {"night": (3, "fifo", False)}
+    run = placed("a")
+    await store.record(cycle(entry(1), runs=(run,), queues=queues), await lead(store))
+    await store.close()
+    await run_sql(store_url, *OLD)
+    upgraded = await open_store(store_url)
+    assert await upgraded.queues() == queues  # its discipline was said, so it is not the policy's
+    assert await upgraded.open_runs() == (run,)
+    assert len(await upgraded.entries(0, 10)) == 1
+    await upgraded.close()
+    await (await open_store(store_url, create=False)).close()
 
 
 def test_the_newest_migration_is_the_revision() -> None:

@@ -61,6 +61,7 @@ async def get_server(request: Request, _: Viewer) -> Response:
         jobs={state.value: count for state, count in counts.items()},
         pools=len(await context.live.pools()) if status.leading else 0,
         trouble=status.trouble,
+        policy=settings.policy,
     )
     return answer(view)
 

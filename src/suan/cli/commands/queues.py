@@ -5,7 +5,11 @@ import click
 from suan.cli.connect import connect, json_option
 from suan.cli.grid import grid
 from suan.cli.output import print_json, say
+from suan.model.policy import DISCIPLINES
 from suan.model.views import QueueView
+
+_POLICYS = "policy"  # what people call an empty discipline
+_DISCIPLINES = {name: name for name in DISCIPLINES} | {_POLICYS: ""}
 
 
 @click.group
@@ -28,7 +32,11 @@ def list_queues(as_json: bool) -> None:
 @queues.command("set")
 @click.argument("queue", metavar="QUEUE")
 @click.option("--weight", type=click.IntRange(min=1), help="Its share beside other queues.")
-@click.option("--discipline", metavar="NAME", help="The order within it: fifo.")
+@click.option(
+    "--discipline",
+    type=click.Choice(tuple(_DISCIPLINES)),
+    help="The order within it; `policy` leaves it to the server's policy.",
+)
 @click.option("--open/--closed", "is_open", default=None, help="A closed queue starts nothing.")
 @json_option
 def set_queue(
@@ -40,7 +48,7 @@ def set_queue(
         changed = client.set_queue(
             queue,
             weight=now.weight if weight is None else weight,
-            discipline=discipline or now.discipline,
+            discipline=now.discipline if discipline is None else _DISCIPLINES[discipline],
             is_open=now.open if is_open is None else is_open,
         )
     if as_json:
@@ -50,7 +58,7 @@ def set_queue(
 
 
 def _new(name: str) -> QueueView:
-    return QueueView(name=name, weight=1, discipline="fifo", open=True, pending=0, running=0)
+    return QueueView(name=name, weight=1, discipline="", open=True, pending=0, running=0)
 
 
 def _table(found: tuple[QueueView, ...]) -> str:
@@ -58,7 +66,7 @@ def _table(found: tuple[QueueView, ...]) -> str:
         (
             queue.name,
             "open" if queue.open else "closed",
-            queue.discipline,
+            queue.discipline or _POLICYS,
             str(queue.weight),
             str(queue.pending),
             str(queue.running),

@@ -65,7 +65,8 @@ def _asked(spec: dict[str, Any]) -> str:
     return "\n".join([*([_indent(fields(small))] if small else []), *map(_indent, texts)])
 
 
-_DURATIONS = {"time_limit", "expected", "flexible", "backoff"}  # in microseconds
+# In microseconds.
+_DURATIONS = {"time_limit", "expected", "flexible", "backoff", "grace", "interval"}
 _NOTHING: tuple[Any, ...] = (None, "", (), [], {}, False)
 
 
@@ -90,6 +91,8 @@ def _run(run: RunView) -> str:
         until = f" – {form.moment(run.ended_at)}" if run.ended_at else ""
         about.append(f"  when   {form.moment(run.started_at)}{until}")
     about += [f"  why    {reason}" for reason in run.reasons]
+    if run.stopping:
+        about.append(f"  ends   {plain_lines(run.stopping)}")
     if run.detail:
         about.append(f"  said   {plain_lines(run.detail)}")
     if run.bill:

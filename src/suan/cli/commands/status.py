@@ -33,6 +33,7 @@ def described(url: str, server: ServerView, pools: tuple[PoolView, ...]) -> str:
     about = [
         ("server", f"{url}, suan {server.version} on {server.engine}, {role}"),
         ("up", f"{form.seconds(up_s)}, {form.counted(server.cycles, 'cycle')}"),
+        ("policy", server.policy),
         ("jobs", ", ".join(counts) or "none yet"),
         ("trouble", paint(server.trouble, "fail")),
     ]

@@ -18,11 +18,12 @@ from suan.client.discovery import home
 from suan.client.errors import ServerError, ServerUnreachable
 from suan.client.sync import Client
 from suan.model.errors import InputError, SuanError
+from suan.model.policy import POLICIES
 from suan.model.views import PoolView, ServerView
 
 MOST_LOG_BYTES = 10 << 20  # a larger log is set aside when the next server starts
 LOOK_S = 0.05
-POOLS_S = 5.0  # how long the pools are given to be seen for the first time
+POOLS_S = 15.0  # how long the pools are given to be seen for the first time
 
 
 @click.command
@@ -37,6 +38,7 @@ POOLS_S = 5.0  # how long the pools are given to be seen for the first time
     help="By default $SUAN_HOME/pools.yaml, if it is there.",
 )
 @click.option("--require-tokens", is_flag=True, help="Ask for tokens on this machine too.")
+@click.option("--policy", type=click.Choice(tuple(POLICIES)), help="How it decides; `default`.")
 @click.option("--timeout", type=int, default=30, show_default=True, help="Seconds to wait.")
 @json_option
 def up(
@@ -56,7 +58,7 @@ def up(
     command += ["--require-tokens"] if require_tokens else []
     there = registered()
     if there is not None and there.alive and _answers(there):
-        _tell(there, as_json, already=True)
+        _tell(there, as_json, already=True, wanted=flags["policy"])
         return
     if foreground:
         os.execv(sys.executable, command)  # noqa: S606 # our own interpreter, no shell wanted
@@ -134,7 +136,9 @@ def _failed(message: str, log: Path, begin: int) -> SuanError:
     return error
 
 
-def _tell(there: Registered, as_json: bool, *, already: bool) -> None:
+def _tell(
+    there: Registered, as_json: bool, *, already: bool, wanted: str | int | None = None
+) -> None:
     with connect(there.url) as client:
         server, pools = _settled(client)
     if as_json:
@@ -143,6 +147,8 @@ def _tell(there: Registered, as_json: bool, *, already: bool) -> None:
         return
     say(f"suan {server.version} is {'already ' if already else ''}up at {there.url}")
     say(_summary(server, pools))
+    if already and wanted not in (None, server.policy):
+        note(f"warning: it decides by {server.policy}; `suan down` first, to have it use {wanted}")
     note("next: suan run -- echo hello")
 
 

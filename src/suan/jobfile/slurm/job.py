@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from suan.jobfile.checkpoint import signal_name
 from suan.jobfile.fields import Reading
 from suan.jobfile.parsed import Parsed
 from suan.jobfile.problems import FieldError, Spot
 from suan.jobfile.quantities import LARGEST_MIB
 from suan.jobfile.slurm.lines import Options, read_options
 from suan.jobfile.slurm.shape import shape_of
-from suan.model.spec import MAX_NODES, PRIORITY_MAX, PRIORITY_MIN, JobSpec, RetryPolicy
+from suan.model.spec import MAX_NODES, PRIORITY_MAX, PRIORITY_MIN, Checkpoint, JobSpec, RetryPolicy
 
 _LABELS = ("partition", "account", "qos", "constraint", "comment")
 
@@ -56,6 +57,7 @@ def _spec(reading: Reading, options: Options, *, text: str, default_name: str) -
             time_limit=options.value("time", None),
             after=options.value("dependency", ()),
             retry=_retry(options),
+            checkpoint=_checkpoint(reading, options),
             array=_array(reading, options),
             origin="sbatch",
             stdout=_path(options.value("output", None), folder),
@@ -115,6 +117,23 @@ def _priority(reading: Reading, options: Options) -> int:
 def _retry(options: Options) -> RetryPolicy:
     never = "no-requeue" in options.given
     return RetryPolicy(max_lost=0, max_preempted=0) if never else RetryPolicy()
+
+
+def _checkpoint(reading: Reading, options: Options) -> Checkpoint | None:
+    """``--signal``: the same signal and time, but when the job is preempted."""
+    if "signal" not in options.given:
+        return None
+    given = options.given["signal"]
+    letters, written, lead = given.value
+    try:
+        name = signal_name(written)
+    except ValueError:
+        reading.problems.warn(given.spot, f"{written} is not sent: no job can save its work on it")
+        return None
+    where = "to all processes of the job, " if "B" in letters else ""
+    message = f"sent {where}when the job is preempted, not before its time limit"
+    reading.problems.warn(given.spot, message)
+    return Checkpoint(signal=name, grace=lead)
 
 
 def _array(reading: Reading, options: Options) -> tuple[int, ...]:

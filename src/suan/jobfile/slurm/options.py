@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suan.jobfile import quantities
+from suan.jobfile.checkpoint import slurm_signal
 from suan.jobfile.expand import parse_array
 from suan.jobfile.fields import Effect
 from suan.model.spec import MAX_NODES, After
@@ -136,6 +137,7 @@ OPTIONS: tuple[SbatchOption, ...] = (
     SbatchOption("priority", "", int, "The priority, brought into -1000 to 1000."),
     SbatchOption("requeue", doc="Run again when lost or preempted: as ever.", takes_value=False),
     SbatchOption("no-requeue", "", doc="Never run again.", takes_value=False),
+    SbatchOption("signal", "", slurm_signal, "Sent when it is preempted: see `checkpoint`."),
     SbatchOption("partition", "p", doc="Kept as a label.", effect=Effect.RECORDED),
     SbatchOption("account", "A", doc="Kept as a label.", effect=Effect.RECORDED),
     SbatchOption("qos", "q", doc="Kept as a label.", effect=Effect.RECORDED),
@@ -151,7 +153,7 @@ OPTIONS: tuple[SbatchOption, ...] = (
         "nice!", "no-kill/k!", "nodefile/F", "nodelist/w", "ntasks-per-core", "ntasks-per-gpu",
         "ntasks-per-socket", "open-mode", "overcommit/O!", "oversubscribe/s!", "parsable!",
         "power", "prefer", "profile", "propagate!", "quiet/Q!", "reboot!", "reservation",
-        "segment", "signal", "sockets-per-node", "spread-job!", "switches", "test-only!",
+        "segment", "sockets-per-node", "spread-job!", "switches", "test-only!",
         "thread-spec", "threads-per-core", "time-min", "tmp", "tres-bind", "tres-per-task", "uid",
         "use-min-nodes!", "verbose/v!", "wait/W!", "wait-all-nodes", "wckey",
     ),

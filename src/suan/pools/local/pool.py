@@ -60,6 +60,10 @@ class LocalPool:
         """SIGTERM to the whole tree now, SIGKILL after ``grace``."""
         await self._in_thread(self._runs.cancel, ref, grace)
 
+    async def preempt(self, ref: str, *, signal: str, grace: Duration) -> None:
+        """The same, with a signal of the job's own."""
+        await self._in_thread(self._runs.cancel, ref, grace, signal)
+
     async def read_log(
         self, ref: str, *, task: int, stream: str, offset: int, limit: int
     ) -> LogChunk:

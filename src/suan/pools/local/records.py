@@ -3,7 +3,7 @@
 ``runs/RUN/launch.json``   who may start it (a nonce) and what it was given; never a secret
 ``runs/RUN/status.json``   the truth: absent (nothing has started), ``started``, ``ended``
 ``runs/RUN/run.lock``      locked by the runner for its whole life, by others for a moment
-``runs/RUN/cancel.json``   that it was asked to end, and with how much grace
+``runs/RUN/cancel.json``   that it was asked to end, by which signal, with how much grace
 ``events.log``             one line for each change of any run's status: news, not truth
 
 A status, once written, is only ever replaced by the holder of the lock.

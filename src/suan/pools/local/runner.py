@@ -107,6 +107,7 @@ class _Run:
         self.detail = ""
         self.deadline: float | None = None
         self.kill_at: float | None = None
+        self.sent: set[int] = set()  # the signals that asked its processes to end
         self.status: dict[str, Any] = {}
 
     def prepare(self) -> None:
@@ -175,7 +176,9 @@ class _Run:
                 return
             received = signal.sigtimedwait(_SIGNALS, self._patience())
             if received is not None and received.si_signo != signal.SIGCHLD:
-                self._asked_to_stop()
+                self._reap()  # what has ended by itself until now was not ended by this
+                if self.ranks or self.kill_at is not None:
+                    self._asked_to_stop()
             self._look_at_clocks()
 
     def _reap(self) -> bool:
@@ -229,12 +232,22 @@ class _Run:
             self._stop("lost", "its runner was told to end, but not by suan")
             return
         grace = float(cancel.get("grace_us", 0)) / 1e6
+        number = signal.Signals[cancel.get("signal", "SIGTERM")]
         if self.kill_at is None:
-            self._stop("cancelled", "", grace=grace)
-        else:
-            self.kill_at = min(self.kill_at, time.monotonic() + grace)
+            self._stop("cancelled", "", grace=grace, number=number)
+            return
+        self.kill_at = min(self.kill_at, time.monotonic() + grace)
+        if number not in self.sent and grace > 0:
+            self._send(number)
 
-    def _stop(self, cause: str, detail: str, grace: float | None = None) -> None:
+    def _stop(
+        self,
+        cause: str,
+        detail: str,
+        grace: float | None = None,
+        *,
+        number: signal.Signals = signal.SIGTERM,
+    ) -> None:
         """Tell the whole tree to end; what has not ended after the grace is killed."""
         if self.kill_at is not None:
             return
@@ -242,9 +255,13 @@ class _Run:
         patience = self.request["grace_us"] / 1e6 if grace is None else grace
         self.kill_at = time.monotonic() + patience
         if patience > 0:
-            processes.signal_all(processes.descendants(os.getpid()), signal.SIGTERM)
+            self._send(number)
         else:
             processes.kill_descendants(os.getpid())
+
+    def _send(self, number: signal.Signals) -> None:
+        self.sent.add(number)
+        processes.signal_all(processes.descendants(os.getpid()), number)
 
     def _end(self) -> None:
         self._clear()

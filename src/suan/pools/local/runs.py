@@ -212,13 +212,13 @@ class RunStore:
             self._release(run)
         return None
 
-    def cancel(self, run: str, grace: Duration) -> None:
+    def cancel(self, run: str, grace: Duration, number: str = "SIGTERM") -> None:
         """Have a run's processes ended; one that has not started never will."""
         if not _RUN_NAME.fullmatch(run):
             return
         directory = self.runs / run
         directory.mkdir(mode=0o700, exist_ok=True)
-        request = json.dumps({"grace_us": grace, "at": _now()}).encode()
+        request = json.dumps({"signal": number, "grace_us": grace, "at": _now()}).encode()
         with self._locked(directory) as lock:
             status = records.read_status(str(directory))
             if lock is not None:

@@ -1,0 +1,220 @@
+"""Promises kept: shares of tenants over any day, and reservations of EASY.
+
+**Shares.** A tenant's shortfall is what it was entitled to by weighted max-min on demand, less what
+it used, over any day, as a part of the cluster (exactly: fairness.py). Told is the worst of any
+tenant and day. The synthetic workload keeps 40 nodes of 8 accelerators saturated for five days:
+four queues of weights 1 to 4, all of which submit alike, 60 % of the cluster's work each, so that
+every one wants more than its share; gangs of up to 16, run times around an hour, known. The first
+day is left out: usage begins at nothing. The real one is philly_tight on its 80 nodes as one
+cluster: the virtual clusters are queues, weighted by the nodes each of them had. Its tenants come
+and go, and whoever used much in the week before stands back under suan's decayed usage, which the
+measure, knowing no history, counts against it.
+
+**Reservations.** Under EASY, how many jobs that came to stand first in line started later than
+they were first promised: promises.py keeps books of its own and asks the scheduler nothing. Jobs
+tell requested times (philly_tight: true ones), and no run exceeds what was told, so it must be 0.
+"""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+
+import harness
+import simruns
+import traces
+from fairness import Book, Change
+from promises import Witness
+from simruns import Run
+
+from suan.core import Scheduler
+from suan.model.demand import Demand, Option
+from suan.model.events import PolicyChanged, QueueChanged
+from suan.model.offer import NodeStatus, Offer
+from suan.model.policy import POLICIES, Policy
+from suan.model.resources import Resources
+from suan.model.units import HOUR, MINUTE, SECOND, Instant
+from suan.sim.engine import Engine
+from suan.sim.pools import SimulatedPool
+from suan.sim.results import Recorder
+from suan.sim.settings import Settings
+from suan.sim.traces.job import TraceJob, job_id
+
+WEIGHTS = {"one": 1, "two": 2, "three": 3, "four": 4}
+NODES, DAYS, WARM_H = 40, 5, 24
+SUBMITTED = 0.6  # of the cluster, by each queue
+SHOWN = ("fifo", "easy", "fair", "default")
+
+
+class Noted(Recorder):
+    """Also keeps when every run began and ended."""
+
+    def __init__(self, policy: str) -> None:
+        super().__init__(policy)
+        self.runs: list[tuple[str, Instant, Instant]] = []
+
+    def ran(
+        self, job: str, pool: str, node: str, *, began: Instant, until: Instant, tenant: str
+    ) -> None:
+        self.runs.append((job, began, until))
+        super().ran(job, pool, node, began=began, until=until, tenant=tenant)
+
+
+def one_pool(nodes: int) -> SimulatedPool:
+    total = Resources(accelerators=(("GPU", traces.GPUS_A_NODE * 1000),))
+    statuses = tuple(NodeStatus(f"n{at:03}", total) for at in range(nodes))
+    return SimulatedPool(Offer("all", "simulated"), statuses)
+
+
+def gang(gpus: int) -> Demand:
+    """Up to 8 on one node; more on whole nodes, or on equal parts that divide 8."""
+    each = gpus if gpus <= traces.GPUS_A_NODE else math.gcd(gpus, traces.GPUS_A_NODE)
+    return Demand(gpus // each, (Option(Resources(accelerators=(("*", each * 1000),))),))
+
+
+def synthetic(days: int) -> list[TraceJob]:
+    """Every queue submits ``SUBMITTED`` of the cluster's work, evenly, from the first moment on."""
+    rng = random.Random(4)
+    demands = {gpus: gang(gpus) for gpus in (1, 2, 4, 8, 16)}
+    capacity = NODES * traces.GPUS_A_NODE
+    jobs = []
+    rate = SUBMITTED * capacity  # accelerators
+    for queue in WEIGHTS:
+        at = -2.0 * HOUR * rate  # two hours' worth are there at once
+        while at < days * 24 * HOUR * rate:
+            gpus = rng.choice((1, 1, 1, 1, 2, 2, 4, 8, 16))
+            runtime = max(MINUTE, round(rng.lognormvariate(0, 0.7) * 45 * MINUTE))
+            submit = max(0, round(at / rate))
+            jobs.append((submit, runtime, gpus, queue))
+            at += gpus * runtime
+    jobs.sort()
+    return [
+        TraceJob(job_id(at), at, submit, runtime, demands[gpus], tenant=queue, queue=queue)
+        for at, (submit, runtime, gpus, queue) in enumerate(jobs)
+    ]
+
+
+def philly(rows: Sequence[traces.Row]) -> list[TraceJob]:
+    """philly_tight without the borders between its virtual clusters."""
+    demands = {width: gang(width) for width in {row.width for row in rows}}
+    return [
+        TraceJob(
+            job_id(at),
+            at,
+            row.submit * SECOND,
+            row.duration * SECOND,
+            demands[row.width],
+            tenant=row.group,
+            queue=row.group,
+        )
+        for at, row in enumerate(rows)
+    ]
+
+
+def shared(
+    jobs: Sequence[TraceJob], weights: Mapping[str, int], policy: Policy, *, nodes: int
+) -> tuple[Book, int]:
+    """One cluster for all: the book of shares up to the last submission, and preemptions."""
+    recorder = Noted("shares")
+    told = [QueueChanged(0, queue, weight) for queue, weight in weights.items()]
+    engine = Engine(
+        Scheduler(),
+        (one_pool(nodes),),
+        recorder,
+        told=(PolicyChanged(0, policy), *told),
+        settings=Settings("actual", checkpoint_every=30 * MINUTE, restart_cost=2 * MINUTE),
+    )
+    engine.run(iter(jobs))
+    book = Book(weights, nodes * traces.GPUS_A_NODE)
+    book.tell(changes(jobs, recorder.runs))
+    return book, recorder.result().preempted
+
+
+def changes(jobs: Sequence[TraceJob], runs: Sequence[tuple[str, Instant, Instant]]) -> list[Change]:
+    """What happened to demand and use until the last submission."""
+    by_name = {job.job: job for job in jobs}
+    gpus = {
+        job.job: job.demand.tasks * job.demand.options[0].per_task.accelerators_total / 1000
+        for job in jobs
+    }
+    last = jobs[-1].submit
+    ends: dict[str, Instant] = {}
+    found = [Change(job.submit / SECOND, job.tenant, demand=gpus[job.job]) for job in jobs]
+    for name, began, until in runs:
+        tenant = by_name[name].tenant
+        found.append(Change(began / SECOND, tenant, used=gpus[name]))
+        found.append(Change(until / SECOND, tenant, used=-gpus[name]))
+        ends[name] = max(until, ends.get(name, 0))
+    found += [Change(end / SECOND, by_name[n].tenant, demand=-gpus[n]) for n, end in ends.items()]
+    found.sort(key=lambda change: change.at)
+    return [change for change in found if change.at <= last / SECOND]
+
+
+def share_rows(
+    what: str, jobs: Sequence[TraceJob], weights: Mapping[str, int], *, nodes: int, warm: int
+) -> list[tuple[str, ...]]:
+    rows = []
+    for policy in SHOWN:
+        book, preempted = shared(jobs, weights, POLICIES[policy], nodes=nodes)
+        worst, whole = book.worst(after_h=warm), book.overall(after_h=warm)
+        tenant = max(worst, key=lambda each: worst[each])
+        rows.append(
+            (
+                f"{what}, {policy}",
+                f"{100 * worst[tenant]:.2f} %",
+                tenant,
+                f"{100 * max(whole.values()):.2f} %",
+                f"{preempted:,}",
+            )
+        )
+    return rows
+
+
+def print_shares(*, small: bool) -> None:
+    rows = share_rows(
+        "synthetic", synthetic(2 if small else DAYS), WEIGHTS, nodes=NODES, warm=WARM_H
+    )
+    path = traces.found(traces.TIGHT)
+    if path is not None and not small:
+        jobs, nodes = traces.tight(path)
+        rows += share_rows("philly_tight", philly(jobs), nodes, nodes=sum(nodes.values()), warm=0)
+    header = ("workload, policy", "worst day", "of", "over the whole time", "preemptions")
+    print("Shortfall against the entitled share, in parts of the cluster:\n")
+    print(harness.table(header, rows))
+
+
+def witnessed(run: Run) -> Witness:
+    witness = Witness()
+    simruns.simulate(run, decider=witness)
+    return witness
+
+
+def print_promises(*, small: bool) -> None:
+    rows = []
+    for run in (Run("theta", "easy"), Run("tight", "easy", "actual"), Run("curie", "easy")):
+        there = (traces.folder() / simruns.WORKLOADS[run.workload][0]).exists()
+        if there and not (small and run.workload != "theta"):
+            seen = witnessed(run)
+            by = f"{seen.worst / SECOND:,.0f} s" if seen.late else "-"
+            rows.append(
+                (run.workload, f"{seen.promised:,}", f"{seen.passed:,}", f"{seen.late:,}", by)
+            )
+    if rows:
+        header = (
+            "workload, EASY",
+            "heads that waited",
+            "passed them",
+            "started late",
+            "by at most",
+        )
+        print("Heads of the line against their first promise:\n")
+        print(harness.table(header, rows))
+
+
+def main() -> None:
+    small = harness.quick()
+    print_shares(small=small)
+    print_promises(small=small)
+
+
+if __name__ == "__main__":
+    main()

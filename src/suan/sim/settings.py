@@ -1,0 +1,29 @@
+"""What a simulation may be told beyond its trace, its pools and its policy."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from suan.model.units import Duration
+
+Durations: TypeAlias = Literal["requested", "actual", "none"]
+DURATIONS: tuple[Durations, ...] = ("requested", "actual", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``durations`` is what jobs tell the scheduler of themselves: ``requested`` gives what the
+    trace says the user asked for as the time limit (which then also ends the run), ``actual`` the
+    true run time as what is expected, ``none`` nothing.
+
+    A run that is stopped or lost keeps its work up to the last multiple of ``checkpoint_every``
+    (``None``: it keeps nothing); a run after the first begins with ``restart_cost`` of no work.
+    With ``mtbf`` each node fails, on average so long after it came up, and is back after ``mttr``
+    on average, both exponential; ``seed`` decides when.
+    """
+
+    durations: Durations = "requested"
+    checkpoint_every: Duration | None = None
+    restart_cost: Duration = 0
+    mtbf: Duration | None = None
+    mttr: Duration = 0
+    seed: int = 0
