@@ -190,6 +190,17 @@ class Backfill:
         quotas = self.state.quotas
         return quotas.barred(job) if quotas.count else NOBODY
 
+    def window(self, job: JobRecord, candidate: Candidate, allowed: int) -> Duration | None:
+        """How long a job may hold what is free now by one candidate, on flavors in ``allowed``."""
+        search = _Room(self, job, candidate, allowed)
+        found = search.gang() if candidate.tasks > 1 else search.single(ALWAYS)
+        return None if found is None else found[1]
+
+    def reserve_all(self) -> None:
+        """Reserve for everyone who is first for anything."""
+        self._interest = -1
+        self.look_ahead()
+
     def look_ahead(self) -> None:
         """Reserve for everyone who is first for some flavor of interest."""
         if not self._interest & ~self._covered:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from suan.core.disciplines import devices_of
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.retry import fate
 from suan.core.shares import amounts_of
@@ -46,6 +47,9 @@ def _remember(job: JobRecord, past: PastRun) -> None:
     job.not_before = past.ended_at + found.wait if found.wait else 0
     if found.elsewhere:
         job.rejected_by = tuple(sorted({*job.rejected_by, past.pool}))
+    if past.started_at is not None and past.per_task is not None:
+        ran = max(past.ended_at - past.started_at, 0)
+        job.served += ran * devices_of(past.per_task) * past.tasks
 
 
 def _job_cancelled(state: State, event: JobCancelled) -> None:

@@ -5,6 +5,8 @@ fork is also a check: its plans equal the original's. What sleeps in the origina
 fork, too: its flavors have the same bits, so that what is awake and the alarms mean the same.
 """
 
+from collections.abc import Container
+
 from suan.core.capacity import Capacity, Pool
 from suan.core.flavors import index, unindex
 from suan.core.matching import Shape
@@ -14,8 +16,9 @@ from suan.core.state import Kept, QueueState, State, Unsettled
 from suan.model.units import JobId
 
 
-def fork(state: State) -> State:
-    """A copy in which nothing that changes is shared."""
+def fork(state: State, line: Container[JobId] | None = None) -> State:
+    """A copy in which nothing that changes is shared. Of the jobs in line only those in ``line``
+    are copied, if that is given: such a copy is good for a look ahead, and for nothing else."""
     state.refresh()
     other = State()
     for name, queue in state.queues.items():
@@ -29,7 +32,11 @@ def fork(state: State) -> State:
     for pool in state.capacity.pools.values():
         _pool(other.capacity, pool)
     shapes: dict[int, Shape] = {}  # by the original's identity: cheaper than hashing demands
-    jobs = {job.id: _job(other, job, shapes) for job in state.jobs.values()}
+    jobs = {
+        job.id: _job(other, job, shapes)
+        for job in state.jobs.values()
+        if line is None or job.phase is not Phase.IN_LINE or job.id in line
+    }
     other.jobs = jobs
     for of, blocker in state.line.blocked.items():
         if blocker.id in jobs:
@@ -138,7 +145,7 @@ def _attention(state: State, other: State, jobs: dict[JobId, JobRecord]) -> None
     capacity.awake, capacity.renewed = state.capacity.awake, state.capacity.renewed
     capacity.fresh = {twins[node]: None for node in state.capacity.fresh if node in twins}
     heads = (lane.head() for lane in state.line.arrived)
-    lanes = (jobs[head.id].lane for head in heads if head is not None)
+    lanes = (jobs[head.id].lane for head in heads if head is not None and head.id in jobs)
     other.line.arrived = dict.fromkeys(lane for lane in lanes if lane is not None)
     other.alarms = dict(state.alarms)
     for job, kept in state.kept.items():

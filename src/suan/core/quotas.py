@@ -127,9 +127,7 @@ class Quotas:
                 together[kind] = together.get(kind, 0) + amount
         return together
 
-    def _held(
-        self, queues: Iterable[QueueName], kind: str, freed: dict[QueueName, Amounts]
-    ) -> int:
+    def _held(self, queues: Iterable[QueueName], kind: str, freed: dict[QueueName, Amounts]) -> int:
         """How much of a kind some queues hold together."""
         return sum(
             self.held.get(name, {}).get(kind, 0) - freed.get(name, {}).get(kind, 0)
