@@ -38,6 +38,7 @@ class Backfill:
 
     __slots__ = (
         "_fits",
+        "_holders",
         "_interest",
         "_reserved",
         "closed",
@@ -53,6 +54,7 @@ class Backfill:
         self.reservations: list[Reservation] = []
         self.nodes: dict[Node, Reservation] = {}
         self.closed: list[tuple[int, JobRecord]] = []  # flavors held by jobs without a forecast
+        self._holders: set[JobRecord] = set()  # for whom something is kept
         self._interest = 0
         self._reserved = False
         self._fits: dict[Shape, Fit | None] = {}  # where each shape may stay longest
@@ -106,8 +108,13 @@ class Backfill:
         head, shape = lane.head(), lane.shape
         if head is None:
             return None
+        self.look_ahead()
+        if head in self._holders:
+            fit = self.fit(shape, head.window or ALWAYS, head)
+            if fit is not None and fit.window >= (head.window or ALWAYS):
+                return head, fit
         if shape not in self._fits:
-            self._fits[shape] = self.fit(head, ALWAYS)
+            self._fits[shape] = self.fit(shape, ALWAYS)
         longest = self._fits[shape]
         if longest is None:
             return None
@@ -116,16 +123,14 @@ class Backfill:
             job = lane.first_within(longest.window)
         if job is None:
             return None
-        fit = longest if longest.window == ALWAYS else self.fit(job, job.window)
+        fit = longest if longest.window == ALWAYS else self.fit(shape, job.window)
         assert fit is not None
         return job, fit
 
-    def fit(self, job: JobRecord, enough: Duration) -> Fit | None:
+    def fit(self, shape: Shape, enough: Duration, job: JobRecord | None = None) -> Fit | None:
         """Where a job of this shape has room now: the first place that is free long ``enough``, or
-        else the one that is free longest."""
-        self.look_ahead()
-        shape = job.shape
-        assert shape is not None
+        else the one that is free longest. What is kept for ``job`` is free to it, and to no other
+        of its shape."""
         closed = 0
         for mask, holder in self.closed:
             closed |= mask if holder is not job else 0
@@ -155,6 +160,7 @@ class Backfill:
             assert job is not None
             if not allowed & self._interest:
                 continue
+            self._holders.add(job)
             found = reserve(job, allowed, self.nodes, self.now)
             if found is None:
                 self.closed.append((allowed, job))
@@ -188,7 +194,7 @@ class _Room:
     __slots__ = ("allowed", "backfill", "candidate", "job")
 
     def __init__(
-        self, backfill: Backfill, job: JobRecord, candidate: Candidate, allowed: int
+        self, backfill: Backfill, job: JobRecord | None, candidate: Candidate, allowed: int
     ) -> None:
         self.backfill = backfill
         self.job = job
