@@ -40,6 +40,7 @@ class Backfill:
     __slots__ = (
         "_covered",
         "_fits",
+        "_holders",
         "_interest",
         "closed",
         "nodes",
@@ -54,6 +55,7 @@ class Backfill:
         self.reservations: list[Reservation] = []
         self.nodes: dict[Node, Reservation] = {}
         self.closed: list[tuple[int, JobRecord]] = []  # flavors held by jobs without a forecast
+        self._holders: set[JobRecord] = set()  # for whom something is kept
         self._interest = 0
         self._covered = 0
         # where each shape may stay longest; by account where quotas tell them apart
@@ -147,6 +149,11 @@ class Backfill:
         head, shape = lane.head(), lane.shape
         if head is None:
             return None
+        self.look_ahead()
+        if head in self._holders:
+            own = self.fit(head, head.window or ALWAYS, own=True)
+            if own is not None and own.window >= (head.window or ALWAYS):
+                return head, own
         key = shape, lane.account if self.state.quotas.count else None
         if key not in self._fits:
             self._fits[key] = self.fit(head, ALWAYS)
@@ -162,22 +169,22 @@ class Backfill:
         assert fit is not None
         return job, fit
 
-    def fit(self, job: JobRecord, enough: Duration) -> Fit | None:
-        """Where a job of this shape has room now: the first place that is free long ``enough``, or
-        else the one that is free longest."""
-        self.look_ahead()
+    def fit(self, job: JobRecord, enough: Duration, *, own: bool = False) -> Fit | None:
+        """Where a job has room now: the first place that is free long ``enough``, or else the one
+        that is free longest. With ``own``, what is kept for the job itself is free to it; it is
+        not to others of its shape."""
         shape = job.shape
         assert shape is not None
         closed = 0
         for mask, holder in self.closed:
-            closed |= mask if holder is not job else 0
+            closed |= 0 if own and holder is job else mask
         best: Fit | None = None
         barred = self._kept_out(job)
         for number, candidate in enumerate(shape.candidates):
             allowed = candidate.mask & ~closed
             if not allowed or number in barred:
                 continue
-            search = _Room(self, job, candidate, allowed)
+            search = _Room(self, job if own else None, candidate, allowed=allowed)
             found = search.gang() if candidate.tasks > 1 else search.single(enough)
             if found is not None and (best is None or found[1] > best.window):
                 best = Fit(number, *found)
@@ -192,7 +199,7 @@ class Backfill:
 
     def window(self, job: JobRecord, candidate: Candidate, allowed: int) -> Duration | None:
         """How long a job may hold what is free now by one candidate, on flavors in ``allowed``."""
-        search = _Room(self, job, candidate, allowed)
+        search = _Room(self, job, candidate, allowed=allowed)
         found = search.gang() if candidate.tasks > 1 else search.single(ALWAYS)
         return None if found is None else found[1]
 
@@ -208,13 +215,17 @@ class Backfill:
         self._covered = self._interest
         self.reservations.clear()
         self.nodes.clear()
+        self._holders.clear()
         self.state.put_off(self.now)
         held = 0
         for _, mask, contest in self.state.line.front:
             job, allowed = contest.head, mask & ~held
             held |= mask
             assert job is not None
-            if allowed & self._interest and job not in self.state.closed:
+            if not allowed & self._interest:
+                continue
+            self._holders.add(job)
+            if job not in self.state.closed:
                 self._reserve(job, allowed)
         self.closed = [(closed.mask, job) for job, closed in self.state.closed.items()]
 
@@ -268,7 +279,7 @@ class _Room:
     __slots__ = ("allowed", "backfill", "candidate", "job")
 
     def __init__(
-        self, backfill: Backfill, job: JobRecord, candidate: Candidate, allowed: int
+        self, backfill: Backfill, job: JobRecord | None, candidate: Candidate, *, allowed: int
     ) -> None:
         self.backfill = backfill
         self.job = job

@@ -1,10 +1,10 @@
 """Quotas and limits: what a queue and a user may hold, whatever is free.
 
 A job may start by a candidate only if its queue, with it, holds no more than its ceiling, and the
-queues of its cohort (or it alone) no more than their guarantees together; and if its user has not as many jobs
-running as he may. The first job of a queue (or of a user) that may not is its *blocker*: whoever
-comes behind it in that queue waits too, so that small jobs do not use up for ever what it waits
-for; the other queues go on. ``core.line`` keeps those lanes out of their contests meanwhile.
+queues of its cohort (or it alone) no more than their guarantees together; and if its user has not
+as many jobs running as he may. The first job of a queue (or of a user) that may not is its
+*blocker*: whoever comes behind it in that queue waits too, so that small jobs do not use up for
+ever what it waits for; the other queues go on. ``core.line`` keeps those lanes out of their contests meanwhile.
 """
 
 from collections.abc import Iterable
