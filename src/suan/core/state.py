@@ -325,11 +325,15 @@ class State:
 
     def put_off(self, now: Instant) -> None:
         """Runs that have outlived what was expected of them are given more time: that of the runs
-        alike that took longer still, or what those need that are never heard of."""
+        alike that took longer still, or what those need that are never heard of; but runs that were
+        told to stop are about to end all the same."""
         for pool in self.capacity.pools.values():
             for run in pool.ends.overdue(now) if pool.ends.first(now + 1) <= now else ():
-                total = self.durations.ends_after(run.job.told, now - run.began)
-                self.expect_end(run, max(run.began + total, now + MINUTE))
+                until = now + MINUTE
+                if run.stopping is None:
+                    total = self.durations.ends_after(run.job.told, now - run.began)
+                    until = max(run.began + total, until)
+                self.expect_end(run, until)
 
     def _take(self, run: RunRecord, now: Instant, times: int = 1) -> None:
         amounts = amounts_of(run.per_task, len(run.nodes))
