@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from suan.core.backfill import ALWAYS, Backfill
+from suan.core.backfill import Backfill
 from suan.core.forecast import Reservation
 from suan.core.matching import Candidate, Match, Shape, full_of
 from suan.core.packing import fits, room
 from suan.core.preemption import NEVER, may_displace, victims
 from suan.core.reasons import Holders, Reasons, holders_before
 from suan.core.records import JobRecord, RunRecord
+from suan.core.room import ALWAYS
 from suan.core.standing import BY_SUBMISSION, because
 from suan.core.state import State
 from suan.core.wording import amount_of, counted, listed, span
