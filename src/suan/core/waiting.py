@@ -165,16 +165,37 @@ class Waiting:
         )
 
     def _overlooked(self, candidate: Candidate) -> Refusal:
-        """What was expected has changed since the pool was looked at: it is not looked at again
-        for that alone."""
+        """Reservations stand for a while, though they would be made otherwise by now."""
         times = [at for mask, at in self.state.alarms.items() if mask & candidate.mask]
-        when = f" or, at the latest, in {span(min(times) - self.now)}" if times else ""
+        again = min(times, default=None)
+        soon = f" or, at the latest, in {span(again - self.now)}" if again is not None else ""
+        detail = "what is free there was kept for others when it was last looked at"
+        mend, until = f"something there ends{soon}", again
+        holder = self._standing(candidate)
+        if holder is not None:
+            detail = f"what is free there is kept for job {holder.id}, {self._comes(holder)}"
+            mend = f"job {holder.id} starts or is cancelled, or {mend}"
+            kept = self.state.kept.get(holder)
+            until = kept.at if kept is not None else again
         return Refusal(
             code=RefusalCode.BEHIND_EARLIER_JOB,
             pool=candidate.pool.name,
-            detail="what is free there was kept for others when it was last looked at",
-            unblocked_by=f"something there ends{when}",
+            detail=detail,
+            unblocked_by=mend,
+            behind=holder.id if holder is not None else None,
+            until=until,
         )
+
+    def _standing(self, candidate: Candidate) -> JobRecord | None:
+        """Whose reservation stands where there is room."""
+        for job, closed in self.state.closed.items():
+            if closed.mask & candidate.mask and job is not self.job:
+                return job
+        nodes = {id(node) for flavor, need in candidate.kinds for node, _ in flavor.holding(need)}
+        for job, kept in self.state.kept.items():
+            if job is not self.job and any(id(node) in nodes for node in kept.nodes):
+                return job
+        return None
 
     # Full --------------------------------------------------------------------------------------
 
