@@ -219,9 +219,7 @@ def test_a_run_without_an_end_leaves_the_range_open_towards_now() -> None:
 
 def test_learned_durations_and_what_users_expect_tell_a_range() -> None:
     scheduler = world(POLICIES["default"], pool("p", BIG))
-    seq = 0
-    for minutes in (10, 20, 30, 40, 50, 60, 70, 80, 90):
-        seq += 1
+    for seq, minutes in enumerate((10, 20, 30, 40, 50, 60, 70, 80, 90), 1):
         scheduler.apply(job(seq, BIG))
         scheduler.decide(0)
         scheduler.apply(ended(f"j{seq}-r1", at=minutes * MINUTE))

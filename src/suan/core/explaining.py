@@ -186,7 +186,7 @@ def _from_near(state: State, job: JobRecord, before: int, *, now: Instant) -> Ra
     found = near(state, job, before)
     if found is None:
         many = f"{counted(before, 'job')} come before it" if before >= MOST_NEAR else ""
-        many = many or f"of {counted(len(state.jobs), 'job')}"
+        many = many or f"{counted(len(state.jobs), 'job')} are unfinished"
         return Range(None, None, f"not known: {many}, too many to look ahead")
     copy, left_out = found
     decide_all(copy, now)
