@@ -16,7 +16,9 @@ from suan.core.line import Lane
 from suan.core.matching import Candidate, Shape
 from suan.core.nodes import Node
 from suan.core.packing import Spots
+from suan.core.quotas import NOBODY
 from suan.core.records import JobRecord, RunRecord
+from suan.core.shares import Account
 from suan.core.state import Closed, Kept, State
 from suan.model.units import MINUTE, Duration, Instant
 
@@ -38,6 +40,7 @@ class Backfill:
     __slots__ = (
         "_covered",
         "_fits",
+        "_holders",
         "_interest",
         "closed",
         "nodes",
@@ -52,9 +55,11 @@ class Backfill:
         self.reservations: list[Reservation] = []
         self.nodes: dict[Node, Reservation] = {}
         self.closed: list[tuple[int, JobRecord]] = []  # flavors held by jobs without a forecast
+        self._holders: set[JobRecord] = set()  # for whom something is kept
         self._interest = 0
         self._covered = 0
-        self._fits: dict[Shape, Fit | None] = {}  # where each shape may stay longest
+        # where each shape may stay longest; by account where quotas tell them apart
+        self._fits: dict[tuple[Shape, Account | None], Fit | None] = {}
 
     def candidates(self) -> list[tuple[int, int, Lane]]:
         """Lanes that may have someone to start who could not before: a heap by order.
@@ -144,9 +149,15 @@ class Backfill:
         head, shape = lane.head(), lane.shape
         if head is None:
             return None
-        if shape not in self._fits:
-            self._fits[shape] = self.fit(head, ALWAYS)
-        longest = self._fits[shape]
+        self.look_ahead()
+        if head in self._holders:
+            own = self.fit(head, head.window or ALWAYS, own=True)
+            if own is not None and own.window >= (head.window or ALWAYS):
+                return head, own
+        key = shape, lane.account if self.state.quotas.count else None
+        if key not in self._fits:
+            self._fits[key] = self.fit(head, ALWAYS)
+        longest = self._fits[key]
         if longest is None:
             return None
         job: JobRecord | None = head
@@ -158,21 +169,22 @@ class Backfill:
         assert fit is not None
         return job, fit
 
-    def fit(self, job: JobRecord, enough: Duration) -> Fit | None:
-        """Where a job of this shape has room now: the first place that is free long ``enough``, or
-        else the one that is free longest."""
-        self.look_ahead()
+    def fit(self, job: JobRecord, enough: Duration, *, own: bool = False) -> Fit | None:
+        """Where a job has room now: the first place that is free long ``enough``, or else the one
+        that is free longest. With ``own``, what is kept for the job itself is free to it; it is
+        not to others of its shape."""
         shape = job.shape
         assert shape is not None
         closed = 0
         for mask, holder in self.closed:
-            closed |= mask if holder is not job else 0
+            closed |= 0 if own and holder is job else mask
         best: Fit | None = None
+        barred = self._kept_out(job)
         for number, candidate in enumerate(shape.candidates):
             allowed = candidate.mask & ~closed
-            if not allowed:
+            if not allowed or number in barred:
                 continue
-            search = _Room(self, job, candidate, allowed)
+            search = _Room(self, job if own else None, candidate, allowed=allowed)
             found = search.gang() if candidate.tasks > 1 else search.single(enough)
             if found is not None and (best is None or found[1] > best.window):
                 best = Fit(number, *found)
@@ -180,9 +192,14 @@ class Backfill:
                     return best
         return best
 
+    def _kept_out(self, job: JobRecord) -> frozenset[int]:
+        """The candidates that a quota or limit forbids."""
+        quotas = self.state.quotas
+        return quotas.barred(job) if quotas.count else NOBODY
+
     def window(self, job: JobRecord, candidate: Candidate, allowed: int) -> Duration | None:
         """How long a job may hold what is free now by one candidate, on flavors in ``allowed``."""
-        search = _Room(self, job, candidate, allowed)
+        search = _Room(self, job, candidate, allowed=allowed)
         found = search.gang() if candidate.tasks > 1 else search.single(ALWAYS)
         return None if found is None else found[1]
 
@@ -198,18 +215,23 @@ class Backfill:
         self._covered = self._interest
         self.reservations.clear()
         self.nodes.clear()
+        self._holders.clear()
         self.state.put_off(self.now)
         held = 0
         for _, mask, contest in self.state.line.front:
             job, allowed = contest.head, mask & ~held
             held |= mask
             assert job is not None
-            if allowed & self._interest and job not in self.state.closed:
+            if not allowed & self._interest:
+                continue
+            self._holders.add(job)
+            if job not in self.state.closed:
                 self._reserve(job, allowed)
         self.closed = [(closed.mask, job) for job, closed in self.state.closed.items()]
 
     def _reserve(self, job: JobRecord, allowed: int) -> None:
-        state, found = self.state, reserve(job, allowed, self.nodes, self.now)
+        state, barred = self.state, self._kept_out(job)
+        found = reserve(job, allowed, self.now, taken=self.nodes, without=barred)
         before = state.kept.pop(job, None)
         if found is None:
             state.closed[job] = Closed(allowed, self.now + MINUTE)
@@ -257,7 +279,7 @@ class _Room:
     __slots__ = ("allowed", "backfill", "candidate", "job")
 
     def __init__(
-        self, backfill: Backfill, job: JobRecord, candidate: Candidate, allowed: int
+        self, backfill: Backfill, job: JobRecord | None, candidate: Candidate, *, allowed: int
     ) -> None:
         self.backfill = backfill
         self.job = job

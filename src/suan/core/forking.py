@@ -26,6 +26,7 @@ def fork(state: State, line: Container[JobId] | None = None) -> State:
     other.set_policy(state.policy)
     other.durations = state.durations.fork()
     other.shares = state.shares.fork()
+    other.quotas = state.quotas.fork()
     other.started = state.started
     other.line.closed = set(state.line.closed)
     for pool in state.capacity.pools.values():
@@ -37,6 +38,9 @@ def fork(state: State, line: Container[JobId] | None = None) -> State:
         if line is None or job.phase is not Phase.IN_LINE or job.id in line
     }
     other.jobs = jobs
+    for of, blocker in state.line.blocked.items():
+        if blocker.id in jobs:
+            other.line.block(of, jobs[blocker.id])
     for run in state.runs.values():
         _run(other, jobs, run)
     other.priorities = dict(state.priorities)
@@ -106,7 +110,7 @@ def _run(state: State, jobs: dict[JobId, JobRecord], run: RunRecord) -> None:
         per_task=run.per_task,
         option=run.option,
     )
-    other.started, other.stopping = run.started, run.stopping
+    other.started, other.stopping, other.told = run.started, run.stopping, run.told
     other.number, other.began, other.until = run.number, run.began, run.until
     if run.makes_room_for is not None:
         other.makes_room_for = jobs.get(run.makes_room_for.id)

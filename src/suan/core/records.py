@@ -113,6 +113,7 @@ class RunRecord:
         "pool",
         "started",
         "stopping",
+        "told",
         "until",
     )
 
@@ -137,7 +138,8 @@ class RunRecord:
         self.per_task = per_task
         self.option = option
         self.started = False
-        self.stopping: Cause | None = None
+        self.stopping: Cause | None = None  # why it is to stop
+        self.told: Cause | None = None  # why it was told to
 
     @property
     def devices(self) -> int:
