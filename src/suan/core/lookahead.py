@@ -25,7 +25,7 @@ from suan.model.units import MINUTE, SECOND, Duration, Instant, JobId, PoolName
 MOST_JOBS = 4_000  # with more the state is not copied whole
 MOST_NEAR = 1_000  # of a larger one, so many jobs in line are copied to look ahead
 MOST_IN_LINE = 100_000  # with more these are not looked for
-MOST_STEPS = 1_000  # runs that begin or end, each way
+MOST_STEPS = 600  # runs that begin or end, each way
 DECISIONS = 1_000  # of one cycle, as in ``Scheduler.decide``
 
 LIMIT, EXPECTED, LEARNED, STOPPED, UNKNOWN = range(5)  # what an end rests on
