@@ -24,6 +24,8 @@ from suan.model.plan import Cost, Decision, Explanation, Place
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.units import Instant, JobId
 
+_BARRED = (RefusalCode.OVER_QUOTA, RefusalCode.OVER_USER_LIMIT)
+
 
 def explain(state: State, job: JobRecord, now: Instant) -> Explanation:
     """Why a job waits or where it runs. Changes nothing that a decision rests on."""
@@ -244,6 +246,9 @@ def _summary(refusals: tuple[Refusal, ...]) -> str:
     """One true sentence: the cause nearest to being lifted, and what lifts it."""
     behind = [r for r in refusals if r.code is RefusalCode.BEHIND_EARLIER_JOB]
     full = [r for r in refusals if r.code is RefusalCode.NO_CAPACITY]
+    barred = [r for r in refusals if r.code in _BARRED and not r.permanent]
+    if barred and not full and not behind:
+        return f"It waits: {barred[0].detail}. It goes on when {barred[0].unblocked_by}."
     passing = [r for r in refusals if not r.permanent]
     for some, say in ((full, "is full"), (behind, "is held"), (passing, "is not ready")):
         if some:

@@ -15,6 +15,7 @@ from suan.core.forecast import Reservation
 from suan.core.matching import Candidate, Match, Shape, full_of
 from suan.core.packing import fits, room
 from suan.core.preemption import NEVER, may_displace, victims
+from suan.core.quota_words import forbids
 from suan.core.reasons import Holders, Reasons, holders_before
 from suan.core.records import JobRecord, RunRecord
 from suan.core.standing import BY_SUBMISSION, because
@@ -51,7 +52,7 @@ class Waiting:
         for candidate in self.shape.candidates:
             name = candidate.pool.name
             fitting = name not in costs and fits(candidate, candidate.mask)
-            if fitting and self._kept(candidate) is None:
+            if fitting and self._against(candidate) is None:
                 costs[name] = candidate.cost
         refusals = [
             found.refusal or self._word_of(found)
@@ -72,12 +73,19 @@ class Waiting:
 
     def _word_of(self, found: Match) -> Refusal:
         """What a pool says that could run the job, but not now."""
+        forbidden = [forbids(self.state, self.job, each) for each in found.candidates]
+        if all(forbidden):
+            return forbidden[0] or self._full(found)
         fitting = [each for each in found.candidates if fits(each, each.mask)]
         for candidate in fitting:
-            kept = self._kept(candidate)
-            if kept is not None:
-                return kept
+            against = self._against(candidate)
+            if against is not None:
+                return against
         return self._overlooked(fitting[0]) if fitting else self._full(found)
+
+    def _against(self, candidate: Candidate) -> Refusal | None:
+        """What keeps it from the room that there is by a candidate."""
+        return forbids(self.state, self.job, candidate) or self._kept(candidate)
 
     def _kept(self, candidate: Candidate) -> Refusal | None:
         """Why it may not have the room that there is by a candidate, if it may not."""
