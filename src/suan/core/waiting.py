@@ -259,7 +259,7 @@ class Waiting:
         """Whether a job would displace others in a pool."""
         shape, asked = job.shape, job.nobody_yields_until
         job.shape = replace(self.shape, candidates=found.candidates)
-        chosen = victims(self.state, job, allowed, now=at)
+        _, chosen = victims(self.state, job, allowed, now=at)
         job.shape, job.nobody_yields_until = shape, asked
         return bool(chosen)
 
