@@ -186,6 +186,5 @@ def resubmitted(world: Crowd, event: object) -> Place | None:
     """Where a job goes that is cancelled and submitted anew, at its old place."""
     fork = world.scheduler.fork()
     fork.apply(JobCancelled(world.now, event.job))
-    fork.decide(world.now)
-    fork.apply(event)
-    return place_of(fork, event.job, world.now)
+    fork.apply(replace(event, job="again"))
+    return place_of(fork, "again", world.now)
