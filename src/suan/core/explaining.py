@@ -153,7 +153,7 @@ def _of_waiting(state: State, job: JobRecord, now: Instant) -> Explanation:
     found = NOT_ASKED
     if twin.shape.candidates:
         found = foresee(copy, job.id, now, known=state.durations)
-    return _timed(_kept(Waiting(copy, twin, now)), found)
+    return _timed(_kept(Waiting(copy, twin, now, origin=state)), found)
 
 
 def _of_starting(

@@ -12,6 +12,8 @@ from dataclasses import replace
 
 from suan.core.backfill import ALWAYS, Backfill
 from suan.core.forecast import Reservation
+from suan.core.forking import fork
+from suan.core.lookahead import decide_all
 from suan.core.matching import Candidate, Match, Shape, full_of
 from suan.core.packing import fits, room
 from suan.core.preemption import NEVER, may_displace, victims
@@ -25,15 +27,19 @@ from suan.model.plan import Cost
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.resources import Resources
 from suan.model.spec import PRIORITY_MAX
-from suan.model.units import MINUTE, Instant, PoolName
+from suan.model.units import MINUTE, Duration, Instant, JobId, PoolName
 
 
 class Waiting:
-    """One waiting job, and those before it."""
+    """One waiting job, and those before it. ``origin`` is the state that is explained, where
+    ``state`` is a copy of it: what a user could do is tried out on another copy."""
 
-    __slots__ = ("backfill", "holders", "job", "now", "shape", "state")
+    __slots__ = ("backfill", "holders", "job", "now", "origin", "shape", "state")
 
-    def __init__(self, state: State, job: JobRecord, now: Instant) -> None:
+    def __init__(
+        self, state: State, job: JobRecord, now: Instant, *, origin: State | None = None
+    ) -> None:
+        self.origin = origin
         assert job.shape is not None
         self.state = state
         self.job = job
@@ -161,7 +167,8 @@ class Waiting:
             until = f"this job needs {span(self.job.window)}, and only {left} are left until then"
         else:
             until = "it is not known how long this job runs"
-        mend = f", or this job is given a time limit of at most {left}" if window >= MINUTE else ""
+        limit = window >= MINUTE and self._would_pass(window)
+        mend = f", or this job is given a time limit of at most {left}" if limit else ""
         return Refusal(
             code=RefusalCode.BEHIND_EARLIER_JOB,
             pool=kept.candidate.pool.name,
@@ -171,6 +178,21 @@ class Waiting:
             behind=first.id,
             until=kept.at,
         )
+
+    def _would_pass(self, limit: Duration) -> bool:
+        """Whether it would start now with another time limit: tried out."""
+        if self.origin is None or self.job.id not in self.origin.jobs:
+            return False
+        copy = fork(self.origin)
+        job = copy.jobs[self.job.id]
+        job.cancelled = True
+        copy.withdraw(job)
+        told = replace(job.told, job=JobId(f"{job.id}+"), time_limit=limit, after=(), history=())
+        again = copy.record(told)
+        again.rejected_by = job.rejected_by
+        copy.admit(again)
+        decide_all(copy, self.now)
+        return again.run is not None
 
     def _overlooked(self, candidate: Candidate) -> Refusal:
         """Reservations stand for a while, though they would be made otherwise by now."""
