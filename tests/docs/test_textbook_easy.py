@@ -129,6 +129,7 @@ def test_on_real_traces_the_waits_are_the_textbooks(
     opened = open_trace(TRACES / "swf" / trace, None, Fitting(machine))
     result = simulate("easy", opened, machine, settings=Settings(durations="requested"))
     rows = [row_of(each) for each in opened.jobs()]
-    waits = sum(start - row[0] for start, row in zip(Textbook(rows, processors).run(), rows))
+    told = Textbook(rows, processors).run()
+    waits = sum(start - row[0] for start, row in zip(told, rows, strict=True))
     assert round(result.overall.mean_wait / SECOND, 2) == expected
     assert round(waits / len(rows) / SECOND, 2) == expected
