@@ -17,7 +17,13 @@ from suan.model.errors import (
     StoreReadOnly,
     StoreUnavailable,
 )
-from suan.model.events import PolicyChanged, QueueChanged, RunPlaced, RunRemembered
+from suan.model.events import (
+    JobSubmitted,
+    PolicyChanged,
+    QueueChanged,
+    RunPlaced,
+    RunRemembered,
+)
 from suan.model.job import Cause, JobState, RunState
 from suan.model.policy import POLICIES
 from suan.model.resources import ANY_ACCELERATOR
@@ -422,6 +428,15 @@ async def test_what_ended_before_is_remembered_in_bounded_entries(
         for event in entry.events
         if isinstance(event, RunPlaced)
     ]
+    (again,) = [
+        event
+        for entry in await calm.store.entries(last, 1000)
+        for event in entry.events
+        if isinstance(event, JobSubmitted)
+    ]
+    (past,) = again.history  # what service it has had, for a discipline that goes by that
+    assert (past.started_at, past.ended_at) == (told[-1].started_at, told[-1].ended_at)
+    assert (past.tasks, past.per_task) == (1, told[-1].per_task)
     (run,) = await calm.store.open_runs()
     assert [(event.run, event.since) for event in placed] == [(run.id, run.started_at)]
 

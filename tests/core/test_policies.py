@@ -1,16 +1,19 @@
 """Random worlds under every policy, with time limits, preemption and shares: the rules all hold."""
 
+from dataclasses import replace
+from random import Random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suan.model.events import PolicyChanged, QueueChanged, RunEnded, RunStarted
+from suan.model.events import JobCancelled, PolicyChanged, QueueChanged, RunEnded, RunStarted
 from suan.model.job import Cause, JobState, Outcome
 from suan.model.plan import Plan
 from suan.model.policy import BACKFILLS, DISCIPLINES, POLICIES, Policy
 from suan.model.spec import Checkpoint, RetryPolicy
 from suan.model.units import DAY, HOUR, MINUTE, SECOND
-from tests.core.test_properties import NEEDS, POOLS, Driver, assert_hopeless, nodes
-from tests.core.world import DONE
+from tests.core.test_properties import NEEDS, POOLS, SIZES, Driver, assert_hopeless, nodes
+from tests.core.world import DONE, job
 
 QUEUES = ("default", "batch")
 TIMES = (None, MINUTE, 3 * MINUTE, 10 * MINUTE, HOUR, 5 * HOUR)
@@ -183,3 +186,90 @@ def test_nobody_starves_under_any_policy(todo: list[tuple], policy: Policy) -> N
     for name, state in witness.states.items():
         if state is JobState.PENDING:
             assert_hopeless(driver, name)
+
+
+@given(steps, policies)
+@settings(max_examples=60, deadline=None)
+def test_what_sleeps_has_nothing_to_do(todo: list[tuple], policy: Policy) -> None:
+    """Work follows change: were everything looked at again, nobody would start or stop. (Who may
+    pass a reservation is left out: one that moves lets others pass when they are next looked at.)
+    """
+    driver = TimedDriver()
+    driver.policy(replace(policy, backfill="none"))
+    for step in todo:
+        if step[0] != "policy":
+            driver.step(step)
+            driver.settle()
+            fork = driver.witness.scheduler.fork()
+            fork._state.capacity.awake = (1 << 99) - 1
+            assert fork.decide(driver.now).decisions == ()
+
+
+class Backwards(TimedDriver):
+    """Told of pools and nodes in the opposite order."""
+
+    def observe(self, name: str, seen: list, complete: bool) -> None:
+        if len(self.witness.nodes) == 0:
+            for number, first in reversed(list(enumerate(POOLS))):
+                sizes = ((1, SIZES[number + 2], 0, True), (0, SIZES[number], 0, True))
+                super().observe(first, list(sizes), True)
+        super().observe(name, seen[::-1], complete)
+
+
+@given(steps, policies)
+@settings(max_examples=60, deadline=None)
+def test_no_order_of_pools_or_nodes_matters(todo: list[tuple], policy: Policy) -> None:
+    one, other = TimedDriver(), Backwards()
+    for driver in (one, other):
+        driver.policy(policy)
+    for step in todo:
+        for driver in (one, other):
+            driver.step(step)
+        scheduler, twin = one.witness.scheduler.fork(), other.witness.scheduler.fork()
+        assert scheduler.decide(one.now).decisions == twin.decide(one.now).decisions
+
+
+@given(steps, policies, st.lists(jobs, max_size=5), st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None)
+def test_within_an_instant_order_matters_only_for_what_was_learned(
+    todo: list[tuple], policy: Policy, new: list[dict], rng: Random
+) -> None:
+    """Events of one instant in any order lead to the same decisions; but where durations are
+    learned, who is submitted (or ordered anew) after a run's end knows of it: ends come first."""
+    driver = TimedDriver()
+    driver.policy(policy)
+    for step in todo:
+        if step[0] != "policy":
+            driver.step(step)
+    driver.settle()
+    runs = sorted(driver.witness.runs)
+    driver.now += 1
+    ends = [RunEnded(driver.now, run, DONE) for run in runs[::2]]
+    rest = [RunStarted(driver.now, run) for run in runs[1::2]]
+    waiting = [n for n, s in driver.witness.states.items() if s is JobState.PENDING]
+    rest += [JobCancelled(driver.now, name) for name in waiting[::3]]
+    rest.append(QueueChanged(driver.now, "batch", 2, "sjf"))
+    for seq, asked in enumerate(new, 1000):
+        told_of = {key: asked[key] for key in asked if key not in ("takes", "after")}
+        rest.append(job(seq, **told_of))
+    outcomes = set()
+    for _ in range(3):
+        rng.shuffle(ends)
+        rng.shuffle(rest)
+        events = [*ends, *rest]
+        if not policy.predict:
+            rng.shuffle(events)
+        outcomes.add(what_follows(driver, events))
+    assert len(outcomes) == 1
+
+
+def what_follows(driver: TimedDriver, events: list) -> frozenset:
+    """Who starts where, who stops and who is finished, in no order."""
+    fork, found, more = driver.witness.scheduler.fork(), [], True
+    for event in events:
+        fork.apply(event)
+    while more:
+        plan = fork.decide(driver.now)
+        found += plan.decisions
+        more = plan.more
+    return frozenset(found)

@@ -58,7 +58,7 @@ def test_a_retry_keeps_its_place_and_waits_out_its_back_off() -> None:
     assert "exit code 7; retry 1 of 1" in requeue.detail
     assert place.job == "j2"
     assert codes(scheduler, "j1", 60) == {None: "backing_off"}
-    assert scheduler.explain("j1", 60).earliest == 150
+    assert scheduler.explain("j1", 60).refusals[0].until == 150
     scheduler.apply(ended("j2-r1"))
     plan = scheduler.decide(150)
     assert places(plan)["j1"].run == "j1-r2"

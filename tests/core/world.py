@@ -150,7 +150,7 @@ class Witness:
     def _check_stop(self, stop: Stop, now: int) -> None:
         """Each run is told once, and nobody makes room for an equal or a better."""
         assert stop.run in self.runs
-        assert stop.run not in self.stopped
+        assert self.stopped.get(stop.run) is not stop.cause, "nobody is told the same twice"
         self.stopped[stop.run] = stop.cause
         if stop.cause is not Cause.PREEMPTED:
             return

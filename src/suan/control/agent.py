@@ -38,6 +38,7 @@ class _Charge:
     over: bool = False
     stop: Stop | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)  # over, and recorded so
 
 
 class PoolAgent:
@@ -103,6 +104,7 @@ class PoolAgent:
         if charge is not None:
             charge.over = True
             charge.settled.set()
+            charge.gone.set()
 
     # Launching -------------------------------------------------------------------------------
 
@@ -189,10 +191,13 @@ class PoolAgent:
         passing("stop.before")
         await self._cancel(charge.ref, grace, saving)
         passing("stop.after")
-        await asyncio.sleep((grace + self._settings.call_timeout) / 1e6)
-        # A pool that says nothing of a run it was told to end may have forgotten it.
-        if await self._vanished(charge):
-            self._over(charge, stop.cause, "the pool no longer knows it")
+        try:
+            async with asyncio.timeout((grace + self._settings.call_timeout) / 1e6):
+                await charge.gone.wait()
+        except TimeoutError:
+            # A pool that says nothing of a run it was told to end may have forgotten it.
+            if await self._vanished(charge):
+                self._over(charge, stop.cause, "the pool no longer knows it")
 
     async def _saving(self, run: Run) -> Checkpoint | None:
         """How the run's job saves its work, if it told."""

@@ -187,4 +187,11 @@ def _placed(run: Run, now: Instant) -> RunPlaced:
 def _past(run: Run) -> PastRun:
     assert run.outcome is not None
     assert run.ended_at is not None
-    return PastRun(run.pool, run.ended_at, run.outcome)
+    return PastRun(
+        run.pool,
+        run.ended_at,
+        run.outcome,
+        started_at=run.started_at,
+        tasks=len(run.nodes),
+        per_task=run.per_task,
+    )

@@ -10,17 +10,17 @@ order. Mu'alem and Feitelson, IEEE TPDS 12(6), 2001, describe EASY for one machi
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
-from suan.core.devices import choose
-from suan.core.forecast import Reservation, Spot, reserve
+from suan.core.forecast import Reservation, reserve
 from suan.core.line import Lane
 from suan.core.matching import Candidate, Shape
 from suan.core.nodes import Node
 from suan.core.packing import Spots
+from suan.core.quotas import NOBODY
 from suan.core.records import JobRecord, RunRecord
+from suan.core.room import ALWAYS, Room, has_room
+from suan.core.shares import Account
 from suan.core.state import Closed, Kept, State
 from suan.model.units import MINUTE, Duration, Instant
-
-ALWAYS: Duration = 1 << 62  # no reservation sets a limit
 
 
 @dataclass(slots=True)
@@ -38,6 +38,7 @@ class Backfill:
     __slots__ = (
         "_covered",
         "_fits",
+        "_holders",
         "_interest",
         "closed",
         "nodes",
@@ -52,9 +53,11 @@ class Backfill:
         self.reservations: list[Reservation] = []
         self.nodes: dict[Node, Reservation] = {}
         self.closed: list[tuple[int, JobRecord]] = []  # flavors held by jobs without a forecast
+        self._holders: set[JobRecord] = set()  # for whom something is kept
         self._interest = 0
         self._covered = 0
-        self._fits: dict[Shape, Fit | None] = {}  # where each shape may stay longest
+        # where each shape may stay longest; by account where quotas tell them apart
+        self._fits: dict[tuple[Shape, Account | None], Fit | None] = {}
 
     def candidates(self) -> list[tuple[int, int, Lane]]:
         """Lanes that may have someone to start who could not before: a heap by order.
@@ -144,9 +147,15 @@ class Backfill:
         head, shape = lane.head(), lane.shape
         if head is None:
             return None
-        if shape not in self._fits:
-            self._fits[shape] = self.fit(head, ALWAYS)
-        longest = self._fits[shape]
+        self.look_ahead()
+        if head in self._holders:
+            own = self.fit(head, head.window or ALWAYS, own=True)
+            if own is not None and own.window >= (head.window or ALWAYS):
+                return head, own
+        key = shape, lane.account if self.state.quotas.count else None
+        if key not in self._fits:
+            self._fits[key] = self.fit(head, ALWAYS)
+        longest = self._fits[key]
         if longest is None:
             return None
         job: JobRecord | None = head
@@ -158,27 +167,45 @@ class Backfill:
         assert fit is not None
         return job, fit
 
-    def fit(self, job: JobRecord, enough: Duration) -> Fit | None:
-        """Where a job of this shape has room now: the first place that is free long ``enough``, or
-        else the one that is free longest."""
-        self.look_ahead()
+    def fit(self, job: JobRecord, enough: Duration, *, own: bool = False) -> Fit | None:
+        """Where a job has room now: the first place that is free long ``enough``, or else the one
+        that is free longest. With ``own``, what is kept for the job itself is free to it; it is
+        not to others of its shape."""
         shape = job.shape
         assert shape is not None
         closed = 0
         for mask, holder in self.closed:
-            closed |= mask if holder is not job else 0
+            closed |= 0 if own and holder is job else mask
         best: Fit | None = None
+        barred = self._kept_out(job)
         for number, candidate in enumerate(shape.candidates):
             allowed = candidate.mask & ~closed
-            if not allowed:
+            if not allowed or number in barred:
                 continue
-            search = _Room(self, job, candidate, allowed)
-            found = search.gang() if candidate.tasks > 1 else search.single(enough)
+            found = self._room(job if own else None, candidate, allowed).find(enough)
             if found is not None and (best is None or found[1] > best.window):
                 best = Fit(number, *found)
                 if best.window >= enough:
                     return best
         return best
+
+    def _room(self, job: JobRecord | None, candidate: Candidate, allowed: int) -> Room:
+        return Room(candidate, allowed, self.nodes, now=self.now, job=job)
+
+    def _kept_out(self, job: JobRecord) -> frozenset[int]:
+        """The candidates that a quota or limit forbids."""
+        quotas = self.state.quotas
+        return quotas.barred(job) if quotas.count else NOBODY
+
+    def window(self, job: JobRecord, candidate: Candidate, allowed: int) -> Duration | None:
+        """How long a job may hold what is free now by one candidate, on flavors in ``allowed``."""
+        found = self._room(job, candidate, allowed).find(ALWAYS)
+        return None if found is None else found[1]
+
+    def reserve_all(self) -> None:
+        """Reserve for everyone who is first for anything."""
+        self._interest = -1
+        self.look_ahead()
 
     def look_ahead(self) -> None:
         """Reserve for everyone who is first for some flavor of interest."""
@@ -187,18 +214,23 @@ class Backfill:
         self._covered = self._interest
         self.reservations.clear()
         self.nodes.clear()
+        self._holders.clear()
         self.state.put_off(self.now)
         held = 0
         for _, mask, contest in self.state.line.front:
             job, allowed = contest.head, mask & ~held
             held |= mask
             assert job is not None
-            if allowed & self._interest and job not in self.state.closed:
+            if not allowed & self._interest:
+                continue
+            self._holders.add(job)
+            if job not in self.state.closed:
                 self._reserve(job, allowed)
         self.closed = [(closed.mask, job) for job, closed in self.state.closed.items()]
 
     def _reserve(self, job: JobRecord, allowed: int) -> None:
-        state, found = self.state, reserve(job, allowed, self.nodes, self.now)
+        state, barred = self.state, self._kept_out(job)
+        found = reserve(job, allowed, self.now, taken=self.nodes, without=barred)
         before = state.kept.pop(job, None)
         if found is None:
             state.closed[job] = Closed(allowed, self.now + MINUTE)
@@ -228,114 +260,3 @@ class Backfill:
 
 def _is_first(job: JobRecord) -> bool:
     return job.lane is not None and job.lane.contest is not None and job.lane.contest.head is job
-
-
-def has_room(shape: Shape, looked: int) -> bool:
-    """Whether a task of the shape fits somewhere on flavors in ``looked`` now."""
-    for candidate in shape.candidates:
-        if candidate.mask & looked:
-            for flavor, need in candidate.kinds:
-                if flavor.mask & looked and flavor.tightest(need) is not None:
-                    return True
-    return False
-
-
-class _Room:
-    """Room for one job by one of its candidates, among the reservations."""
-
-    __slots__ = ("allowed", "backfill", "candidate", "job")
-
-    def __init__(
-        self, backfill: Backfill, job: JobRecord, candidate: Candidate, allowed: int
-    ) -> None:
-        self.backfill = backfill
-        self.job = job
-        self.candidate = candidate
-        self.allowed = allowed
-
-    def single(self, enough: Duration) -> tuple[Spots, Duration] | None:
-        """The best node that may be held long ``enough``, or else the one that may longest."""
-        best: tuple[Spots, Duration] | None = None
-        for flavor, need in self.candidate.kinds:
-            if not flavor.mask & self.allowed or flavor.misses(need):
-                continue
-            for node, _ in flavor.holding(need):
-                window = self._window(node)
-                if best is None or window > best[1]:
-                    best = [(node, 1)], window
-                if window >= enough:
-                    return best
-        return best
-
-    def gang(self) -> tuple[Spots, Duration] | None:
-        """Nodes for all tasks: first without a limit on their time; else wherever there is room,
-        until the first of the reservations there."""
-        spots: Spots = []
-        left, limited = self.candidate.tasks, []
-        for flavor, need in self.candidate.kinds:
-            if not flavor.mask & self.allowed or flavor.misses(need):
-                continue
-            for node, held in flavor.holding(need):
-                takes = self._tasks_beside(node, min(left, held))
-                if takes:
-                    spots.append((node, takes))
-                    left -= takes
-                    if not left:
-                        return spots, ALWAYS
-                if takes < held:
-                    limited.append((node, held))
-        return self._within(dict(spots), limited, left)
-
-    def _within(
-        self, taken: dict[Node, int], limited: Spots, left: int
-    ) -> tuple[Spots, Duration] | None:
-        window = ALWAYS
-        for node, held in limited:
-            if not left:
-                break
-            more = min(left, held - taken.get(node, 0))
-            taken[node] = taken.get(node, 0) + more
-            left -= more
-            window = min(window, self._reservation(node).at - self.backfill.now)
-        return None if left else (list(taken.items()), window)
-
-    def _reservation(self, node: Node) -> Reservation:
-        return self.backfill.nodes[node]
-
-    def _window(self, node: Node) -> Duration:
-        """How long a task may hold a node."""
-        reservation = self.backfill.nodes.get(node)
-        if reservation is None or reservation.job is self.job:
-            return ALWAYS
-        if leaves_room(node, reservation.spots[node], self.candidate, 1):
-            return ALWAYS
-        return reservation.at - self.backfill.now
-
-    def _tasks_beside(self, node: Node, most: int) -> int:
-        """How many tasks a node takes without a limit on their time."""
-        reservation = self.backfill.nodes.get(node)
-        if reservation is None or reservation.job is self.job:
-            return most
-        while most and not leaves_room(node, reservation.spots[node], self.candidate, most):
-            most -= 1
-        return most
-
-
-def leaves_room(node: Node, spot: Spot, candidate: Candidate, tasks: int) -> bool:
-    """Whether a reservation still fits a node on which ``tasks`` tasks begin now and never end."""
-    then, per_task, need = spot.then, candidate.per_task, spot.need
-    cpu = then.cpu - tasks * per_task.cpu_milli
-    memory = then.memory - tasks * per_task.memory_mib
-    if cpu < need.cpu * spot.tasks or memory < need.memory * spot.tasks:
-        return False
-    if not need.kin.accelerators:
-        return True
-    devices = [list(free) for free in then.devices]
-    now = [list(free) for free in node.devices]
-    for name, amount in per_task.accelerators:
-        model = node.models.index(name)
-        for _ in range(tasks):
-            for at, part in choose(now[model], amount):
-                now[model][at] -= part
-                devices[model][at] -= part
-    return need.slots((cpu, memory, devices), spot.tasks) >= spot.tasks

@@ -18,6 +18,7 @@ from suan.core.fates import settle_next
 from suan.core.matching import Candidate
 from suan.core.packing import Spots, by_rank, find_first
 from suan.core.preemption import may_displace, spare, victims, yield_to
+from suan.core.quotas import NOBODY
 from suan.core.reasons import Holders, Reasons, of_backfill, of_placement
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
@@ -47,6 +48,7 @@ class Cycle:
         if state.shares.counts:
             state.shares.tick(self.now)
         state.settle_order()
+        state.unblock()
         self._wake()
         self._order()
         return Plan(
@@ -84,15 +86,18 @@ class Cycle:
         stops = self.state.stops
         while stops and not self._full():
             run = stops.popleft()
-            if run.id not in self.state.runs or run.stopping is None:
+            if run.id not in self.state.runs or run.stopping in (None, run.told):
                 continue
             if run.stopping is not Cause.PREEMPTED:
-                self.decisions.append(Stop(run.id, run.stopping, "its job was cancelled"))
+                self._tell(run, run.stopping, "its job was cancelled")
             elif (job := run.makes_room_for) is not None and job.phase is Phase.IN_LINE:
-                detail = f"it makes room for job {job.id}"
-                self.decisions.append(Stop(run.id, run.stopping, detail))
+                self._tell(run, run.stopping, f"it makes room for job {job.id}")
             else:
                 spare(self.state, run)
+
+    def _tell(self, run: RunRecord, cause: Cause, detail: str) -> None:
+        run.told = cause
+        self.decisions.append(Stop(run.id, cause, detail))
 
     def _settle(self) -> None:
         """Answer what has ended: finish the job, or put it back in its place."""
@@ -142,30 +147,36 @@ class Cycle:
             if allowed & capacity.awake:
                 if self._full():
                     return
-                placed = self._place(job, allowed, holders)
-                if placed is not None:
-                    self.decisions.append(placed)
-                    if state.shares.moved:  # others may come first now
+                if self._try(job, allowed, holders):
+                    if state.shares.moved or job.phase is Phase.IN_LINE:  # others come first now
                         state.settle_order()
                         reserved, at = 0, 0
                         holders.clear()
                     continue
-                self._preempt(job, allowed)
             reserved |= mask
             holders.append((mask, job))
             at += 1
 
-    def _place(self, job: JobRecord, allowed: int, holders: Holders) -> Place | None:
-        """Start a job on the best pool that takes it now, or leave it first in line."""
-        shape = job.shape
+    def _try(self, job: JobRecord, allowed: int, holders: Holders) -> bool:
+        """Start the first job for some flavors, or take it out of their contest with its queue
+        where a quota or limit keeps it out; or else it holds them."""
+        quotas, shape = self.state.quotas, job.shape
         assert shape is not None
+        barred = quotas.barred(job) if quotas.count else NOBODY
         # on what sleeps it was tried before
-        found = find_first(shape.candidates, allowed, self.state.capacity.awake)
-        if found is None:
-            return None
-        number, spots = found
-        said = of_placement(shape, number, allowed, holders=holders)
-        return self._start(job, shape.candidates[number], spots, said=said)
+        awake = self.state.capacity.awake
+        found = find_first(shape.candidates, allowed, awake, barred=barred)
+        if found is not None:
+            number, spots = found
+            said = of_placement(shape, number, allowed, holders=holders)
+            self.decisions.append(self._start(job, shape.candidates[number], spots, said=said))
+            return True
+        place = job.order
+        self._preempt(job, allowed)
+        if len(barred) == len(shape.candidates) and not job.making_room:
+            self.state.block(job)
+            return True
+        return job.order != place
 
     def _start(self, job: JobRecord, candidate: Candidate, spots: Spots, *, said: Reasons) -> Place:
         job.attempts += 1
@@ -195,9 +206,12 @@ class Cycle:
         """Where a job may displace others, tell the cheapest ones to stop."""
         if not may_displace(self.state, job, self.now):
             return
-        for run in victims(self.state, job, allowed, now=self.now):
+        candidate, chosen = victims(self.state, job, allowed, now=self.now)
+        for run in chosen:
             yield_to(self.state, run, job, now=self.now)
             self.state.stops.append(run)
+        if candidate is not None and self.state.quotas.may_reclaim(job, candidate):
+            self.state.claim(job, candidate)
         self._stop()
 
     def _backfill(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from suan.core.disciplines import devices_of
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.retry import fate
 from suan.core.shares import amounts_of
@@ -11,6 +12,7 @@ from suan.model.errors import InvariantViolation
 from suan.model.events import (
     JobCancelled,
     JobSubmitted,
+    LimitsChanged,
     PastRun,
     PolicyChanged,
     PoolDrained,
@@ -18,6 +20,7 @@ from suan.model.events import (
     PoolObserved,
     PoolRemoved,
     QueueChanged,
+    QuotaChanged,
     RunEnded,
     RunPlaced,
     RunRemembered,
@@ -44,6 +47,9 @@ def _remember(job: JobRecord, past: PastRun) -> None:
     job.not_before = past.ended_at + found.wait if found.wait else 0
     if found.elsewhere:
         job.rejected_by = tuple(sorted({*job.rejected_by, past.pool}))
+    if past.started_at is not None and past.per_task is not None:
+        ran = max(past.ended_at - past.started_at, 0)
+        job.served += ran * devices_of(past.per_task) * past.tasks
 
 
 def _job_cancelled(state: State, event: JobCancelled) -> None:
@@ -52,9 +58,8 @@ def _job_cancelled(state: State, event: JobCancelled) -> None:
         return
     job.cancelled = True
     if job.run is not None:
-        if job.run.stopping is None:  # else it was told to stop already
-            state.stops.append(job.run)
         job.run.stopping = Cause.CANCELLED
+        state.stops.append(job.run)
     elif job.phase is not Phase.SETTLES:
         state.withdraw(job)
 
@@ -114,7 +119,7 @@ def _run_remembered(state: State, event: RunRemembered) -> None:
     state.durations.learn_past(event)
     if state.shares.counts:
         state.shares.recall(
-            state.shares.account(event.queue, event.tenant),
+            state.shares.account(event.queue, event.tenant, event.user),
             amounts_of(event.per_task, event.tasks),
             began=event.started_at,
             until=event.ended_at,
@@ -151,6 +156,14 @@ def _queue_changed(state: State, event: QueueChanged) -> None:
         state.line.set_open(event.queue, is_open=event.open)
 
 
+def _quota_changed(state: State, event: QuotaChanged) -> None:
+    state.set_quota(event.queue, event.quota)
+
+
+def _limits_changed(state: State, event: LimitsChanged) -> None:
+    state.set_limits(event.user, event.limits)
+
+
 def _policy_changed(state: State, event: PolicyChanged) -> None:
     state.set_policy(event.policy)
 
@@ -171,6 +184,8 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     RunStarted: _run_started,
     RunEnded: _run_ended,
     QueueChanged: _queue_changed,
+    QuotaChanged: _quota_changed,
+    LimitsChanged: _limits_changed,
     PolicyChanged: _policy_changed,
     TimePassed: _time_passed,
 }

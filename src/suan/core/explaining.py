@@ -2,19 +2,27 @@
 
 from dataclasses import replace
 
-from suan.core.capacity import Pool
-from suan.core.matching import Candidate, Shape
-from suan.core.packing import room
-from suan.core.reasons import holders_before, of_wait
+from suan.core.forking import fork
+from suan.core.lookahead import (
+    MOST_NEAR,
+    NOT_ASKED,
+    Range,
+    decide_all,
+    decide_some,
+    foresee,
+    foreseeable,
+    near,
+)
 from suan.core.records import JobRecord, Phase
+from suan.core.standing import BY_SUBMISSION, ahead, because
 from suan.core.state import State
-from suan.core.wording import amount_of, listed
+from suan.core.waiting import Waiting, untouched
+from suan.core.wording import counted, listed
 from suan.model.events import JobSubmitted
 from suan.model.job import JobState
-from suan.model.plan import Explanation
+from suan.model.plan import Cost, Decision, Explanation, Place
 from suan.model.refusal import Refusal, RefusalCode
-from suan.model.resources import Resources
-from suan.model.units import Instant
+from suan.model.units import Instant, JobId
 
 
 def explain(state: State, job: JobRecord, now: Instant) -> Explanation:
@@ -27,14 +35,20 @@ def explain(state: State, job: JobRecord, now: Instant) -> Explanation:
         return Explanation(job.id, JobState.PENDING, summary)
     gate = _gate(state, job, now)
     if gate is not None:
-        earliest = job.not_before if gate.code is RefusalCode.BACKING_OFF else None
         summary = f"It waits: {gate.detail}. It goes on when {gate.unblocked_by}."
-        return Explanation(job.id, JobState.PENDING, summary, (gate,), earliest=earliest)
-    return _of_waiting(state, job)
+        told = Explanation(job.id, JobState.PENDING, summary, (gate,))
+        return told if gate.permanent else _timed(told, _behind_gate(state, job, now))
+    return _of_waiting(state, job, now)
 
 
 def consider(state: State, event: JobSubmitted, now: Instant) -> Explanation:
     """What would be said of a job that was not submitted: it gets a shape, and no place in line."""
+    event = replace(event, after=(), history=())
+    if foreseeable(state):
+        copy = fork(state)
+        job = copy.record(event)
+        copy.admit(job)
+        return explain(copy, job, now)
     job = state.record(event)
     state.assess(job)
     job.phase = Phase.IN_LINE
@@ -45,11 +59,13 @@ def consider(state: State, event: JobSubmitted, now: Instant) -> Explanation:
 def _of_running(job: JobRecord) -> Explanation:
     run = job.run
     assert run is not None
-    how = "runs" if run.started else "is being started"
+    how, whom = "runs" if run.started else "is being started", ""
     if run.stopping is not None:
         how = "is being stopped"
+        if run.makes_room_for is not None and not job.cancelled:
+            whom = f", to make room for job {run.makes_room_for.id}"
     nodes = listed(list(dict.fromkeys(run.nodes)))
-    summary = f"It {how} in pool {run.pool}, on {nodes}, as run {run.id}."
+    summary = f"It {how} in pool {run.pool}, on {nodes}, as run {run.id}{whom}."
     return Explanation(job.id, JobState.RUNNING, summary)
 
 
@@ -64,6 +80,7 @@ def _gate(state: State, job: JobRecord, now: Instant) -> Refusal | None:
             pool=None,
             detail=f"its retry waits out a back-off of {seconds} s more",
             unblocked_by="the back-off is over",
+            until=job.not_before,
         )
     if not state.queue(job.told.queue).is_open:
         return Refusal(
@@ -84,6 +101,25 @@ def _gate(state: State, job: JobRecord, now: Instant) -> Refusal | None:
     return None
 
 
+def _behind_gate(state: State, job: JobRecord, now: Instant) -> Range:
+    """When a job may start that waits for others to end, or waits out a back-off."""
+    earliest = job.not_before if job.phase is Phase.BACKS_OFF else None
+    wishes = (job.waits_for or {}).items()
+    if any("failed" in wish for _, wish in wishes):
+        return Range(earliest, None, "not known: it waits for a job to fail")
+    if not foreseeable(state) or any(name not in state.jobs for name, _ in wishes):
+        return Range(earliest, None, "")
+    copy = fork(state)
+    decide_all(copy, now)
+    twin = copy.jobs.get(job.id)
+    if twin is None or twin.phase not in (Phase.WAITS, Phase.BACKS_OFF, Phase.IN_LINE):
+        return Range(earliest, None, "")
+    told = foresee(copy, job.id, now, known=state.durations)
+    if wishes:
+        told = replace(told, rests_on=f"{told.rests_on}; what it waits for succeeding")
+    return told if told.earliest is not None else replace(told, earliest=earliest)
+
+
 def _waits_for(state: State, job: JobRecord) -> Refusal:
     assert job.waits_for is not None
     wishes = [
@@ -99,52 +135,109 @@ def _waits_for(state: State, job: JobRecord) -> Refusal:
     )
 
 
-def _of_waiting(state: State, job: JobRecord) -> Explanation:
-    shape = job.shape
-    assert shape is not None
-    holders = holders_before(state, job)
-    held = 0
-    for mask, _ in holders:
-        held |= mask
-    costs, told = of_wait(shape, ~held, holders)
-    refusals = tuple(_with_figures(shape, refusal) for refusal in told)
-    if costs:
-        names = listed([cost.pool for cost in costs])
-        best = ", the first being the best" if len(costs) > 1 else ""
-        summary = f"It can start now: {names} would take it{best}."
-    else:
-        summary = _summary(refusals)
+def _of_waiting(state: State, job: JobRecord, now: Instant) -> Explanation:
+    """On a copy that has decided all that follows by now, where the state is not too large."""
+    if not foreseeable(state):
+        return _undecided(state, job, now)
+    copy = fork(state)
+    decisions = decide_all(copy, now)
+    twin = copy.jobs.get(job.id)
+    if twin is None or twin.phase is Phase.SETTLES:
+        summary = "It ends without another run; the next cycle records why."
+        return Explanation(job.id, JobState.PENDING, summary)
+    if twin.phase is Phase.RUNS:
+        return _of_starting(state, job.id, decisions, now=now)
+    assert twin.shape is not None
+    found = NOT_ASKED
+    if twin.shape.candidates:
+        found = foresee(copy, job.id, now, known=state.durations)
+    return _timed(_kept(Waiting(copy, twin, now)), found)
+
+
+def _of_starting(
+    state: State, job: JobId, decisions: list[Decision], *, now: Instant
+) -> Explanation:
+    """The next cycle starts it: what the pools say just before."""
+    number, place = next(
+        (at, each)
+        for at, each in enumerate(decisions)
+        if isinstance(each, Place) and each.job == job
+    )
+    copy = fork(state)
+    decide_some(copy, now, number)
+    waiting = Waiting(copy, copy.jobs[job], now)
+    asked, refusals = waiting.asked()
+    costs = (place.costs[0], *(cost for cost in asked if cost.pool != place.pool))
+    return _takes(waiting, costs, tuple(r for r in refusals if r.pool != place.pool))
+
+
+def _undecided(state: State, job: JobRecord, now: Instant) -> Explanation:
+    """As things stand; and on a part of a copy, if that is enough to look ahead."""
+    with untouched(state, now):
+        waiting = Waiting(state, job, now)
+        costs, refusals = waiting.asked()
+        told = _takes(waiting, costs, refusals) if costs else _kept(waiting)
+    if costs or not waiting.shape.candidates:
+        return told
+    return _timed(told, _from_near(state, job, told.ahead or 0, now=now))
+
+
+def _from_near(state: State, job: JobRecord, before: int, *, now: Instant) -> Range:
+    found = near(state, job, before)
+    if found is None:
+        many = f"{counted(before, 'job')} come before it" if before >= MOST_NEAR else ""
+        many = many or f"of {counted(len(state.jobs), 'job')}"
+        return Range(None, None, f"not known: {many}, too many to look ahead")
+    copy, left_out = found
+    decide_all(copy, now)
+    if copy.jobs[job.id].phase is not Phase.IN_LINE:
+        return Range(now, None, "")
+    told = foresee(copy, job.id, now, known=state.durations)
+    rests = f"{told.rests_on}; {counted(left_out, 'job')} further back left out"
+    return replace(told, rests_on=rests if left_out else told.rests_on)
+
+
+def _timed(told: Explanation, found: Range) -> Explanation:
+    return replace(told, earliest=found.earliest, latest=found.latest, rests_on=found.rests_on)
+
+
+def _takes(waiting: Waiting, costs: tuple[Cost, ...], refusals: tuple[Refusal, ...]) -> Explanation:
+    names = listed([cost.pool for cost in costs])
+    best = ", the first being the best" if len(costs) > 1 else ""
+    passing = waiting.passes(costs[0].pool)
+    past = f" It passes job {passing.id} without delaying it." if passing else ""
     return Explanation(
-        job=job.id,
+        job=waiting.job.id,
         state=JobState.PENDING,
-        summary=summary,
+        summary=f"It can start now: {names} would take it{best}.{past}",
         refusals=refusals,
         costs=costs,
-        ahead=_ahead(state, job),
+        ahead=ahead(waiting.state, waiting.job)[0],
     )
 
 
-def _with_figures(shape: Shape, refusal: Refusal) -> Refusal:
-    """Say of a full pool what it has room for now."""
-    ways = [c for c in shape.candidates if c.pool.name == refusal.pool]
-    if refusal.code is not RefusalCode.NO_CAPACITY or not ways:
-        return refusal
-    best = max(room(candidate) for candidate in ways)
-    if shape.demand.tasks > 1:
-        figures = f"there is room for {best} of {shape.demand.tasks} tasks now"
-    else:
-        figures = f"the freest node there has {_freest(ways[0].pool, ways[0])} free"
-    return replace(refusal, detail=f"{refusal.detail}; {figures}")
+def _kept(waiting: Waiting) -> Explanation:
+    refusals = waiting.refused()
+    before, first = ahead(waiting.state, waiting.job)
+    said = _summary(refusals)
+    if first is not None and (before > 1 or first.id not in [each.behind for each in refusals]):
+        said += f" {_before(waiting, before, first)}"
+    return Explanation(
+        job=waiting.job.id,
+        state=JobState.PENDING,
+        summary=said,
+        refusals=refusals,
+        ahead=before,
+    )
 
 
-def _freest(pool: Pool, candidate: Candidate) -> str:
-    flavors = {id(flavor) for flavor, _ in candidate.kinds}
-    frees = [node.free() for node in pool.nodes.values() if id(node.flavor) in flavors]
-    return amount_of(max(frees, key=_size))
-
-
-def _size(amount: Resources) -> tuple[int, int, int]:
-    return amount.accelerators_total, amount.cpu_milli, amount.memory_mib
+def _before(waiting: Waiting, count: int, first: JobRecord) -> str:
+    """Who comes before it, and by what."""
+    why = because(waiting.state, waiting.job, first)
+    reason = "" if why == BY_SUBMISSION else f": {why}"
+    if count == 1:
+        return f"Job {first.id} comes before it{reason}."
+    return f"{counted(count, 'job')} come before it, the first is job {first.id}{reason}."
 
 
 def _summary(refusals: tuple[Refusal, ...]) -> str:
@@ -165,14 +258,3 @@ def _summary(refusals: tuple[Refusal, ...]) -> str:
     count = "The only pool" if len(refusals) == 1 else f"None of the {len(refusals)} pools"
     verb = "cannot run it as things are" if len(refusals) == 1 else "can run it as things are"
     return f"{count} {verb}; of {first.pool}: {first.detail}. It goes on when {first.unblocked_by}."
-
-
-def _ahead(state: State, job: JobRecord) -> int:
-    """How many jobs of its queue stand in line before it."""
-    before = 0
-    for shape in state.line.shapes.values():
-        for (account, priority), lane in shape.lanes.items():
-            if account.queue != job.told.queue or priority < job.told.priority:
-                continue
-            before += sum(other.order < job.order for other in lane.jobs())
-    return before

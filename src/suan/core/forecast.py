@@ -61,17 +61,22 @@ class Reservation:
 
 
 def reserve(
-    job: "JobRecord", allowed: int, taken: Iterable[Node], now: Instant
+    job: "JobRecord",
+    allowed: int,
+    now: Instant,
+    *,
+    taken: Iterable[Node],
+    without: frozenset[int] = frozenset(),
 ) -> Reservation | None:
-    """A reservation in the pool where the job starts earliest, on flavors in ``allowed`` and on
-    none of the nodes ``taken``; ``None`` if that cannot be told. Of pools in which it starts at
-    the same time the cheapest is chosen."""
+    """A reservation in the pool where the job starts earliest, on flavors in ``allowed``, on none
+    of the nodes ``taken``, and by no candidate whose number is in ``without``; ``None`` if that
+    cannot be told. Of pools in which it starts at the same time the cheapest is chosen."""
     assert job.shape is not None
     best: Reservation | None = None
-    barred = set(taken)
-    for candidate in job.shape.candidates:
-        if candidate.mask & allowed:
-            search = _Search(candidate, allowed, barred, best.at if best else None)
+    nodes = set(taken)
+    for number, candidate in enumerate(job.shape.candidates):
+        if candidate.mask & allowed and number not in without:
+            search = _Search(candidate, allowed, nodes, before=best.at if best else None)
             found = search.run(now)
             if found is not None:
                 best = Reservation(job, candidate, *found)
@@ -81,13 +86,13 @@ def reserve(
 class _Search:
     """The ends of one pool, one after the other, until the whole gang fits."""
 
-    __slots__ = ("barred", "before", "candidate", "found", "futures", "needs", "slots")
+    __slots__ = ("before", "candidate", "found", "futures", "needs", "slots", "taken")
 
     def __init__(
-        self, candidate: Candidate, allowed: int, barred: set[Node], before: Instant | None
+        self, candidate: Candidate, allowed: int, taken: set[Node], *, before: Instant | None
     ) -> None:
         self.candidate = candidate
-        self.barred = barred
+        self.taken = taken
         self.before = before  # a later start is of no interest
         self.needs = {id(f): need for f, need in candidate.kinds if f.mask & allowed}
         self.futures: dict[Node, Future] = {}
@@ -115,7 +120,7 @@ class _Search:
             if id(flavor) not in self.needs:
                 continue
             for node, held in flavor.holding(need):
-                if node not in self.barred:
+                if node not in self.taken:
                     self.slots[node] = min(held, tasks)
                     self.found += min(held, tasks)
 
@@ -123,7 +128,7 @@ class _Search:
         for name in dict.fromkeys(run.nodes):
             node = pool.nodes[name]
             need = self.needs.get(id(node.flavor))
-            if need is None or node.home is None or node in self.barred:
+            if need is None or node.home is None or node in self.taken:
                 continue
             future = self.futures.get(node)
             if future is None:

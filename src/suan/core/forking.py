@@ -5,6 +5,8 @@ fork is also a check: its plans equal the original's. What sleeps in the origina
 fork, too: its flavors have the same bits, so that what is awake and the alarms mean the same.
 """
 
+from collections.abc import Container
+
 from suan.core.capacity import Capacity, Pool
 from suan.core.flavors import index, unindex
 from suan.core.matching import Shape
@@ -14,8 +16,9 @@ from suan.core.state import Kept, QueueState, State, Unsettled
 from suan.model.units import JobId
 
 
-def fork(state: State) -> State:
-    """A copy in which nothing that changes is shared."""
+def fork(state: State, line: Container[JobId] | None = None) -> State:
+    """A copy in which nothing that changes is shared. Of the jobs in line only those in ``line``
+    are copied, if that is given: such a copy is good for a look ahead, and for nothing else."""
     state.refresh()
     other = State()
     for name, queue in state.queues.items():
@@ -23,13 +26,24 @@ def fork(state: State) -> State:
     other.set_policy(state.policy)
     other.durations = state.durations.fork()
     other.shares = state.shares.fork()
+    other.quotas = state.quotas.fork()
     other.started = state.started
     other.line.closed = set(state.line.closed)
     for pool in state.capacity.pools.values():
         _pool(other.capacity, pool)
     shapes: dict[int, Shape] = {}  # by the original's identity: cheaper than hashing demands
-    jobs = {job.id: _job(other, job, shapes) for job in state.jobs.values()}
+    jobs = {
+        job.id: _job(other, job, shapes)
+        for job in state.jobs.values()
+        if line is None or job.phase is not Phase.IN_LINE or job.id in line
+    }
     other.jobs = jobs
+    other.quotas.claims = {
+        jobs[job.id]: amounts for job, amounts in state.quotas.claims.items() if job.id in jobs
+    }
+    for of, blocker in state.line.blocked.items():
+        if blocker.id in jobs:
+            other.line.block(of, jobs[blocker.id])
     for run in state.runs.values():
         _run(other, jobs, run)
     other.priorities = dict(state.priorities)
@@ -75,6 +89,7 @@ def _occupancy(node: Node, copy: Node) -> None:
 def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:
     other = state.record(job.told)
     other.rank, other.window, other.expected = job.rank, job.window, job.expected
+    other.claims = job.claims
     other.served, other.nobody_yields_until = job.served, job.nobody_yields_until
     other.making_room = None if job.making_room is None else set(job.making_room)
     other.attempts, other.tries, other.rejected_by = job.attempts, job.tries, job.rejected_by
@@ -99,7 +114,7 @@ def _run(state: State, jobs: dict[JobId, JobRecord], run: RunRecord) -> None:
         per_task=run.per_task,
         option=run.option,
     )
-    other.started, other.stopping = run.started, run.stopping
+    other.started, other.stopping, other.told = run.started, run.stopping, run.told
     other.number, other.began, other.until = run.number, run.began, run.until
     if run.makes_room_for is not None:
         other.makes_room_for = jobs.get(run.makes_room_for.id)
@@ -134,7 +149,7 @@ def _attention(state: State, other: State, jobs: dict[JobId, JobRecord]) -> None
     capacity.awake, capacity.renewed = state.capacity.awake, state.capacity.renewed
     capacity.fresh = {twins[node]: None for node in state.capacity.fresh if node in twins}
     heads = (lane.head() for lane in state.line.arrived)
-    lanes = (jobs[head.id].lane for head in heads if head is not None)
+    lanes = (jobs[head.id].lane for head in heads if head is not None and head.id in jobs)
     other.line.arrived = dict.fromkeys(lane for lane in lanes if lane is not None)
     other.alarms = dict(state.alarms)
     for job, kept in state.kept.items():

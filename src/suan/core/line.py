@@ -23,6 +23,7 @@ from suan.model.units import Duration, PoolName, QueueName
 
 _PRUNE_AT = 4096
 
+Blocked = tuple[str, str]  # "queue" or "user", and its name
 Entry = tuple[int, int, JobRecord]  # rank, the number of the job's entry into the line, the job
 
 
@@ -183,10 +184,12 @@ class Line:
         "_shape_count",
         "_unmatched",
         "arrived",
+        "blocked",
         "capacity",
         "closed",
         "contests",
         "front",
+        "lanes",
         "shapes",
         "windowed",
     )
@@ -197,6 +200,8 @@ class Line:
         self.contests: dict[int, Contest] = {}
         self.front: list[tuple[int, int, Contest]] = []
         self.closed: set[QueueName] = set()
+        self.blocked: dict[Blocked, JobRecord] = {}  # by the first that a quota or limit keeps out
+        self.lanes: dict[Account, list[Lane]] = {}
         self.windowed = False  # whether jobs are found by the time they need
         self.arrived: dict[Lane, None] = {}  # where someone joined who may pass those before him
         self._unmatched: list[Shape] = []  # new since the last refresh
@@ -223,6 +228,8 @@ class Line:
                 if not shape.jobs:
                     shape.forget()
             self.shapes = {key: shape for key, shape in self.shapes.items() if shape.jobs}
+            for account, lanes in self.lanes.items():
+                self.lanes[account] = [lane for lane in lanes if lane.shape.jobs]
             self._prune_at = max(_PRUNE_AT, 2 * len(self.shapes))
 
     def enter(self, job: JobRecord) -> None:
@@ -256,9 +263,13 @@ class Line:
     def _new_lane(self, shape: Shape, key: tuple[Account, int]) -> Lane:
         lane = shape.lanes[key] = Lane(key[0], shape, self._lane_count)
         self._lane_count += 1
-        if key[0].queue not in self.closed:
+        self.lanes.setdefault(key[0], []).append(lane)
+        if self._takes_part(key[0]):
             lane.contest = shape.contest
         return lane
+
+    def _takes_part(self, account: Account) -> bool:
+        return account.queue not in self.closed and self.blocker(account) is None
 
     def leave(self, job: JobRecord) -> None:
         """A job that is no longer in line (its phase says so) gives up its place."""
@@ -302,10 +313,38 @@ class Line:
     def set_open(self, queue: QueueName, *, is_open: bool) -> None:
         """Let a queue's jobs into their contests, or keep them out."""
         (self.closed.discard if is_open else self.closed.add)(queue)
-        for shape in self.shapes.values():
-            for lane in shape.lanes.values():
-                if lane.account.queue == queue:
-                    self._enlist(lane, shape.contest)
+        for account in list(self.lanes):
+            if account.queue == queue:
+                self._enlist_all(account)
+
+    def blocker(self, account: Account) -> JobRecord | None:
+        """Who keeps an account out of its contests: the first of its queue, or of its user."""
+        if not self.blocked:
+            return None
+        return self.blocked.get(("queue", account.queue)) or self.blocked.get(
+            ("user", account.user)
+        )
+
+    def block(self, of: Blocked, blocker: JobRecord) -> None:
+        """Keep a queue or a user out of the contests: the first job of it may not start now."""
+        self.blocked[of] = blocker
+        self._enlist_blocked(of)
+
+    def unblock(self, blocker: JobRecord) -> None:
+        """Let those in again whom one kept out."""
+        for of in [of for of, by in self.blocked.items() if by is blocker]:
+            del self.blocked[of]
+            self._enlist_blocked(of)
+
+    def _enlist_blocked(self, of: Blocked) -> None:
+        kind, name = of
+        for account in list(self.lanes):
+            if name == (account.queue if kind == "queue" else account.user):
+                self._enlist_all(account)
+
+    def _enlist_all(self, account: Account) -> None:
+        for lane in self.lanes.get(account, ()):
+            self._enlist(lane, lane.shape.contest)
 
     def refresh(self) -> None:
         """Match what is new: new shapes with every pool, every shape with changed pools."""
@@ -346,7 +385,7 @@ class Line:
 
     def _enlist(self, lane: Lane, contest: Contest | None) -> None:
         before = lane.contest
-        lane.contest = None if lane.account.queue in self.closed else contest
+        lane.contest = contest if self._takes_part(lane.account) else None
         if lane.contest is before:
             return
         if lane.contest is not None and lane.size:

@@ -13,15 +13,20 @@ Spots = list[tuple[Node, int]]  # a node, and how many tasks it takes
 
 
 def find_first(
-    candidates: tuple[Candidate, ...], allowed: int, awake: int
+    candidates: tuple[Candidate, ...],
+    allowed: int,
+    awake: int,
+    *,
+    barred: frozenset[int] = frozenset(),
 ) -> tuple[int, Spots] | None:
     """The number of the first candidate that has room, and where.
 
-    Only on flavors in ``allowed``, and only candidates with one in ``awake`` among those.
+    Only on flavors in ``allowed``, only candidates with one in ``awake`` among those, and none
+    whose number is ``barred``.
     """
     looked_at = allowed & awake
     for number, candidate in enumerate(candidates):
-        if not candidate.mask & looked_at:
+        if not candidate.mask & looked_at or number in barred:
             continue
         if candidate.tasks > 1:
             spots = _find_gang(candidate, allowed)

@@ -8,6 +8,10 @@ Who may displace whom never goes in a circle:
   Where fair share counts, only a run of its own account: another's job might come first by its
   share, and displaced, start again.
 
+- where there are quotas, a job that keeps within its queue's guarantee takes back what other
+  queues of its cohort borrowed, whatever their priority; and what a queue's guarantee covers no
+  other queue's job displaces.
+
 Of those that may be displaced, runs shorter than the policy's ``min_run_time`` are left alone. The
 cheapest in lost work go first (device-time since the last checkpoint), and nobody goes without
 whom the gang would fit as well. The job waits at the head of its line until they have ended.
@@ -30,9 +34,16 @@ def may_displace(state: State, job: JobRecord, now: Instant) -> bool:
     """Whether it is worth looking for victims: a cheap question, asked often."""
     if not state.policy.preemption or job.making_room or now < job.nobody_yields_until:
         return False
+    if state.quotas.count and state.quotas.at_limit(job):
+        return False
     priority = job.told.priority
-    return min(state.priorities, default=priority) < priority or (
-        priority in state.priorities and _by_service(state, job)
+    if min(state.priorities, default=priority) < priority:
+        return True
+    if priority in state.priorities and _by_service(state, job):
+        return True
+    assert job.shape is not None
+    return bool(state.quotas.cohorts) and any(
+        state.quotas.may_reclaim(job, candidate) for candidate in job.shape.candidates
     )
 
 
@@ -47,8 +58,11 @@ def _contend_by_service(state: State, job: JobRecord, other: JobRecord) -> bool:
     return _by_service(state, job) and _by_service(state, other)
 
 
-def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> tuple[RunRecord, ...]:
-    """The runs that stop for a job, in the first of its pools where that is enough; or none.
+def victims(
+    state: State, job: JobRecord, allowed: int, *, now: Instant
+) -> tuple[Candidate | None, tuple[RunRecord, ...]]:
+    """The runs that stop for a job, and by which of its candidates, the first of those where that
+    is enough; or none.
 
     Where some may be displaced only later, the flavors are looked at again then.
     """
@@ -60,14 +74,14 @@ def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> tupl
         willing, later = _willing(state, job, candidate, now=now)
         next_at = min(next_at, later)
         anybody = anybody or bool(willing)
-        chosen = _Choice(candidate, allowed).of(willing) if willing else []
+        chosen = _Choice(state, job, candidate, allowed=allowed).of(willing) if willing else []
         if chosen:
-            return tuple(chosen)
+            return candidate, tuple(chosen)
     if not anybody:  # and whoever starts now is safe for a while
         job.nobody_yields_until = min(next_at, now + state.policy.min_run_time)
     if next_at < NEVER:
         state.alarm(job.shape.mask, next_at)
-    return ()
+    return None, ()
 
 
 def yield_to(state: State, run: RunRecord, job: JobRecord, *, now: Instant) -> None:
@@ -97,21 +111,36 @@ def _willing(
     the next one may be."""
     found: list[tuple[Duration, RunRecord]] = []
     later = NEVER
-    level = level_of(job.served)
-    for run in candidate.pool.open.values():
-        if run.stopping is not None or run.job.told.priority > job.told.priority:
-            continue
-        at = run.began + state.policy.min_run_time
-        if run.job.told.priority == job.told.priority:
-            if not _contend_by_service(state, job, run.job):
-                continue
-            at = max(at, _outranked_at(run, level))
+    quotas = state.quotas
+    short = quotas.count and quotas.short(job, candidate) is not None
+    runs = state.runs if short else candidate.pool.open  # a quota is one over all pools
+    for run in runs.values():
+        at = _yields_at(state, job, candidate, run=run)
         if at <= now:
             found.append((lost_work(run, now), run))
         else:
             later = min(later, at)
     found.sort(key=lambda each: (each[0], each[1].number))
     return found, later
+
+
+def _yields_at(state: State, job: JobRecord, candidate: Candidate, *, run: RunRecord) -> Instant:
+    """From when on a job may displace a run."""
+    quotas, told = state.quotas, run.job.told
+    if run.stopping is not None:
+        return NEVER
+    safe_until = run.began + state.policy.min_run_time
+    if quotas.count and told.queue != job.told.queue:
+        if quotas.covers(run):
+            return NEVER
+        cohort = quotas.quotas[job.told.queue].cohort if job.told.queue in quotas.quotas else ""
+        if cohort and quotas.borrows(run, cohort) and quotas.may_reclaim(job, candidate):
+            return safe_until
+    if told.priority < job.told.priority:
+        return safe_until
+    if told.priority == job.told.priority and _contend_by_service(state, job, run.job):
+        return max(safe_until, _outranked_at(run, level_of(job.served)))
+    return NEVER
 
 
 def _outranked_at(run: RunRecord, level: int) -> Instant:
@@ -136,16 +165,18 @@ class _Choice:
     """The victims for one candidate: taken one by one until the gang fits, then each let off
     again without whom it fits as well, the dearest first."""
 
-    __slots__ = ("candidate", "futures", "needs")
+    __slots__ = ("candidate", "futures", "job", "needs", "quotas")
 
-    def __init__(self, candidate: Candidate, allowed: int) -> None:
+    def __init__(self, state: State, job: JobRecord, candidate: Candidate, *, allowed: int) -> None:
+        self.quotas = state.quotas
+        self.job = job
         self.candidate = candidate
         self.needs = {id(f): need for f, need in candidate.kinds if f.mask & allowed}
         self.futures: dict[Node, Future] = {}
 
     def of(self, willing: list[tuple[Duration, RunRecord]]) -> list[RunRecord]:
         """Of runs with what stopping them costs, the cheapest first; empty if all do not do."""
-        if self.candidate.tasks > 1:
+        if self.candidate.tasks > 1 or not self._within_quota([]):
             return self._least([run for _, run in willing], self._free_now())
         best: tuple[int, int, list[RunRecord]] | None = None
         lost = {run.id: cost for cost, run in willing}
@@ -167,8 +198,22 @@ class _Choice:
 
     def _nodes(self, run: RunRecord) -> list[Node]:
         """Where a run holds what the job could use."""
-        nodes = [self.candidate.pool.nodes[name] for name in dict.fromkeys(run.nodes)]
+        pool = self.candidate.pool
+        if run.pool != pool.name:
+            return []
+        nodes = [pool.nodes[name] for name in dict.fromkeys(run.nodes)]
         return [n for n in nodes if n.home is not None and id(n.flavor) in self.needs]
+
+    def _within_quota(self, chosen: list[RunRecord]) -> bool:
+        """Whether the job's quota allows it once some runs have ended."""
+        quotas = self.quotas
+        return not quotas.count or quotas.short(self.job, self.candidate, chosen) is None
+
+    def _covered(self, run: RunRecord, chosen: list[RunRecord]) -> bool:
+        """Whether, with others gone already, another queue's guarantee covers a run."""
+        if not self.quotas.count or run.job.told.queue == self.job.told.queue:
+            return False
+        return self.quotas.covers(run, chosen)
 
     def _free_now(self) -> int:
         found = 0
@@ -181,19 +226,23 @@ class _Choice:
     def _least(self, runs: list[RunRecord], free: int) -> list[RunRecord]:
         tasks = self.candidate.tasks
         self.futures.clear()
-        room, chosen = free, []
+        room = free
+        chosen: list[RunRecord] = []
         for run in runs:
+            if self._covered(run, chosen):
+                continue
             room += self._free(run, 1)
             chosen.append(run)
-            if room >= tasks:
+            if room >= tasks and self._within_quota(chosen):
                 break
-        if room < tasks:
+        else:
             return []
         for run in [*reversed(chosen)]:
             gained = self._free(run, -1)
-            if room + gained >= tasks:
+            rest = [each for each in chosen if each is not run]
+            if room + gained >= tasks and self._within_quota(rest):
                 room += gained
-                chosen.remove(run)
+                chosen = rest
             else:
                 self._free(run, 1)
         return chosen

@@ -1,14 +1,14 @@
-"""Why here, and why not there: what the pools say to a shape, with a placement or a wait.
+"""Why here, and why not there: what the pools say to a shape, with a placement.
 
 A placement is told by what the search found out on its way. Most of that is the same for every
-job of a shape and is kept in its ``grounds``. Of a waiting job every pool is asked anew.
+job of a shape and is kept in its ``grounds``. Of a waiting job every pool is asked anew
+(``core.waiting``).
 """
 
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from suan.core.matching import Grounds, Match, Shape, full_of, mask_of
-from suan.core.packing import fits
 from suan.core.records import JobRecord
 from suan.model.errors import InvariantViolation
 from suan.model.plan import Cost
@@ -68,31 +68,6 @@ def of_backfill(shape: Shape, chosen: int, backfill: "Backfill") -> Reasons:
     return grounds.costs, (*passed, *shape.standing)
 
 
-def of_wait(shape: Shape, allowed: int, holders: Holders) -> Reasons:
-    """What every pool says now: the costs of those that would take the job, best first, and the
-    refusals of the others, by name."""
-    costs: dict[PoolName, Cost] = {}
-    for candidate in shape.candidates:
-        if candidate.pool.name not in costs and fits(candidate, candidate.mask & allowed):
-            costs[candidate.pool.name] = candidate.cost
-    refusals = [
-        match.refusal or _waits(match, allowed, holders)
-        for name, match in shape.ordered_matches
-        if name not in costs
-    ]
-    return tuple(costs.values()), tuple(refusals)
-
-
-def _waits(match: Match, allowed: int, holders: Holders) -> Refusal:
-    """What a pool that could run the job says: it would now, were it not for an earlier job, or it
-    is full."""
-    for candidate in match.candidates:
-        held = candidate.mask & ~allowed
-        if held and fits(candidate, candidate.mask):
-            return _behind(match, _holder_of(held, holders))
-    return full_of(match)
-
-
 def _behind(match: Match, holder: JobRecord) -> Refusal:
     pool = match.pool
     if pool.behind is None or pool.behind[0] != holder.id:
@@ -101,7 +76,7 @@ def _behind(match: Match, holder: JobRecord) -> Refusal:
             pool=pool.name,
             detail=f"what is free there is kept for job {holder.id}, which comes earlier",
             unblocked_by=f"job {holder.id} starts or is cancelled",
-            preemption_helps=False,
+            behind=holder.id,
         )
         pool.behind = (holder.id, refusal)
     return pool.behind[1]

@@ -42,6 +42,7 @@ class JobRecord:
         "account",
         "attempts",
         "cancelled",
+        "claims",
         "entry",
         "expected",
         "id",
@@ -67,6 +68,7 @@ class JobRecord:
         self.id: JobId = told.job
         self.rank = 0
         self.entry = 0
+        self.claims = False  # it displaces others by its queue's quota, and so comes first of all
         self.window: Duration = 0
         self.expected: Duration = 0
         self.served: Duration = 0
@@ -113,6 +115,7 @@ class RunRecord:
         "pool",
         "started",
         "stopping",
+        "told",
         "until",
     )
 
@@ -137,7 +140,8 @@ class RunRecord:
         self.per_task = per_task
         self.option = option
         self.started = False
-        self.stopping: Cause | None = None
+        self.stopping: Cause | None = None  # why it is to stop
+        self.told: Cause | None = None  # why it was told to
 
     @property
     def devices(self) -> int:

@@ -1,10 +1,10 @@
 """Fair share: who has had how much, over what they are entitled to.
 
-Queues stand under the root, tenants under their queue; a tenant named ``lab/vision`` stands under
-``lab``. What counts of each is its *dominant share* (Ghodsi et al., NSDI 2011): of processors,
-memory and every accelerator model, the one of which it has had the largest part of all there is;
-over its weight. Usage fades by the half-life. Two jobs are compared at the point where their
-paths part, so that a lab's share is one, however many tenants it has.
+Queues stand under the root, tenants under their queue, users under their tenant; a tenant named
+``lab/vision`` stands under ``lab``. What counts of each is its *dominant share* (Ghodsi et al.,
+NSDI 2011): of processors, memory and every accelerator model, the one of which it has had the
+largest part of all there is; over its weight. Usage fades by the half-life. Two jobs are compared
+at the point where their paths part, so that a lab's share is one, however many tenants it has.
 """
 
 from suan.core.decay import BITS, ONE, gathered_in, left_after
@@ -20,10 +20,11 @@ STEPS = 1024
 """Usage fades in so many steps a half-life, and standings of those of whom nothing starts or ends
 are brought up to date with them: that is exact to a thousandth of all that ever counts."""
 
-DEPTH = 4  # levels of the tree that are told apart, the queue's with them
+DEPTH = 4  # levels of the tree that are told apart: the queue, two of tenants, the user
 _LEVEL_BITS = STANDING_BITS // DEPTH
 _MOST = (1 << _LEVEL_BITS) - 1
 Amounts = dict[str, int]  # by kind of resource
+Names = tuple[QueueName, TenantName, str]  # the last is the user's
 
 
 class Share:
@@ -45,14 +46,13 @@ class Share:
 
 
 class Account:
-    """A tenant in a queue: whose jobs share one place in the fair order. ``path`` leads from the
-    queue down to the tenant. ``offset`` is what its standing adds to its jobs' ranks."""
+    """A tenant's user in a queue: whose jobs share one place in the fair order. ``path`` leads
+    from the queue down to the user. ``offset`` is what its standing adds to its jobs' ranks."""
 
-    __slots__ = ("offset", "path", "queue", "tenant")
+    __slots__ = ("offset", "path", "queue", "tenant", "user")
 
-    def __init__(self, queue: QueueName, tenant: TenantName, path: tuple[Share, ...]) -> None:
-        self.queue = queue
-        self.tenant = tenant
+    def __init__(self, names: "Names", path: tuple[Share, ...]) -> None:
+        self.queue, self.tenant, self.user = names
         self.path = path
         self.offset = 0
 
@@ -78,19 +78,19 @@ class Shares:
         self.counts = False
         self.half_life = half_life
         self.root = Share(None)
-        self.accounts: dict[tuple[QueueName, TenantName], Account] = {}
+        self.accounts: dict[Names, Account] = {}
         self.shares: dict[tuple[str, ...], Share] = {}
         self.capacity: Amounts = {}
         self.ticked: Instant | None = None
         self.moved: dict[Account, None] = {}
 
-    def account(self, queue: QueueName, tenant: TenantName) -> Account:
-        """The account of a tenant's jobs in a queue, made if it is new."""
-        found = self.accounts.get((queue, tenant))
+    def account(self, queue: QueueName, tenant: TenantName, user: str) -> Account:
+        """The account of a user's jobs in a queue, made if it is new."""
+        found = self.accounts.get((queue, tenant, user))
         if found is None:
-            names = (queue, *tenant.split("/", DEPTH - 2))
+            names = (queue, *tenant.split("/", DEPTH - 3), user)
             path = tuple(self._share(names[: depth + 1]) for depth in range(len(names)))
-            found = self.accounts[queue, tenant] = Account(queue, tenant, path)
+            found = self.accounts[queue, tenant, user] = Account((queue, tenant, user), path)
             for share in path:
                 share.accounts.append(found)
             if found.settle():
@@ -114,16 +114,17 @@ class Shares:
         """The same accounts once more, in the same order."""
         other = Shares(self.half_life)
         other.counts, other.capacity, other.ticked = self.counts, dict(self.capacity), self.ticked
-        for queue, tenant in self.accounts:
-            other.account(queue, tenant)
-        for names, share in self.shares.items():
-            copy = other._share(names)
+        for names in self.accounts:
+            other.account(*names)
+        for path, share in self.shares.items():
+            copy = other._share(path)
             copy.weight, copy.at, copy.value = share.weight, share.at, share.value
             copy.held, copy.used = dict(share.held), dict(share.used)
         for account in other.accounts.values():
             account.settle()
         other.moved = {
-            other.accounts[account.queue, account.tenant]: None for account in self.moved
+            other.accounts[account.queue, account.tenant, account.user]: None
+            for account in self.moved
         }
         return other
 
@@ -184,18 +185,22 @@ class Shares:
         self.ticked = now
         left = left_after(steps * step, self.half_life)
         for share in self.shares.values():
-            self._bring(share, now)
             share.used = {kind: amount * left >> BITS for kind, amount in share.used.items()}
+            gathered = gathered_in(max(now - share.at, 0), self.half_life)
+            self._gather(share, gathered)
+            share.at = now
             self._weigh(share)
 
     def _bring(self, share: Share, now: Instant) -> None:
-        passed = now - share.at
-        if passed > 0:
+        if now > share.at:
+            self._gather(share, now - share.at)
             share.at = now
-            used = share.used
-            for kind, amount in share.held.items():
-                if amount:
-                    used[kind] = used.get(kind, 0) + amount * passed
+
+    def _gather(self, share: Share, passed: Duration) -> None:
+        used = share.used
+        for kind, amount in share.held.items():
+            if amount:
+                used[kind] = used.get(kind, 0) + amount * passed
 
     def _weigh(self, share: Share) -> None:
         if share.parent is None or share.parent.children < 2:

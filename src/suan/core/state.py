@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from heapq import heappush
 
 from suan.core.capacity import Capacity
-from suan.core.disciplines import rank_of
+from suan.core.disciplines import CLAIM, rank_of
 from suan.core.durations import Durations
 from suan.core.line import Line
+from suan.core.matching import Candidate
 from suan.core.nodes import Held, Node
+from suan.core.quotas import Quotas
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.shares import Amounts, Shares, amounts_of
 from suan.model.events import JobSubmitted
 from suan.model.job import Cause, Outcome
 from suan.model.policy import POLICIES, Discipline, Policy
+from suan.model.quota import Limits, Quota
 from suan.model.units import MINUTE, Instant, JobId, NodeName, QueueName, RunId
 
 BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT})
@@ -85,6 +88,7 @@ class State:
         "policy",
         "priorities",
         "queues",
+        "quotas",
         "runs",
         "shares",
         "started",
@@ -97,6 +101,7 @@ class State:
         self.capacity = Capacity()
         self.line = Line(self.capacity)
         self.durations = Durations()
+        self.quotas = Quotas()
         self.shares = Shares(POLICIES["default"].half_life)
         self.policy = POLICIES["fifo"]
         self.started = 0
@@ -159,20 +164,76 @@ class State:
         """Look at some flavors again at an instant, though nothing happens."""
         self.alarms[mask] = min(at, self.alarms.get(mask, at))
 
+    def set_quota(self, queue: QueueName, quota: Quota) -> None:
+        """How much a queue may hold is set anew."""
+        self._begin_to_count()
+        self.quotas.set_quota(queue, quota)
+
+    def set_limits(self, user: str, limits: Limits) -> None:
+        """How much a user may have is set anew."""
+        self._begin_to_count()
+        self.quotas.set_limits(user, limits)
+
+    def _begin_to_count(self) -> None:
+        if not self.quotas.count:
+            self.quotas.held.clear()
+            self.quotas.running.clear()
+            for run in self.runs.values():
+                self.quotas.take(run)
+
+    def claim(self, job: JobRecord, candidate: Candidate) -> None:
+        """A job in line takes back by a candidate what was lent: it comes first of all, so that
+        nobody, whom it displaced least of all, takes that again."""
+        self.quotas.claim(job, candidate)
+        self.line.leave(job)
+        job.claims = True
+        self.enter(job)
+
+    def give_up(self, job: JobRecord) -> None:
+        """A job starts, or is not in line any more: it claims nothing."""
+        if job.claims:
+            job.claims = False
+            self.quotas.give_up(job)
+
+    def block(self, job: JobRecord) -> None:
+        """A job is first and may not start now: its queue, or its user, waits with it."""
+        told = job.told
+        if self.quotas.at_limit(job):
+            self.line.block(("user", told.user), job)
+        else:
+            self.line.block(("queue", told.queue), job)
+
+    def unblock(self) -> None:
+        """Those whose blocker may start now, or has left the line, may go on."""
+        if self.quotas.eased:
+            self.quotas.eased = False
+            for blocker in list(dict.fromkeys(self.line.blocked.values())):
+                assert blocker.shape is not None
+                gone = blocker.phase is not Phase.IN_LINE
+                if gone or len(self.quotas.barred(blocker)) < len(blocker.shape.candidates):
+                    self.line.unblock(blocker)
+
     def settle_order(self) -> None:
         """Put jobs where the standing of their accounts now says."""
         moved = self.shares.moved
         if moved:
+            for account in moved:
+                blocker = self.line.blocker(account)
+                if blocker is not None:  # another may come first there now
+                    self.line.unblock(blocker)
             self.line.move(moved)
             moved.clear()
 
     def record(self, told: JobSubmitted) -> JobRecord:
         """A job that was just told of."""
-        return JobRecord(told, self.shares.account(told.queue, told.tenant))
+        return JobRecord(told, self.shares.account(told.queue, told.tenant, told.user))
 
     def enter(self, job: JobRecord) -> None:
         """A job takes its place in line."""
         self.assess(job)
+        blocker = self.line.blocker(job.account)
+        if blocker is not None and job.order < blocker.order:
+            self.line.unblock(blocker)  # until its turn comes again
         self.line.enter(job)
 
     def assess(self, job: JobRecord) -> None:
@@ -189,6 +250,8 @@ class State:
         job.expected = expected or told.time_limit or 0
         job.window = window or 0
         job.rank = rank_of(told, discipline, expected=job.expected, served=job.served)
+        if job.claims:
+            job.rank -= CLAIM
 
     def queue(self, name: QueueName) -> QueueState:
         """A queue; one that nobody made is open."""
@@ -220,6 +283,7 @@ class State:
         job = run.job
         in_line, job.phase = job.phase is Phase.IN_LINE, Phase.RUNS
         job.run = run
+        self.give_up(job)
         self.runs[run.id] = run
         self.started += 1
         run.number = self.started
@@ -237,6 +301,8 @@ class State:
         self.begin(run, now)
         if self.shares.counts:
             self._take(run, now)
+        if self.quotas.count:
+            self.quotas.take(run)
         if in_line:
             self.line.leave(job)
 
@@ -259,11 +325,15 @@ class State:
 
     def put_off(self, now: Instant) -> None:
         """Runs that have outlived what was expected of them are given more time: that of the runs
-        alike that took longer still, or what those need that are never heard of."""
+        alike that took longer still, or what those need that are never heard of; but runs that were
+        told to stop are about to end all the same."""
         for pool in self.capacity.pools.values():
             for run in pool.ends.overdue(now) if pool.ends.first(now + 1) <= now else ():
-                total = self.durations.ends_after(run.job.told, now - run.began)
-                self.expect_end(run, max(run.began + total, now + MINUTE))
+                until = now + MINUTE
+                if run.stopping is None:
+                    total = self.durations.ends_after(run.job.told, now - run.began)
+                    until = max(run.began + total, until)
+                self.expect_end(run, until)
 
     def _take(self, run: RunRecord, now: Instant, times: int = 1) -> None:
         amounts = amounts_of(run.per_task, len(run.nodes))
@@ -285,6 +355,8 @@ class State:
             self.capacity.release(pool, name, run.id)
         if self.shares.counts:
             self._take(run, now, -1)
+        if self.quotas.count:
+            self.quotas.take(run, -1)
         if run.makes_room_for is not None and run.makes_room_for.making_room:
             run.makes_room_for.making_room.discard(run.id)
         took = max(now - run.began, 0)
@@ -302,6 +374,8 @@ class State:
 
     def withdraw(self, job: JobRecord, skipped: str = "") -> None:
         """A job without a run leaves wherever it stands, to be settled."""
+        self.quotas.eased = True  # it may have kept others of its queue waiting
+        self.give_up(job)
         in_line, job.phase = job.phase is Phase.IN_LINE, Phase.SETTLES
         if in_line:
             self.line.leave(job)

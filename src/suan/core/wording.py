@@ -1,7 +1,9 @@
 """Amounts in words, for refusals and explanations."""
 
 from suan.model.resources import ANY_ACCELERATOR, Resources
-from suan.model.units import Money, Thousandths
+from suan.model.units import DAY, HOUR, MINUTE, SECOND, Duration, Money, Thousandths
+
+_UNITS = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"))
 
 
 def number(thousandths: Thousandths) -> str:
@@ -50,6 +52,23 @@ def money(amount: Money, currency: str) -> str:
     """Micro-units as units, to the thousandth: ``12.500 CNY``."""
     sign, whole = ("-", -amount) if amount < 0 else ("", amount)
     return f"{sign}{whole // 1_000_000}.{whole % 1_000_000 // 1000:03d} {currency}"
+
+
+def span(duration: Duration) -> str:
+    """A duration by its two largest units, rounded down: ``2 h``, ``40 min 12 s``, ``1 d 3 h``."""
+    for at, (unit, name) in enumerate(_UNITS):
+        if duration < unit:
+            continue
+        whole, rest = divmod(duration, unit)
+        below = _UNITS[at + 1 : at + 2]
+        more = [f"{rest // size} {part}" for size, part in below if rest >= size]
+        return " ".join([f"{whole:,} {name}", *more])
+    return "less than 1 s"
+
+
+def counted(number_of: int, noun: str) -> str:
+    """``1 run``, ``12 runs``, ``3,000 jobs``."""
+    return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
 
 
 def listed(names: list[str]) -> str:

@@ -10,6 +10,7 @@ from suan.model.demand import Demand
 from suan.model.job import Cause, Outcome
 from suan.model.offer import NodeStatus, Offer
 from suan.model.policy import Policy
+from suan.model.quota import Limits, Quota
 from suan.model.resources import Resources
 from suan.model.spec import Checkpoint, RetryPolicy
 from suan.model.units import (
@@ -26,11 +27,15 @@ from suan.model.units import (
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run that has ended, as far as a later decision rests on it."""
+    """A run that has ended, as far as a later decision rests on it. From ``started_at`` (``None``:
+    it never did) it held ``per_task`` in each of ``tasks``: so much service the job has had."""
 
     pool: PoolName
     ended_at: Instant
     outcome: Outcome
+    started_at: Instant | None = None
+    tasks: int = 1
+    per_task: Resources | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,24 @@ class QueueChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaChanged:
+    """How much a queue may hold at once is set anew. What runs is left alone."""
+
+    at: Instant
+    queue: QueueName
+    quota: Quota
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """How much a user may have at once is set anew. What runs is left alone."""
+
+    at: Instant
+    user: str
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyChanged:
     """From now on another policy decides. What runs is left alone."""
 
@@ -207,6 +230,8 @@ Event: TypeAlias = (
     | RunStarted
     | RunEnded
     | QueueChanged
+    | QuotaChanged
+    | LimitsChanged
     | PolicyChanged
     | TimePassed
 )
@@ -223,6 +248,8 @@ EVENT_TYPES: tuple[type, ...] = (
     RunStarted,
     RunEnded,
     QueueChanged,
+    QuotaChanged,
+    LimitsChanged,
     PolicyChanged,
     TimePassed,
 )

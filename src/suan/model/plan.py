@@ -104,8 +104,9 @@ class Explanation:
     """Why a job waits, or where it would go.
 
     ``refusals`` empty and ``costs`` not means that it would start now, on the first of ``costs``.
-    ``ahead`` counts the jobs that come before it in its queue. It may start between ``earliest``
-    and ``latest``, as far as can be told from what ``rests_on`` says.
+    ``ahead`` counts the jobs, of any queue, that come before it for something that it could use.
+    It may start between ``earliest`` and ``latest``, as far as can be told from what ``rests_on``
+    says; without either, that says why it cannot be told.
     """
 
     job: JobId

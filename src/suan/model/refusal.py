@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from suan.model.units import PoolName
+from suan.model.units import Instant, JobId, PoolName
 
 
 class RefusalCode(StrEnum):
@@ -30,7 +30,10 @@ class RefusalCode(StrEnum):
 class Refusal:
     """Why one pool (or, with ``pool`` of ``None``, the whole platform) does not take a job now.
 
-    ``permanent`` says that waiting alone will not help: something must be changed by someone.
+    ``permanent`` says that waiting alone will not help: something must be changed by someone;
+    ``preemption_helps`` that a job of a higher priority would displace what is in the way.
+    ``behind`` is the job that what is free is kept for, and ``until`` when this is expected to
+    pass, where that is known.
     """
 
     code: RefusalCode
@@ -39,3 +42,5 @@ class Refusal:
     unblocked_by: str  # what would have to happen
     permanent: bool = False
     preemption_helps: bool = False
+    behind: JobId | None = None
+    until: Instant | None = None

@@ -9,7 +9,7 @@ from suan.model.pool import Preempt
 from suan.model.units import MINUTE, SECOND
 from tests.conformance.pool.trial import LocalKind, Trial
 
-FOREVER = "echo ready; while true; do sleep 600; done"
+FOREVER = "echo ready; while true; do sleep 0.1; done"
 SAVES = "trap 'echo saved > {mark}; echo saved; exit 0' USR1; " + FOREVER
 
 
@@ -54,7 +54,7 @@ async def test_every_process_of_the_job_gets_it(trial: Trial) -> None:
 
 
 async def test_what_saves_and_goes_on_is_killed_after_the_grace(trial: Trial) -> None:
-    script = "trap 'echo saved' USR1; echo ready; while true; do sleep 600; done"
+    script = "trap 'echo saved' USR1; echo ready; while true; do sleep 0.1; done"
     ref = await trial.launch("pre-r3", script)
     await trial.output_holds("pre-r3", b"ready")
     await preempt(trial, ref, SECOND // 5)

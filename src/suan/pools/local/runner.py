@@ -232,7 +232,7 @@ class _Run:
             self._stop("lost", "its runner was told to end, but not by suan")
             return
         grace = float(cancel.get("grace_us", 0)) / 1e6
-        number = signal.Signals[cancel.get("signal", "SIGTERM")]
+        number = signal.Signals.__members__.get(cancel.get("signal", ""), signal.SIGTERM)
         if self.kill_at is None:
             self._stop("cancelled", "", grace=grace, number=number)
             return

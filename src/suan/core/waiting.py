@@ -1,0 +1,272 @@
+"""What keeps a waiting job from each pool, asked anew of all of them.
+
+A pool that could run it is full, or what is free there is kept for a job that waits as well: by
+strict order, by a reservation, or because nobody can tell when that job starts. What a person
+could do about it is worked out with what decides: the reservations of ``core.backfill`` and the
+victims of ``core.preemption``.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from suan.core.backfill import Backfill
+from suan.core.forecast import Reservation
+from suan.core.matching import Candidate, Match, Shape, full_of
+from suan.core.packing import fits, room
+from suan.core.preemption import NEVER, may_displace, victims
+from suan.core.reasons import Holders, Reasons, holders_before
+from suan.core.records import JobRecord, RunRecord
+from suan.core.room import ALWAYS
+from suan.core.standing import BY_SUBMISSION, because
+from suan.core.state import State
+from suan.core.wording import amount_of, counted, listed, span
+from suan.model.plan import Cost
+from suan.model.refusal import Refusal, RefusalCode
+from suan.model.resources import Resources
+from suan.model.spec import PRIORITY_MAX
+from suan.model.units import MINUTE, Instant, PoolName
+
+
+class Waiting:
+    """One waiting job, and those before it."""
+
+    __slots__ = ("backfill", "holders", "job", "now", "shape", "state")
+
+    def __init__(self, state: State, job: JobRecord, now: Instant) -> None:
+        assert job.shape is not None
+        self.state = state
+        self.job = job
+        self.now = now
+        self.shape: Shape = job.shape
+        self.holders: Holders = holders_before(state, job)
+        self.backfill: Backfill | None = None
+        if state.line.windowed and state.line.front:
+            self.backfill = Backfill(state, now)
+            self.backfill.reserve_all()
+
+    def asked(self) -> Reasons:
+        """The costs of the pools that would take it now, best first, and the refusals of the
+        others, by name."""
+        costs: dict[PoolName, Cost] = {}
+        for candidate in self.shape.candidates:
+            name = candidate.pool.name
+            fitting = name not in costs and fits(candidate, candidate.mask)
+            if fitting and self._kept(candidate) is None:
+                costs[name] = candidate.cost
+        refusals = [
+            found.refusal or self._word_of(found)
+            for name, found in self.shape.ordered_matches
+            if name not in costs
+        ]
+        return tuple(costs.values()), tuple(refusals)
+
+    def refused(self) -> tuple[Refusal, ...]:
+        """What every pool says to a job that does not start now, by name."""
+        matches = self.shape.ordered_matches
+        return tuple(found.refusal or self._word_of(found) for _, found in matches)
+
+    def passes(self, pool: PoolName) -> JobRecord | None:
+        """Whom it passes if it starts in a pool: the first job that waits for something there."""
+        mask = self.shape.matches[pool].mask
+        return next((job for held, job in self.holders if held & mask), None)
+
+    def _word_of(self, found: Match) -> Refusal:
+        """What a pool says that could run the job, but not now."""
+        fitting = [each for each in found.candidates if fits(each, each.mask)]
+        for candidate in fitting:
+            kept = self._kept(candidate)
+            if kept is not None:
+                return kept
+        return self._overlooked(fitting[0]) if fitting else self._full(found)
+
+    def _kept(self, candidate: Candidate) -> Refusal | None:
+        """Why it may not have the room that there is by a candidate, if it may not."""
+        holders = self.holders if self.backfill is None else self.backfill.closed
+        held = 0
+        for mask, holder in holders:
+            held |= mask if holder is not self.job else 0
+        if not fits(candidate, candidate.mask & ~held):
+            first = self._holder(candidate, holders)
+            return None if first is None else self._behind(candidate, first)
+        if self.backfill is None:
+            return None
+        window = self.backfill.window(self.job, candidate, candidate.mask & ~held)
+        if window is None or window >= (self.job.window or ALWAYS):
+            return None
+        return self._reserved(self._reservation(candidate, window))
+
+    def _holder(self, candidate: Candidate, holders: Holders) -> JobRecord | None:
+        """The first in order that keeps some of the room there is."""
+        before = 0
+        for mask, holder in holders:
+            own = mask & ~before & candidate.mask
+            before |= mask
+            if holder is not self.job and any(
+                flavor.mask & own and flavor.tightest(need) is not None
+                for flavor, need in candidate.kinds
+            ):
+                return holder
+        return None
+
+    def _reservation(self, candidate: Candidate, window: int) -> Reservation:
+        assert self.backfill is not None
+        return next(
+            each
+            for each in self.backfill.reservations
+            if each.candidate.pool is candidate.pool and each.at == self.now + window
+        )
+
+    def _behind(self, candidate: Candidate, holder: JobRecord) -> Refusal:
+        detail = f"what is free there is kept for job {holder.id}, {self._comes(holder)}"
+        if self.backfill is not None:
+            detail += "; when that job can start is not known" + self._endless(candidate)
+        return Refusal(
+            code=RefusalCode.BEHIND_EARLIER_JOB,
+            pool=candidate.pool.name,
+            detail=detail,
+            unblocked_by=f"job {holder.id} starts or is cancelled",
+            behind=holder.id,
+        )
+
+    def _comes(self, other: JobRecord) -> str:
+        """How another job stands to this one."""
+        why = because(self.state, self.job, other)
+        if why in ("", BY_SUBMISSION):
+            return "which comes earlier" if why else "which is first in line for it"
+        return f"which comes earlier ({why})"
+
+    def _endless(self, candidate: Candidate) -> str:
+        """Names a run of which nobody knows when it ends."""
+        return next(
+            (
+                f", because run {run.id} there tells no end"
+                for run in candidate.pool.open.values()
+                if run.until is None
+            ),
+            "",
+        )
+
+    def _reserved(self, kept: Reservation) -> Refusal:
+        first, window = kept.job, max(kept.at - self.now, 0)
+        left = span(window)
+        if self.job.window:
+            until = f"this job needs {span(self.job.window)}, and only {left} are left until then"
+        else:
+            until = "it is not known how long this job runs"
+        mend = f", or this job is given a time limit of at most {left}" if window >= MINUTE else ""
+        return Refusal(
+            code=RefusalCode.BEHIND_EARLIER_JOB,
+            pool=kept.candidate.pool.name,
+            detail=f"what is free there is kept for job {first.id}, {self._comes(first)} and is"
+            f" expected to start there in {left}; {until}",
+            unblocked_by=f"job {first.id} starts or is cancelled{mend}",
+            behind=first.id,
+            until=kept.at,
+        )
+
+    def _overlooked(self, candidate: Candidate) -> Refusal:
+        """What was expected has changed since the pool was looked at: it is not looked at again
+        for that alone."""
+        times = [at for mask, at in self.state.alarms.items() if mask & candidate.mask]
+        when = f" or, at the latest, in {span(min(times) - self.now)}" if times else ""
+        return Refusal(
+            code=RefusalCode.BEHIND_EARLIER_JOB,
+            pool=candidate.pool.name,
+            detail="what is free there was kept for others when it was last looked at",
+            unblocked_by=f"something there ends{when}",
+        )
+
+    # Full --------------------------------------------------------------------------------------
+
+    def _full(self, found: Match) -> Refusal:
+        refusal = full_of(found)
+        detail = f"{refusal.detail}; {_figures(self.shape, found)}"
+        ending = self._ending(found)
+        if ending:
+            names = listed([f"run {run.id}" for run in ending])
+            verb = "is" if len(ending) == 1 else "are"
+            detail += f"; {names} {verb} ending there to make room for it"
+            return replace(refusal, detail=detail, unblocked_by=_ended(ending))
+        safe = self._safe_until(found)
+        if safe is not None:
+            left = span(safe - self.now)
+            return replace(
+                refusal,
+                detail=f"{detail}; what it may displace there is safe for {left} more",
+                unblocked_by=f"{refusal.unblocked_by}, at the latest in {left}",
+                until=safe,
+            )
+        return replace(refusal, detail=detail, preemption_helps=self._bolder(found))
+
+    def _ending(self, found: Match) -> list[RunRecord]:
+        """The runs in a pool that were told to stop for it."""
+        waits_for = self.job.making_room or ()
+        return [run for run in found.pool.open.values() if run.id in waits_for]
+
+    def _safe_until(self, found: Match) -> Instant | None:
+        """When the first of what it may displace is no longer protected, if that is why it has
+        to wait."""
+        if self.job.making_room or not may_displace(self.state, self.job, NEVER):
+            return None
+        least, own = self.state.policy.min_run_time, found.mask
+        for mask, _ in self.holders:
+            own &= ~mask
+        times = {run.began + least for run in found.pool.open.values()}
+        for at in sorted(at for at in times if at > self.now):
+            if self._displaces(self.job, found, own, at=at):
+                return at
+        return None
+
+    def _bolder(self, found: Match) -> bool:
+        """Whether it would displace what holds the room, had it the highest of priorities."""
+        if not self.state.policy.preemption or self.job.told.priority >= PRIORITY_MAX:
+            return False
+        bold = JobRecord(replace(self.job.told, priority=PRIORITY_MAX), self.job.account)
+        bold.shape, bold.served = self.shape, self.job.served
+        at = self.now + self.state.policy.min_run_time
+        return self._displaces(bold, found, found.mask, at=at)
+
+    def _displaces(self, job: JobRecord, found: Match, allowed: int, *, at: Instant) -> bool:
+        """Whether a job would displace others in a pool."""
+        shape, asked = job.shape, job.nobody_yields_until
+        job.shape = replace(self.shape, candidates=found.candidates)
+        _, chosen = victims(self.state, job, allowed, now=at)
+        job.shape, job.nobody_yields_until = shape, asked
+        return bool(chosen)
+
+
+@contextmanager
+def untouched(state: State, now: Instant) -> Iterator[None]:
+    """Whatever is worked out meanwhile of what waits, by now, leaves the state as it was."""
+    overdue = [run for pool in state.capacity.pools.values() for run in pool.ends.overdue(now)]
+    expected = [(run, run.until) for run in overdue]
+    kept, closed, alarms = dict(state.kept), dict(state.closed), dict(state.alarms)
+    fresh, renewed = dict(state.capacity.fresh), state.capacity.renewed
+    try:
+        yield
+    finally:
+        for run, until in expected:
+            state.expect_end(run, until)
+        state.kept, state.closed, state.alarms = kept, closed, alarms
+        state.capacity.fresh, state.capacity.renewed = fresh, renewed
+
+
+def _ended(ending: list[RunRecord]) -> str:
+    if len(ending) == 1:
+        return f"run {ending[0].id} has ended"
+    return f"these {counted(len(ending), 'run')} have ended"
+
+
+def _figures(shape: Shape, found: Match) -> str:
+    """What a full pool has room for now."""
+    if shape.demand.tasks > 1:
+        best = max(room(candidate) for candidate in found.candidates)
+        return f"there is room for {best} of {shape.demand.tasks} tasks now"
+    flavors = {id(flavor) for flavor, _ in found.candidates[0].kinds}
+    frees = [node.free() for node in found.pool.nodes.values() if id(node.flavor) in flavors]
+    return f"the freest node there has {amount_of(max(frees, key=_size))} free"
+
+
+def _size(amount: Resources) -> tuple[int, int, int]:
+    return amount.accelerators_total, amount.cpu_milli, amount.memory_mib

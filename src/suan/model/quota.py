@@ -1,0 +1,48 @@
+"""Quotas and limits: how much a queue may hold at once, and how much one user may have.
+
+Amounts are by kind: ``cpu`` in thousandths, ``memory`` in MiB, an accelerator's model in
+thousandths. A kind that is not named is not limited.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Amounts: TypeAlias = tuple[tuple[str, int], ...]  # sorted by kind
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a queue may hold at once.
+
+    ``guarantee`` is its own: it gets it back when it needs it, from those who borrowed. What the
+    queues of one ``cohort`` do not use of their guarantees they lend each other, so a queue may
+    hold more than its own while they hold no more than theirs together. ``ceiling`` is what it
+    never holds more than, borrowed or not. A queue without a cohort borrows from nobody.
+    """
+
+    guarantee: Amounts = ()
+    ceiling: Amounts = ()
+    cohort: str = ""
+
+    def __post_init__(self) -> None:
+        for name, amounts in (("guarantee", self.guarantee), ("ceiling", self.ceiling)):
+            kinds = [kind for kind, _ in amounts]
+            if kinds != sorted(set(kinds)):
+                raise ValueError(f"{name}: kinds must be sorted, each named once")
+            if any(amount < 0 for _, amount in amounts):
+                raise ValueError(f"{name}: an amount must not be negative")
+        ceiling = dict(self.ceiling)
+        for kind, amount in self.guarantee:
+            if amount > ceiling.get(kind, amount):
+                raise ValueError(f"ceiling: less {kind} than the guarantee of it")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one user may have at once: ``running`` jobs. ``None``: as many as there is room for."""
+
+    running: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.running is not None and self.running < 0:
+            raise ValueError("running: must not be negative")
