@@ -115,7 +115,7 @@ class Room:
         return most
 
     def _leaves_room(self, node: Node, spot: Spot, tasks: int) -> bool:
-        """Whether a reservation still fits a node on which ``tasks`` tasks begin now and never end."""
+        """Whether a reservation still fits if so many tasks begin here now and never end."""
         then, per_task, need = spot.then, self.candidate.per_task, spot.need
         cpu = then.cpu - tasks * per_task.cpu_milli
         memory = then.memory - tasks * per_task.memory_mib
