@@ -210,12 +210,12 @@ def standings() -> str:
     shares = Shares(POLICIES["fair"].half_life)
     shares.count(True)
     shares.set_capacity({MODEL: 2000})
-    ann, bob = (shares.account("default", name) for name in ("ann", "bob"))
+    ann, bob = (shares.account("default", name, "") for name in ("ann", "bob"))
     shares.tick(0)
     rows = []
 
     def told(at: int, what: str) -> None:
-        rows.append([clock(at), what, *(f"{each.path[-1].value:,}" for each in (ann, bob))])
+        rows.append([clock(at), what, *(f"{each.path[1].value:,}" for each in (ann, bob))])
 
     for name in ("ann1", "ann2"):
         shares.take(ann, {MODEL: 1000}, 0)
