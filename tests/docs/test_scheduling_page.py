@@ -13,8 +13,9 @@ import pytest
 
 from suan.core.disciplines import LAS_LEVELS
 from suan.core.shares import AHEAD, STEPS, Shares
-from suan.model.events import QueueChanged
+from suan.model.events import QueueChanged, QuotaChanged
 from suan.model.policy import POLICIES, Policy
+from suan.model.quota import Quota
 from suan.model.spec import Checkpoint
 from suan.model.units import DAY, HOUR, MINUTE
 from suan.sim.traces.job import TraceJob
@@ -199,6 +200,14 @@ def service() -> str:
     return written(jobs(TOLD), found, takes=takes)
 
 
+def lending() -> str:
+    jobs = [job(f"b{n}", 4, 0, 120, queue="b", checkpoint=SAVES) for n in (1, 2)]
+    jobs += [job("b3", 4, 10, 60, queue="b"), job("a1", 4, 30, 60, queue="a")]
+    half = Quota(guarantee=((MODEL, 4000),), cohort="lab")
+    told = (QuotaChanged(0, "a", half), QuotaChanged(0, "b", half))
+    return written(jobs, under(["easy", "default"], jobs, told=told), queue=lambda j: j.queue)
+
+
 def packing() -> str:
     jobs = [job("a", 2, 0, 60), job("b", 1, 0, 60), job("c", 4, 0, 60), job("g", 1, 0, 60, tasks=2)]
     found = under(["fifo"], jobs, (pool("n", 4, 4, 2),), nodes=True)
@@ -247,6 +256,7 @@ EXAMPLES = (
     least,
     safe,
     service,
+    lending,
     packing,
 )
 
