@@ -32,7 +32,6 @@ SHOWN = (
     ("default", "told"),
     ("default", "none"),
     ("easy", "told"),
-    ("conservative", "told"),
     ("fair", "none"),
     ("qssf", "none"),
     ("las", "none"),
