@@ -79,7 +79,7 @@ def test_a_policy_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="no policy 'Fifo'") as refused:
         resolve(Flags(policy="Fifo"))
     assert refused.value.where == "--policy"
-    assert "conservative" in refused.value.mend
+    assert "fair" in refused.value.mend
 
 
 def test_a_named_pools_file_must_be_there() -> None:

@@ -225,7 +225,7 @@ def test_the_first_within_a_window_is_found(drawn: list, gone: set, window: int)
     line.windowed = True
     jobs = []
     for seq, (needs, key) in enumerate(drawn):
-        record = JobRecord(job(seq), shares.account("q", "t"))
+        record = JobRecord(job(seq), shares.account("q", "t", "u"))
         record.shape = line.shape_of(record.told.demand, ())
         record.rank, record.window = key * 100 + seq, needs
         line.enter(record)

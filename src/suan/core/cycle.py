@@ -171,11 +171,12 @@ class Cycle:
             said = of_placement(shape, number, allowed, holders=holders)
             self.decisions.append(self._start(job, shape.candidates[number], spots, said=said))
             return True
+        place = job.order
         self._preempt(job, allowed)
         if len(barred) == len(shape.candidates) and not job.making_room:
             self.state.block(job)
             return True
-        return False
+        return job.order != place
 
     def _start(self, job: JobRecord, candidate: Candidate, spots: Spots, *, said: Reasons) -> Place:
         job.attempts += 1
@@ -205,9 +206,12 @@ class Cycle:
         """Where a job may displace others, tell the cheapest ones to stop."""
         if not may_displace(self.state, job, self.now):
             return
-        for run in victims(self.state, job, allowed, now=self.now):
+        candidate, chosen = victims(self.state, job, allowed, now=self.now)
+        for run in chosen:
             yield_to(self.state, run, job, now=self.now)
             self.state.stops.append(run)
+        if candidate is not None and self.state.quotas.may_reclaim(job, candidate):
+            self.state.claim(job, candidate)
         self._stop()
 
     def _backfill(self) -> None:

@@ -27,6 +27,7 @@ _LAST = (1 << _KEY_BITS) - 1
 STANDING_SHIFT = SEQ_BITS + _KEY_BITS
 STANDING_BITS = 128
 _PRIORITY_SHIFT = STANDING_SHIFT + STANDING_BITS
+CLAIM = 1 << (_PRIORITY_SHIFT + 16)  # more than any priority: who comes first of all
 LAS_LEVELS: tuple[Duration, ...] = (4 * HOUR,)
 """Device-time, of all a job's accelerators (or processors, without any) together, at which it
 falls to the next level."""

@@ -38,6 +38,9 @@ def fork(state: State, line: Container[JobId] | None = None) -> State:
         if line is None or job.phase is not Phase.IN_LINE or job.id in line
     }
     other.jobs = jobs
+    other.quotas.claims = {
+        jobs[job.id]: amounts for job, amounts in state.quotas.claims.items() if job.id in jobs
+    }
     for of, blocker in state.line.blocked.items():
         if blocker.id in jobs:
             other.line.block(of, jobs[blocker.id])
@@ -86,6 +89,7 @@ def _occupancy(node: Node, copy: Node) -> None:
 def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:
     other = state.record(job.told)
     other.rank, other.window, other.expected = job.rank, job.window, job.expected
+    other.claims = job.claims
     other.served, other.nobody_yields_until = job.served, job.nobody_yields_until
     other.making_room = None if job.making_room is None else set(job.making_room)
     other.attempts, other.tries, other.rejected_by = job.attempts, job.tries, job.rejected_by

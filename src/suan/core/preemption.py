@@ -58,8 +58,11 @@ def _contend_by_service(state: State, job: JobRecord, other: JobRecord) -> bool:
     return _by_service(state, job) and _by_service(state, other)
 
 
-def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> tuple[RunRecord, ...]:
-    """The runs that stop for a job, in the first of its pools where that is enough; or none.
+def victims(
+    state: State, job: JobRecord, allowed: int, *, now: Instant
+) -> tuple[Candidate | None, tuple[RunRecord, ...]]:
+    """The runs that stop for a job, and by which of its candidates, the first of those where that
+    is enough; or none.
 
     Where some may be displaced only later, the flavors are looked at again then.
     """
@@ -73,12 +76,12 @@ def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> tupl
         anybody = anybody or bool(willing)
         chosen = _Choice(state, job, candidate, allowed=allowed).of(willing) if willing else []
         if chosen:
-            return tuple(chosen)
+            return candidate, tuple(chosen)
     if not anybody:  # and whoever starts now is safe for a while
         job.nobody_yields_until = min(next_at, now + state.policy.min_run_time)
     if next_at < NEVER:
         state.alarm(job.shape.mask, next_at)
-    return ()
+    return None, ()
 
 
 def yield_to(state: State, run: RunRecord, job: JobRecord, *, now: Instant) -> None:

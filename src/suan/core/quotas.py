@@ -4,7 +4,8 @@ A job may start by a candidate only if its queue, with it, holds no more than it
 queues of its cohort (or it alone) no more than their guarantees together; and if its user has not
 as many jobs running as he may. The first job of a queue (or of a user) that may not is its
 *blocker*: whoever comes behind it in that queue waits too, so that small jobs do not use up for
-ever what it waits for; the other queues go on. ``core.line`` keeps those lanes out of their contests meanwhile.
+ever what it waits for; the other queues go on. ``core.line`` keeps those lanes out of their
+contests meanwhile. Who takes back what was lent *claims* it: until he starts it counts as his.
 """
 
 from collections.abc import Iterable
@@ -23,13 +24,14 @@ class Quotas:
     """The quotas, the limits, and what counts against them. ``eased`` says that somebody who
     waited for one of them may go on."""
 
-    __slots__ = ("cohorts", "eased", "held", "limits", "quotas", "running")
+    __slots__ = ("claims", "cohorts", "eased", "held", "limits", "quotas", "running")
 
     def __init__(self) -> None:
         self.quotas: dict[QueueName, Quota] = {}
         self.limits: dict[str, Limits] = {}
         self.cohorts: dict[str, list[QueueName]] = {}
         self.held: dict[QueueName, Amounts] = {}
+        self.claims: dict[JobRecord, Amounts] = {}
         self.running: dict[str, int] = {}
         self.eased = False
 
@@ -76,6 +78,15 @@ class Quotas:
         self.running[told.user] = self.running.get(told.user, 0) + times
         self.eased = self.eased or times < 0
 
+    def claim(self, job: JobRecord, candidate: Candidate) -> None:
+        """What a job takes back from others, it is to have."""
+        self.claims[job] = amounts_of(candidate.per_task, candidate.tasks)
+
+    def give_up(self, job: JobRecord) -> None:
+        """A job has started, or left the line."""
+        if self.claims.pop(job, None) is not None:
+            self.eased = True
+
     def barred(self, job: JobRecord) -> frozenset[int]:
         """The numbers of the candidates by which a job may not start now."""
         assert job.shape is not None
@@ -115,6 +126,7 @@ class Quotas:
         for kind, together in self._guaranteed(queues).items():
             need = needs.get(kind, 0)
             over = self._held(queues, kind, freed) + need - together
+            over += self._claimed(queues, kind, job)
             if need and over > 0:
                 return "cohort" if quota.cohort else "guarantee", kind, over
         return None
@@ -132,6 +144,16 @@ class Quotas:
         return sum(
             self.held.get(name, {}).get(kind, 0) - freed.get(name, {}).get(kind, 0)
             for name in queues
+        )
+
+    def _claimed(self, queues: Iterable[QueueName], kind: str, asker: JobRecord) -> int:
+        """How much of a kind others of some queues are about to have."""
+        if not self.claims:
+            return 0
+        return sum(
+            amounts.get(kind, 0)
+            for job, amounts in self.claims.items()
+            if job is not asker and job.told.queue in queues
         )
 
     def covers(self, run: RunRecord, without: Iterable[RunRecord] = ()) -> bool:

@@ -42,6 +42,7 @@ class JobRecord:
         "account",
         "attempts",
         "cancelled",
+        "claims",
         "entry",
         "expected",
         "id",
@@ -67,6 +68,7 @@ class JobRecord:
         self.id: JobId = told.job
         self.rank = 0
         self.entry = 0
+        self.claims = False  # it displaces others by its queue's quota, and so comes first of all
         self.window: Duration = 0
         self.expected: Duration = 0
         self.served: Duration = 0

@@ -185,18 +185,22 @@ class Shares:
         self.ticked = now
         left = left_after(steps * step, self.half_life)
         for share in self.shares.values():
-            self._bring(share, now)
             share.used = {kind: amount * left >> BITS for kind, amount in share.used.items()}
+            gathered = gathered_in(max(now - share.at, 0), self.half_life)
+            self._gather(share, gathered)
+            share.at = now
             self._weigh(share)
 
     def _bring(self, share: Share, now: Instant) -> None:
-        passed = now - share.at
-        if passed > 0:
+        if now > share.at:
+            self._gather(share, now - share.at)
             share.at = now
-            used = share.used
-            for kind, amount in share.held.items():
-                if amount:
-                    used[kind] = used.get(kind, 0) + amount * passed
+
+    def _gather(self, share: Share, passed: Duration) -> None:
+        used = share.used
+        for kind, amount in share.held.items():
+            if amount:
+                used[kind] = used.get(kind, 0) + amount * passed
 
     def _weigh(self, share: Share) -> None:
         if share.parent is None or share.parent.children < 2:

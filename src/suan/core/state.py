@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from heapq import heappush
 
 from suan.core.capacity import Capacity
-from suan.core.disciplines import rank_of
+from suan.core.disciplines import CLAIM, rank_of
 from suan.core.durations import Durations
 from suan.core.line import Line
+from suan.core.matching import Candidate
 from suan.core.nodes import Held, Node
 from suan.core.quotas import Quotas
 from suan.core.records import JobRecord, Phase, RunRecord
@@ -180,6 +181,20 @@ class State:
             for run in self.runs.values():
                 self.quotas.take(run)
 
+    def claim(self, job: JobRecord, candidate: Candidate) -> None:
+        """A job in line takes back by a candidate what was lent: it comes first of all, so that
+        nobody, whom it displaced least of all, takes that again."""
+        self.quotas.claim(job, candidate)
+        self.line.leave(job)
+        job.claims = True
+        self.enter(job)
+
+    def give_up(self, job: JobRecord) -> None:
+        """A job starts, or is not in line any more: it claims nothing."""
+        if job.claims:
+            job.claims = False
+            self.quotas.give_up(job)
+
     def block(self, job: JobRecord) -> None:
         """A job is first and may not start now: its queue, or its user, waits with it."""
         told = job.told
@@ -235,6 +250,8 @@ class State:
         job.expected = expected or told.time_limit or 0
         job.window = window or 0
         job.rank = rank_of(told, discipline, expected=job.expected, served=job.served)
+        if job.claims:
+            job.rank -= CLAIM
 
     def queue(self, name: QueueName) -> QueueState:
         """A queue; one that nobody made is open."""
@@ -266,6 +283,7 @@ class State:
         job = run.job
         in_line, job.phase = job.phase is Phase.IN_LINE, Phase.RUNS
         job.run = run
+        self.give_up(job)
         self.runs[run.id] = run
         self.started += 1
         run.number = self.started
@@ -307,11 +325,15 @@ class State:
 
     def put_off(self, now: Instant) -> None:
         """Runs that have outlived what was expected of them are given more time: that of the runs
-        alike that took longer still, or what those need that are never heard of."""
+        alike that took longer still, or what those need that are never heard of; but runs that were
+        told to stop are about to end all the same."""
         for pool in self.capacity.pools.values():
             for run in pool.ends.overdue(now) if pool.ends.first(now + 1) <= now else ():
-                total = self.durations.ends_after(run.job.told, now - run.began)
-                self.expect_end(run, max(run.began + total, now + MINUTE))
+                until = now + MINUTE
+                if run.stopping is None:
+                    total = self.durations.ends_after(run.job.told, now - run.began)
+                    until = max(run.began + total, until)
+                self.expect_end(run, until)
 
     def _take(self, run: RunRecord, now: Instant, times: int = 1) -> None:
         amounts = amounts_of(run.per_task, len(run.nodes))
@@ -353,6 +375,7 @@ class State:
     def withdraw(self, job: JobRecord, skipped: str = "") -> None:
         """A job without a run leaves wherever it stands, to be settled."""
         self.quotas.eased = True  # it may have kept others of its queue waiting
+        self.give_up(job)
         in_line, job.phase = job.phase is Phase.IN_LINE, Phase.SETTLES
         if in_line:
             self.line.leave(job)
