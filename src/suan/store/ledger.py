@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, or_, select, text, tuple_
 
 from suan.model.job import Job, JobState, Run
+from suan.model.quota import Limits, Quota
 from suan.model.store import Command, EndedRun, Gathered
 from suan.model.units import Instant, JobId, RunId
 from suan.store import schema
@@ -21,6 +22,8 @@ from suan.store.rows import (
 )
 
 _read_args = json_reader(dict[str, str])
+_read_quota = json_reader(Quota)
+_read_limits = json_reader(Limits)
 
 
 def _past(since: Instant) -> tuple[ColumnElement[bool], ...]:
@@ -133,6 +136,20 @@ class StoredLedger(Part):
                 row.name: (row.weight, row.discipline, bool(row.is_open))
                 for row in sorted(rows, key=lambda row: str(row.name))
             }
+
+        return await self._db.read(work)
+
+    async def quotas(self) -> Mapping[str, Quota]:
+        def work(connection: Connection) -> Mapping[str, Quota]:
+            rows = connection.execute(select(schema.quotas)).all()
+            return {queue: _read_quota(body) for queue, body in sorted(map(tuple, rows))}
+
+        return await self._db.read(work)
+
+    async def limits(self) -> Mapping[str, Limits]:
+        def work(connection: Connection) -> Mapping[str, Limits]:
+            rows = connection.execute(select(schema.user_limits)).all()
+            return {user: _read_limits(body) for user, body in sorted(map(tuple, rows))}
 
         return await self._db.read(work)
 
