@@ -11,7 +11,7 @@ from dataclasses import replace
 from suan.control import feed
 from suan.control.book import Book, PoolSight, overrides
 from suan.control.happenings import Capacity, Happening, Launched, Over, Reported, Unreachable
-from suan.control.quotas import limits_of, quota_of, told_limits, told_quota
+from suan.control.quotas import limits_of, quota_of, told_quota, told_running
 from suan.control.reasons import place_reasons
 from suan.model.bill import Bill
 from suan.model.errors import InvariantViolation
@@ -341,6 +341,7 @@ class Draft:
         if quota is not None:
             self._quotas[name] = quota
             self.events.append(QuotaChanged(self.now, name, quota))
+        told = told_quota(quota)
         self._tell(
             "queue.changed",
             None,
@@ -348,8 +349,10 @@ class Draft:
             weight=weight,
             discipline=discipline,
             open=str(open_).lower(),
+            guarantee=told.get("guarantee"),
+            ceiling=told.get("ceiling"),
+            cohort=told.get("cohort"),
             by=command.by,
-            **told_quota(quota),
         )
 
     def _set_limits(self, number: int, command: Command) -> None:
@@ -360,9 +363,8 @@ class Draft:
             return
         self._limits[command.target] = limits
         self.events.append(LimitsChanged(self.now, command.target, limits))
-        self._tell(
-            "limits.changed", None, user=command.target, by=command.by, **told_limits(limits)
-        )
+        running = told_running(limits)
+        self._tell("limits.changed", None, user=command.target, running=running, by=command.by)
 
     def _note(self, run: Run) -> Run:
         self._runs[run.id] = run

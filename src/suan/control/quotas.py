@@ -41,6 +41,6 @@ def limits_of(args: Mapping[str, str]) -> Limits:
     return Limits(None if running == NONE else int(running))
 
 
-def told_limits(limits: Limits) -> dict[str, str]:
-    """What the feed tells of limits."""
-    return {"running": NONE if limits.running is None else str(limits.running)}
+def told_running(limits: Limits) -> str:
+    """What the feed tells of how many jobs may run."""
+    return NONE if limits.running is None else str(limits.running)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from suan.model.events import Event
 from suan.model.job import Cause, Job, JobState, Run
-from suan.model.quota import Limits, Quota
+from suan.model.quota import Amounts, Limits, Quota
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
 from suan.model.units import Duration, Instant, JobId, RunId
@@ -269,6 +269,10 @@ class Ledger(Protocol):
 
     async def limits(self) -> Mapping[str, Limits]:
         """By user, those that limit anything."""
+        ...
+
+    async def held(self, queues: Sequence[str]) -> Mapping[str, Amounts]:
+        """What the open runs of some queues hold, by queue and kind."""
         ...
 
     async def job_states(self, jobs: Sequence[JobId]) -> Mapping[JobId, JobState]: ...

@@ -1,12 +1,13 @@
 """What the leader reads: ``suan.model.store.Ledger`` but for ``record``."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, or_, select, text, tuple_
 
 from suan.model.job import Job, JobState, Run
-from suan.model.quota import Limits, Quota
+from suan.model.quota import Amounts, Limits, Quota
 from suan.model.store import Command, EndedRun, Gathered
 from suan.model.units import Instant, JobId, RunId
 from suan.store import schema
@@ -17,6 +18,7 @@ from suan.store.rows import (
     JOB_COLUMNS,
     chunks,
     read_ended_runs,
+    read_held,
     read_jobs,
     read_run,
 )
@@ -150,6 +152,23 @@ class StoredLedger(Part):
         def work(connection: Connection) -> Mapping[str, Limits]:
             rows = connection.execute(select(schema.user_limits)).all()
             return {user: _read_limits(body) for user, body in sorted(map(tuple, rows))}
+
+        return await self._db.read(work)
+
+    async def held(self, queues: Sequence[str]) -> Mapping[str, Amounts]:
+        runs, jobs = schema.runs.c, schema.jobs.c
+        query: Select[Any] = (
+            select(jobs.queue, runs.nodes, runs.per_task)
+            .join(schema.jobs, jobs.id == runs.job)
+            .where(text(f"runs.{schema.UNENDED}"))
+        )
+
+        def work(connection: Connection) -> Mapping[str, Amounts]:
+            sums: dict[str, Counter[str]] = {}
+            for piece in chunks(queues):
+                for row in connection.execute(query.where(jobs.queue.in_(piece))):
+                    sums.setdefault(row.queue, Counter()).update(read_held(row))
+            return {queue: tuple(sorted(held.items())) for queue, held in sorted(sums.items())}
 
         return await self._db.read(work)
 

@@ -9,6 +9,8 @@ from suan.model.errors import InputError, LeaseLost, StoreConflict
 from suan.model.events import RunEnded, TimePassed
 from suan.model.job import Cause, JobState, Outcome, RunState
 from suan.model.quota import Limits, Quota
+from suan.model.resources import Resources
+from suan.model.spec import JobSpec
 from suan.model.store import Command, Cycle, FeedEntry, Lease, Store
 from suan.model.units import JobId, RunId
 from tests.conformance.store.samples import (
@@ -232,6 +234,20 @@ async def test_quotas_and_limits_change_back(store: Store) -> None:
     await store.record(cycle(entry(2), quotas=again, limits=eased), lease)
     assert await store.quotas() == {"q": Quota(cohort="lab")}
     assert await store.limits() == {"ben": Limits(running=10**6)}
+
+
+async def test_what_queues_hold_is_summed_over_their_open_runs(store: Store) -> None:
+    for name, queue in zip("abcd", "qqpq", strict=True):
+        await submit(store, name, spec=JobSpec(run="true", queue=queue))
+    need = Resources(1500, 1024, (("A100-80GB", 2000),))
+    gang = replace(placed("a"), nodes=("n1", "n1", "n2"), per_task=need)
+    runs = (gang, placed("b"), placed("c"), replace(placed("d"), state=RunState.ENDED))
+    await store.record(cycle(entry(1), runs=runs), await lead(store))
+    one, tasks = placed("b").per_task, len(placed("b").nodes)
+    held = Resources().plus(need, times=3).plus(one, times=tasks)
+    together = {"cpu": held.cpu_milli, "memory": held.memory_mib, **dict(held.accelerators)}
+    assert await store.held(["q", "none"]) == {"q": tuple(sorted(together.items()))}
+    assert await store.held([]) == {}
 
 
 async def test_the_feed_is_read_forward_and_from_its_end(store: Store) -> None:
