@@ -92,8 +92,10 @@ def cause_of(told: Explanation) -> Refusal:
 
 def lift(world: Crowd, cause: Refusal) -> None:
     """Remove what a refusal names, and nothing else."""
-    if cause.code is RefusalCode.BEHIND_EARLIER_JOB:
-        assert cause.behind is not None
+    if cause.code is RefusalCode.BEHIND_EARLIER_JOB and cause.behind is None:
+        assert cause.until is not None
+        world.pass_by(cause.until - world.now)
+    elif cause.code is RefusalCode.BEHIND_EARLIER_JOB:
         assert world.scheduler.job_state(cause.behind) is JobState.PENDING
         world.scheduler.apply(JobCancelled(world.now, cause.behind))
     else:
@@ -137,7 +139,7 @@ def test_a_time_limit_that_it_asks_for_lets_the_job_pass(policy: Policy, todo: l
                 assert refusal.until - world.now >= MINUTE
                 again = replace(world.jobs[name], time_limit=refusal.until - world.now)
                 assert resubmitted(world, again), refusal
-            elif refusal.until is not None and refusal.behind is None:
+            elif "is safe for" in refusal.detail:
                 fork = world.scheduler.fork()
                 plan = fork.decide(refusal.until)
                 assert any(isinstance(each, Stop) for each in plan.decisions)
@@ -184,6 +186,5 @@ def resubmitted(world: Crowd, event: object) -> Place | None:
     """Where a job goes that is cancelled and submitted anew, at its old place."""
     fork = world.scheduler.fork()
     fork.apply(JobCancelled(world.now, event.job))
-    fork.decide(world.now)
-    fork.apply(event)
-    return place_of(fork, event.job, world.now)
+    fork.apply(replace(event, job="again"))
+    return place_of(fork, "again", world.now)

@@ -3,9 +3,17 @@
 from dataclasses import replace
 
 from suan.core import Scheduler
-from suan.model.events import Event, JobCancelled, PolicyChanged, QueueChanged
+from suan.model.events import (
+    Event,
+    JobCancelled,
+    LimitsChanged,
+    PolicyChanged,
+    QueueChanged,
+    QuotaChanged,
+)
 from suan.model.plan import Explanation
 from suan.model.policy import POLICIES, Policy
+from suan.model.quota import Limits, Quota
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.spec import Checkpoint
 from suan.model.units import HOUR, MINUTE, SECOND
@@ -254,6 +262,33 @@ def test_who_waits_for_others_or_for_a_back_off_is_given_a_time_too() -> None:
     )
     scheduler.apply(job(5, BIG, after=(("j1", "failed"),)))
     assert why(scheduler, "j5").rests_on == "not known: it waits for a job to fail"
+
+
+def test_quotas_and_limits_are_named() -> None:
+    quota = QuotaChanged(0, "default", Quota(ceiling=(("cpu", 4000),)))
+    limits = LimitsChanged(0, "ann", Limits(running=1))
+    scheduler = world(EASY, TWO, quota, limits, job(1, HALF, time_limit=HOUR))
+    for each in (job(2, res(3), time_limit=HOUR), job(3, res(1)), job(4, BIG, tasks=2)):
+        scheduler.apply(each)
+    for seq in (5, 6):
+        scheduler.apply(job(seq, queue="free", user="ann", time_limit=HOUR))
+    scheduler.decide(0)
+    told = why(scheduler, "j2")
+    assert told.summary == (
+        "It waits: queue default would hold 1 cpu more than its ceiling of 4 cpus."
+        " It goes on when runs of queue default end, or an operator raises the quota."
+    )
+    assert (refusal(told).code, told.latest) == ("over_quota", HOUR)
+    behind = refusal(why(scheduler, "j3"))
+    assert (behind.code, behind.behind) == ("behind_earlier_job", "j2")
+    never = refusal(why(scheduler, "j4"))
+    assert (never.permanent, never.unblocked_by) == (True, "an operator raises the quota")
+    limited = why(scheduler, "j6")
+    assert limited.summary == (
+        "It waits: user ann may have 1 job running at once, and has."
+        " It goes on when one of them ends, or an operator raises the limit."
+    )
+    assert (refusal(limited).code, limited.latest) == ("over_user_limit", HOUR)
 
 
 def test_a_job_that_no_pool_can_run_is_given_no_time() -> None:

@@ -262,10 +262,9 @@ class Lifter:
         getattr(self, refusal.code.value, self.grow)(refusal)
 
     def behind_earlier_job(self, refusal: Refusal) -> None:
-        """Everyone earlier leaves; then, at once, it starts."""
-        for name, other in self.witness.jobs.items():
-            earlier = (-other.priority, other.seq) < (-self.asked.priority, self.asked.seq)
-            if earlier and self.fork.job_state(name) is JobState.PENDING:
+        """Everyone else who waits leaves; then, at once, it starts."""
+        for name in self.witness.jobs:
+            if name != self.asked.job and self.fork.job_state(name) is JobState.PENDING:
                 self.fork.apply(JobCancelled(self.now, name))
         explanation = self.fork.explain(self.asked.job, self.now)
         assert explanation is not None

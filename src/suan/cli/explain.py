@@ -58,11 +58,13 @@ def _sentence(explanation: ExplanationView) -> str:
 def _when(explanation: ExplanationView) -> list[str]:
     lines = []
     if explanation.ahead:
-        lines.append(f"{form.counted(explanation.ahead, 'job')} ahead of it in its queue.")
+        lines.append(f"{form.counted(explanation.ahead, 'job')} ahead of it.")
     if explanation.earliest or explanation.latest:
         span = form.window(explanation.earliest, explanation.latest, datetime.now(UTC))
         why = f", resting on {explanation.rests_on}" if explanation.rests_on else ""
         lines.append(_wrapped(f"It may start {span}{why}."))
+    elif explanation.rests_on:
+        lines.append(_wrapped(f"When it may start is {explanation.rests_on}."))
     return lines
 
 

@@ -10,19 +10,17 @@ order. Mu'alem and Feitelson, IEEE TPDS 12(6), 2001, describe EASY for one machi
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
-from suan.core.devices import choose
-from suan.core.forecast import Reservation, Spot, reserve
+from suan.core.forecast import Reservation, reserve
 from suan.core.line import Lane
 from suan.core.matching import Candidate, Shape
 from suan.core.nodes import Node
 from suan.core.packing import Spots
 from suan.core.quotas import NOBODY
 from suan.core.records import JobRecord, RunRecord
+from suan.core.room import ALWAYS, Room, has_room
 from suan.core.shares import Account
 from suan.core.state import Closed, Kept, State
 from suan.model.units import MINUTE, Duration, Instant
-
-ALWAYS: Duration = 1 << 62  # no reservation sets a limit
 
 
 @dataclass(slots=True)
@@ -184,13 +182,15 @@ class Backfill:
             allowed = candidate.mask & ~closed
             if not allowed or number in barred:
                 continue
-            search = _Room(self, job if own else None, candidate, allowed=allowed)
-            found = search.gang() if candidate.tasks > 1 else search.single(enough)
+            found = self._room(job if own else None, candidate, allowed).find(enough)
             if found is not None and (best is None or found[1] > best.window):
                 best = Fit(number, *found)
                 if best.window >= enough:
                     return best
         return best
+
+    def _room(self, job: JobRecord | None, candidate: Candidate, allowed: int) -> Room:
+        return Room(candidate, allowed, self.nodes, now=self.now, job=job)
 
     def _kept_out(self, job: JobRecord) -> frozenset[int]:
         """The candidates that a quota or limit forbids."""
@@ -199,8 +199,7 @@ class Backfill:
 
     def window(self, job: JobRecord, candidate: Candidate, allowed: int) -> Duration | None:
         """How long a job may hold what is free now by one candidate, on flavors in ``allowed``."""
-        search = _Room(self, job, candidate, allowed=allowed)
-        found = search.gang() if candidate.tasks > 1 else search.single(ALWAYS)
+        found = self._room(job, candidate, allowed).find(ALWAYS)
         return None if found is None else found[1]
 
     def reserve_all(self) -> None:
@@ -261,114 +260,3 @@ class Backfill:
 
 def _is_first(job: JobRecord) -> bool:
     return job.lane is not None and job.lane.contest is not None and job.lane.contest.head is job
-
-
-def has_room(shape: Shape, looked: int) -> bool:
-    """Whether a task of the shape fits somewhere on flavors in ``looked`` now."""
-    for candidate in shape.candidates:
-        if candidate.mask & looked:
-            for flavor, need in candidate.kinds:
-                if flavor.mask & looked and flavor.tightest(need) is not None:
-                    return True
-    return False
-
-
-class _Room:
-    """Room for one job by one of its candidates, among the reservations."""
-
-    __slots__ = ("allowed", "backfill", "candidate", "job")
-
-    def __init__(
-        self, backfill: Backfill, job: JobRecord | None, candidate: Candidate, *, allowed: int
-    ) -> None:
-        self.backfill = backfill
-        self.job = job
-        self.candidate = candidate
-        self.allowed = allowed
-
-    def single(self, enough: Duration) -> tuple[Spots, Duration] | None:
-        """The best node that may be held long ``enough``, or else the one that may longest."""
-        best: tuple[Spots, Duration] | None = None
-        for flavor, need in self.candidate.kinds:
-            if not flavor.mask & self.allowed or flavor.misses(need):
-                continue
-            for node, _ in flavor.holding(need):
-                window = self._window(node)
-                if best is None or window > best[1]:
-                    best = [(node, 1)], window
-                if window >= enough:
-                    return best
-        return best
-
-    def gang(self) -> tuple[Spots, Duration] | None:
-        """Nodes for all tasks: first without a limit on their time; else wherever there is room,
-        until the first of the reservations there."""
-        spots: Spots = []
-        left, limited = self.candidate.tasks, []
-        for flavor, need in self.candidate.kinds:
-            if not flavor.mask & self.allowed or flavor.misses(need):
-                continue
-            for node, held in flavor.holding(need):
-                takes = self._tasks_beside(node, min(left, held))
-                if takes:
-                    spots.append((node, takes))
-                    left -= takes
-                    if not left:
-                        return spots, ALWAYS
-                if takes < held:
-                    limited.append((node, held))
-        return self._within(dict(spots), limited, left)
-
-    def _within(
-        self, taken: dict[Node, int], limited: Spots, left: int
-    ) -> tuple[Spots, Duration] | None:
-        window = ALWAYS
-        for node, held in limited:
-            if not left:
-                break
-            more = min(left, held - taken.get(node, 0))
-            taken[node] = taken.get(node, 0) + more
-            left -= more
-            window = min(window, self._reservation(node).at - self.backfill.now)
-        return None if left else (list(taken.items()), window)
-
-    def _reservation(self, node: Node) -> Reservation:
-        return self.backfill.nodes[node]
-
-    def _window(self, node: Node) -> Duration:
-        """How long a task may hold a node."""
-        reservation = self.backfill.nodes.get(node)
-        if reservation is None or reservation.job is self.job:
-            return ALWAYS
-        if leaves_room(node, reservation.spots[node], self.candidate, 1):
-            return ALWAYS
-        return reservation.at - self.backfill.now
-
-    def _tasks_beside(self, node: Node, most: int) -> int:
-        """How many tasks a node takes without a limit on their time."""
-        reservation = self.backfill.nodes.get(node)
-        if reservation is None or reservation.job is self.job:
-            return most
-        while most and not leaves_room(node, reservation.spots[node], self.candidate, most):
-            most -= 1
-        return most
-
-
-def leaves_room(node: Node, spot: Spot, candidate: Candidate, tasks: int) -> bool:
-    """Whether a reservation still fits a node on which ``tasks`` tasks begin now and never end."""
-    then, per_task, need = spot.then, candidate.per_task, spot.need
-    cpu = then.cpu - tasks * per_task.cpu_milli
-    memory = then.memory - tasks * per_task.memory_mib
-    if cpu < need.cpu * spot.tasks or memory < need.memory * spot.tasks:
-        return False
-    if not need.kin.accelerators:
-        return True
-    devices = [list(free) for free in then.devices]
-    now = [list(free) for free in node.devices]
-    for name, amount in per_task.accelerators:
-        model = node.models.index(name)
-        for _ in range(tasks):
-            for at, part in choose(now[model], amount):
-                now[model][at] -= part
-                devices[model][at] -= part
-    return need.slots((cpu, memory, devices), spot.tasks) >= spot.tasks

@@ -24,6 +24,8 @@ from suan.model.plan import Cost, Decision, Explanation, Place
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.units import Instant, JobId
 
+_BARRED = (RefusalCode.OVER_QUOTA, RefusalCode.OVER_USER_LIMIT)
+
 
 def explain(state: State, job: JobRecord, now: Instant) -> Explanation:
     """Why a job waits or where it runs. Changes nothing that a decision rests on."""
@@ -151,7 +153,7 @@ def _of_waiting(state: State, job: JobRecord, now: Instant) -> Explanation:
     found = NOT_ASKED
     if twin.shape.candidates:
         found = foresee(copy, job.id, now, known=state.durations)
-    return _timed(_kept(Waiting(copy, twin, now)), found)
+    return _timed(_kept(Waiting(copy, twin, now, origin=state)), found)
 
 
 def _of_starting(
@@ -186,7 +188,7 @@ def _from_near(state: State, job: JobRecord, before: int, *, now: Instant) -> Ra
     found = near(state, job, before)
     if found is None:
         many = f"{counted(before, 'job')} come before it" if before >= MOST_NEAR else ""
-        many = many or f"of {counted(len(state.jobs), 'job')}"
+        many = many or f"{counted(len(state.jobs), 'job')} are unfinished"
         return Range(None, None, f"not known: {many}, too many to look ahead")
     copy, left_out = found
     decide_all(copy, now)
@@ -244,6 +246,9 @@ def _summary(refusals: tuple[Refusal, ...]) -> str:
     """One true sentence: the cause nearest to being lifted, and what lifts it."""
     behind = [r for r in refusals if r.code is RefusalCode.BEHIND_EARLIER_JOB]
     full = [r for r in refusals if r.code is RefusalCode.NO_CAPACITY]
+    barred = [r for r in refusals if r.code in _BARRED and not r.permanent]
+    if barred and not full and not behind:
+        return f"It waits: {barred[0].detail}. It goes on when {barred[0].unblocked_by}."
     passing = [r for r in refusals if not r.permanent]
     for some, say in ((full, "is full"), (behind, "is held"), (passing, "is not ready")):
         if some:

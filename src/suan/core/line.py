@@ -291,7 +291,10 @@ class Line:
         """Put a contest where its first job belongs; others may now have its flavors."""
         if contest.order is not None:
             del self.front[bisect_left(self.front, (contest.order,))]
-        first = contest.head = contest.first()
+        before, first = contest.head, contest.first()
+        contest.head = first
+        if before is not None and before is not first and before.lane is not None:
+            self.arrived[before.lane] = None  # no longer first, but he may pass who is
         if first is None:
             contest.order = None
         else:

@@ -77,7 +77,9 @@ def _by_share(own: Account, other: Account) -> str:
 def _name(account: Account, depth: int) -> str:
     if not depth:
         return f"queue {account.queue}"
-    return f"tenant {'/'.join(account.tenant.split('/', len(account.path) - 2)[:depth])}"
+    if depth == len(account.path) - 1:
+        return f"user {account.user}" if account.user else "who has no name"
+    return f"tenant {'/'.join(account.tenant.split('/', len(account.path) - 3)[:depth])}"
 
 
 def _by_key(discipline: Discipline, job: JobRecord, other: JobRecord) -> str:

@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from suan.core.backfill import ALWAYS, Backfill
+from suan.core.backfill import Backfill
 from suan.core.forecast import Reservation
+from suan.core.forking import fork
+from suan.core.lookahead import decide_all
 from suan.core.matching import Candidate, Match, Shape, full_of
 from suan.core.packing import fits, room
 from suan.core.preemption import NEVER, may_displace, victims
+from suan.core.quota_words import forbids
 from suan.core.reasons import Holders, Reasons, holders_before
 from suan.core.records import JobRecord, RunRecord
+from suan.core.room import ALWAYS
 from suan.core.standing import BY_SUBMISSION, because
 from suan.core.state import State
 from suan.core.wording import amount_of, counted, listed, span
@@ -24,15 +28,19 @@ from suan.model.plan import Cost
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.resources import Resources
 from suan.model.spec import PRIORITY_MAX
-from suan.model.units import MINUTE, Instant, PoolName
+from suan.model.units import MINUTE, Duration, Instant, JobId, PoolName
 
 
 class Waiting:
-    """One waiting job, and those before it."""
+    """One waiting job, and those before it. ``origin`` is the state that is explained, where
+    ``state`` is a copy of it: what a user could do is tried out on another copy."""
 
-    __slots__ = ("backfill", "holders", "job", "now", "shape", "state")
+    __slots__ = ("backfill", "holders", "job", "now", "origin", "shape", "state")
 
-    def __init__(self, state: State, job: JobRecord, now: Instant) -> None:
+    def __init__(
+        self, state: State, job: JobRecord, now: Instant, *, origin: State | None = None
+    ) -> None:
+        self.origin = origin
         assert job.shape is not None
         self.state = state
         self.job = job
@@ -51,7 +59,7 @@ class Waiting:
         for candidate in self.shape.candidates:
             name = candidate.pool.name
             fitting = name not in costs and fits(candidate, candidate.mask)
-            if fitting and self._kept(candidate) is None:
+            if fitting and self._against(candidate) is None:
                 costs[name] = candidate.cost
         refusals = [
             found.refusal or self._word_of(found)
@@ -72,12 +80,19 @@ class Waiting:
 
     def _word_of(self, found: Match) -> Refusal:
         """What a pool says that could run the job, but not now."""
+        forbidden = [forbids(self.state, self.job, each) for each in found.candidates]
+        if all(forbidden):
+            return forbidden[0] or self._full(found)
         fitting = [each for each in found.candidates if fits(each, each.mask)]
         for candidate in fitting:
-            kept = self._kept(candidate)
-            if kept is not None:
-                return kept
+            against = self._against(candidate)
+            if against is not None:
+                return against
         return self._overlooked(fitting[0]) if fitting else self._full(found)
+
+    def _against(self, candidate: Candidate) -> Refusal | None:
+        """What keeps it from the room that there is by a candidate."""
+        return forbids(self.state, self.job, candidate) or self._kept(candidate)
 
     def _kept(self, candidate: Candidate) -> Refusal | None:
         """Why it may not have the room that there is by a candidate, if it may not."""
@@ -153,7 +168,8 @@ class Waiting:
             until = f"this job needs {span(self.job.window)}, and only {left} are left until then"
         else:
             until = "it is not known how long this job runs"
-        mend = f", or this job is given a time limit of at most {left}" if window >= MINUTE else ""
+        limit = window >= MINUTE and self._would_pass(window)
+        mend = f", or this job is given a time limit of at most {left}" if limit else ""
         return Refusal(
             code=RefusalCode.BEHIND_EARLIER_JOB,
             pool=kept.candidate.pool.name,
@@ -164,17 +180,53 @@ class Waiting:
             until=kept.at,
         )
 
+    def _would_pass(self, limit: Duration) -> bool:
+        """Whether it would start now with another time limit: tried out."""
+        if self.origin is None or self.job.id not in self.origin.jobs:
+            return False
+        copy = fork(self.origin)
+        job = copy.jobs[self.job.id]
+        job.cancelled = True
+        copy.withdraw(job)
+        told = replace(job.told, job=JobId(f"{job.id}+"), time_limit=limit, after=(), history=())
+        again = copy.record(told)
+        again.rejected_by = job.rejected_by
+        copy.admit(again)
+        decide_all(copy, self.now)
+        return again.run is not None
+
     def _overlooked(self, candidate: Candidate) -> Refusal:
-        """What was expected has changed since the pool was looked at: it is not looked at again
-        for that alone."""
+        """Reservations stand for a while, though they would be made otherwise by now."""
         times = [at for mask, at in self.state.alarms.items() if mask & candidate.mask]
-        when = f" or, at the latest, in {span(min(times) - self.now)}" if times else ""
+        again = min(times, default=None)
+        soon = f" or, at the latest, in {span(again - self.now)}" if again is not None else ""
+        detail = "what is free there was kept for others when it was last looked at"
+        mend, until = f"something there ends{soon}", again
+        holder = self._standing(candidate)
+        if holder is not None:
+            detail = f"what is free there is kept for job {holder.id}, {self._comes(holder)}"
+            mend = f"job {holder.id} starts or is cancelled, or {mend}"
+            kept = self.state.kept.get(holder)
+            until = kept.at if kept is not None else again
         return Refusal(
             code=RefusalCode.BEHIND_EARLIER_JOB,
             pool=candidate.pool.name,
-            detail="what is free there was kept for others when it was last looked at",
-            unblocked_by=f"something there ends{when}",
+            detail=detail,
+            unblocked_by=mend,
+            behind=holder.id if holder is not None else None,
+            until=until,
         )
+
+    def _standing(self, candidate: Candidate) -> JobRecord | None:
+        """Whose reservation stands where there is room."""
+        for job, closed in self.state.closed.items():
+            if closed.mask & candidate.mask and job is not self.job:
+                return job
+        nodes = {id(node) for flavor, need in candidate.kinds for node, _ in flavor.holding(need)}
+        for job, kept in self.state.kept.items():
+            if job is not self.job and any(id(node) in nodes for node in kept.nodes):
+                return job
+        return None
 
     # Full --------------------------------------------------------------------------------------
 

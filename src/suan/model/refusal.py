@@ -21,6 +21,8 @@ class RefusalCode(StrEnum):
     REJECTED_BY_POOL = "rejected_by_pool"  # the pool refused an earlier run of this job for good
     NO_CAPACITY = "no_capacity"  # it fits, but what it needs is in use
     BEHIND_EARLIER_JOB = "behind_earlier_job"  # an earlier job waits for the same capacity
+    OVER_QUOTA = "over_quota"  # its queue may not hold as much more
+    OVER_USER_LIMIT = "over_user_limit"  # its user has as many jobs running as he may
     WAITS_FOR_JOBS = "waits_for_jobs"  # `after:`
     BACKING_OFF = "backing_off"  # a retry waits out its back-off
     QUEUE_CLOSED = "queue_closed"

@@ -1,0 +1,134 @@
+"""Room for who would pass: nodes on which a job may start now, and how long it may hold them.
+
+On a node that is reserved a job may stay until the reservation's instant, or as long as it likes
+where it leaves the room that will be needed then.
+"""
+
+from suan.core.devices import choose
+from suan.core.forecast import Reservation, Spot
+from suan.core.matching import Candidate, Shape
+from suan.core.nodes import Node
+from suan.core.packing import Spots
+from suan.core.records import JobRecord
+from suan.model.units import Duration, Instant
+
+ALWAYS: Duration = 1 << 62  # no reservation sets a limit
+
+
+def has_room(shape: Shape, looked: int) -> bool:
+    """Whether a task of the shape fits somewhere on flavors in ``looked`` now."""
+    for candidate in shape.candidates:
+        if candidate.mask & looked:
+            for flavor, need in candidate.kinds:
+                if flavor.mask & looked and flavor.tightest(need) is not None:
+                    return True
+    return False
+
+
+class Room:
+    """Room by one candidate of a shape, among the reservations. What is kept for ``job`` itself
+    does not count."""
+
+    __slots__ = ("allowed", "candidate", "job", "now", "reserved")
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        allowed: int,
+        reserved: dict[Node, Reservation],
+        *,
+        now: Instant,
+        job: JobRecord | None,
+    ) -> None:
+        self.candidate = candidate
+        self.allowed = allowed
+        self.reserved = reserved
+        self.now = now
+        self.job = job
+
+    def find(self, enough: Duration) -> tuple[Spots, Duration] | None:
+        """Nodes that may be held long ``enough``, or else longest, and how long."""
+        return self._gang() if self.candidate.tasks > 1 else self._single(enough)
+
+    def _single(self, enough: Duration) -> tuple[Spots, Duration] | None:
+        """The best node that may be held long ``enough``, or else the one that may longest."""
+        best: tuple[Spots, Duration] | None = None
+        for flavor, need in self.candidate.kinds:
+            if not flavor.mask & self.allowed or flavor.misses(need):
+                continue
+            for node, _ in flavor.holding(need):
+                window = self._window(node)
+                if best is None or window > best[1]:
+                    best = [(node, 1)], window
+                if window >= enough:
+                    return best
+        return best
+
+    def _gang(self) -> tuple[Spots, Duration] | None:
+        """Nodes for all tasks: first without a limit on their time; else wherever there is room,
+        until the first of the reservations there."""
+        spots: Spots = []
+        left, limited = self.candidate.tasks, []
+        for flavor, need in self.candidate.kinds:
+            if not flavor.mask & self.allowed or flavor.misses(need):
+                continue
+            for node, held in flavor.holding(need):
+                takes = self._tasks_beside(node, min(left, held))
+                if takes:
+                    spots.append((node, takes))
+                    left -= takes
+                    if not left:
+                        return spots, ALWAYS
+                if takes < held:
+                    limited.append((node, held))
+        return self._within(dict(spots), limited, left)
+
+    def _within(
+        self, taken: dict[Node, int], limited: Spots, left: int
+    ) -> tuple[Spots, Duration] | None:
+        window = ALWAYS
+        for node, held in limited:
+            if not left:
+                break
+            more = min(left, held - taken.get(node, 0))
+            taken[node] = taken.get(node, 0) + more
+            left -= more
+            window = min(window, self.reserved[node].at - self.now)
+        return None if left else (list(taken.items()), window)
+
+    def _window(self, node: Node) -> Duration:
+        """How long a task may hold a node."""
+        reservation = self.reserved.get(node)
+        if reservation is None or reservation.job is self.job:
+            return ALWAYS
+        if self._leaves_room(node, reservation.spots[node], 1):
+            return ALWAYS
+        return reservation.at - self.now
+
+    def _tasks_beside(self, node: Node, most: int) -> int:
+        """How many tasks a node takes without a limit on their time."""
+        reservation = self.reserved.get(node)
+        if reservation is None or reservation.job is self.job:
+            return most
+        while most and not self._leaves_room(node, reservation.spots[node], most):
+            most -= 1
+        return most
+
+    def _leaves_room(self, node: Node, spot: Spot, tasks: int) -> bool:
+        """Whether a reservation still fits if so many tasks begin here now and never end."""
+        then, per_task, need = spot.then, self.candidate.per_task, spot.need
+        cpu = then.cpu - tasks * per_task.cpu_milli
+        memory = then.memory - tasks * per_task.memory_mib
+        if cpu < need.cpu * spot.tasks or memory < need.memory * spot.tasks:
+            return False
+        if not need.kin.accelerators:
+            return True
+        devices = [list(free) for free in then.devices]
+        now = [list(free) for free in node.devices]
+        for name, amount in per_task.accelerators:
+            model = node.models.index(name)
+            for _ in range(tasks):
+                for at, part in choose(now[model], amount):
+                    now[model][at] -= part
+                    devices[model][at] -= part
+        return need.slots((cpu, memory, devices), spot.tasks) >= spot.tasks
