@@ -89,8 +89,8 @@ class TokenRequest:
     def __post_init__(self) -> None:
         if self.scope not in SCOPES:
             raise ValueError(f"scope: {self.scope[:40]!r} is not one of {', '.join(SCOPES)}")
-        for field, value in (("name", self.name), ("user", self.user)):
+        for where, value in (("name", self.name), ("user", self.user)):
             if value is not None and not USER.fullmatch(value):
-                raise ValueError(f"{field}: use letters, digits and . _ @ + -, at most 64")
+                raise ValueError(f"{where}: use letters, digits and . _ @ + -, at most 64")
         if self.expires_in_s is not None and not 1 <= self.expires_in_s <= MAX_LIFE_S:
             raise ValueError(f"expires_in_s: must be from 1 to {MAX_LIFE_S} seconds")

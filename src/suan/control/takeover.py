@@ -1,8 +1,9 @@
 """The beginning of a term: the scheduler is rebuilt from what is recorded, entry by entry.
 
 Order matters: policy, queues, quotas, limits and drains, then the runs that ended lately, then
-each unfinished job by its number, directly followed by its open run. A job whose last run ended without its fate being
-recorded is told so again: the scheduler then decides what the earlier leader had no time for.
+each unfinished job by its number, directly followed by its open run. A job whose last run ended
+without its fate being recorded is told so again: the scheduler then decides what the earlier leader
+had no time for.
 """
 
 import asyncio

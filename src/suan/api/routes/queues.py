@@ -68,7 +68,9 @@ async def put_queue(request: Request, caller: Operator, name: str) -> Response:
     context.live.nudge()
     recorded = await context.queues.wait_for(name, done, RECORDED_WITHIN_S)
     before = (await context.queues.all()).get(name, Queue())
-    queue = Queue(asked.weight, asked.discipline, asked.open, quota or before.quota)
+    queue = Queue(
+        asked.weight, asked.discipline, asked.open, before.quota if quota is None else quota
+    )
     [view] = await _views(context, {name: queue})
     return answer(view, 200 if recorded else 202)
 
