@@ -3,7 +3,6 @@
 import getpass
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
