@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from suan.api import forwarding
+from suan.control.quotas import limits_of, quota_of
 from suan.model.errors import StoreUnavailable
 from suan.model.live import PoolStatus
 from suan.model.offer import NodeStatus, Offer, Terms
@@ -90,6 +91,105 @@ async def test_a_queue_that_no_leader_records_is_only_asked_for(
 async def test_a_queue_that_cannot_be(api: Api, body: object) -> None:
     problem(await api.http.put("/v1/queues/q", json=body), 422, "invalid_input")
     problem(await api.http.put("/v1/queues/a%20b", json={}), 422, "invalid_input")
+
+
+QUOTA = {
+    "guarantee": {"cpu_milli": 4000, "accelerators": {"nvidia a100": 2000}},
+    "ceiling": {"cpu_milli": 8000, "memory_mib": 1024},
+    "cohort": "lab",
+}
+
+
+async def test_a_queue_has_a_quota_until_it_is_taken_away(api: Api) -> None:
+    async def leader() -> None:
+        while not (await api.store.gather(10)).commands:
+            await asyncio.sleep(0.01)
+        [(number, command)] = (await api.store.gather(10)).commands
+        queue, quota = (int(command.args["weight"]), "", True), quota_of(command.args)
+        quotas = {} if quota is None else {"q": quota}
+        await api.record(queues={"q": queue}, quotas=quotas, taken_commands=(number,))
+
+    async def put(body: object) -> dict:
+        answer, _ = await asyncio.gather(api.http.put("/v1/queues/q", json=body), leader())
+        assert answer.status_code == 200
+        return answer.json()
+
+    first = await put({"quota": QUOTA})
+    assert first["quota"]["cohort"] == "lab"
+    assert first["quota"]["guarantee"] == {
+        "cpu_milli": 4000,
+        "memory_mib": None,
+        "accelerators": {"A100-80GB": 2000},
+    }
+    assert first["held"] == {"cpu_milli": None, "memory_mib": None, "accelerators": {}}
+    assert (await put({"weight": 2}))["quota"] == first["quota"]
+    [_, listed] = (await api.http.get("/v1/queues")).json()["queues"]
+    assert (listed["weight"], listed["quota"]) == (2, first["quota"])
+    assert (await put({"quota": {}}))["quota"] is None
+    assert await api.store.quotas() == {}
+
+
+@pytest.mark.parametrize(
+    ("quota", "where"),
+    [
+        ({"guarantee": {"cpu_milli": "4"}}, "quota.guarantee.cpu_milli"),
+        ({"guarantee": {"cpu_milli": -1}}, "quota.guarantee.cpu_milli"),
+        ({"ceiling": {"memory_mib": 2**60}}, "quota.ceiling.memory_mib"),
+        ({"ceiling": {"accelerators": {"gpu": 1000}}}, "quota.ceiling.accelerators"),
+        ({"ceiling": {"accelerators": {"cpu": 1000}}}, "quota.ceiling.accelerators"),
+        ({"ceiling": {"accelerators": {"a,b=1": 1000}}}, "quota.ceiling.accelerators"),
+        (
+            {"ceiling": {"accelerators": {"A100": 1, "A100-80GB": 2}}},
+            "quota.ceiling.accelerators",
+        ),
+        ({"ceiling": {"A100": 8}}, "quota.ceiling.A100"),
+        ({"ceiling": {"cpu_milli": 1}, "guarantee": {"cpu_milli": 2}}, "quota.ceiling"),
+        ({"cohort": "a b"}, "quota.cohort"),
+        ({"cohort": "none"}, "quota.cohort"),
+        ([], "quota"),
+    ],
+)
+async def test_a_quota_that_cannot_be_names_the_field(api: Api, quota: object, where: str) -> None:
+    answer = await api.http.put("/v1/queues/q", json={"quota": quota})
+    assert problem(answer, 422, "invalid_input")["where"] == where
+    assert not (await api.store.gather(10)).commands
+
+
+async def test_limits_are_set_and_lifted(api: Api) -> None:
+    async def leader() -> None:
+        while not (await api.store.gather(10)).commands:
+            await asyncio.sleep(0.01)
+        [(number, command)] = (await api.store.gather(10)).commands
+        limits = {command.target: limits_of(command.args)}
+        await api.record(limits=limits, taken_commands=(number,))
+
+    for running in (3, 0):
+        body = {"running": running}
+        put, _ = await asyncio.gather(api.http.put("/v1/limits/ann", json=body), leader())
+        ann = {"user": "ann", "running": running, "running_now": 0}
+        assert (put.status_code, put.json()) == (200, ann)
+        assert (await api.http.get("/v1/limits")).json() == {"limits": [ann]}
+        assert (await api.http.get("/v1/limits/ann")).json() == ann
+    await asyncio.gather(api.http.put("/v1/limits/ann", json={"running": None}), leader())
+    assert (await api.http.get("/v1/limits")).json() == {"limits": []}
+    assert (await api.http.get("/v1/limits/ann")).json()["running"] is None
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"running": -1}, {"running": "3"}, {"running": 10**12}, {"more": 1}, []]
+)
+async def test_limits_that_cannot_be(api: Api, body: object) -> None:
+    problem(await api.http.put("/v1/limits/ann", json=body), 422, "invalid_input")
+    answer = await api.http.put("/v1/limits/a%20b", json={"running": 1})
+    assert problem(answer, 422, "invalid_input")["where"] == "user"
+    problem(await api.http.get("/v1/limits/a%20b"), 422, "invalid_input")
+
+
+async def test_limits_that_no_leader_records_are_only_asked_for(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suan.api.routes.limits.RECORDED_WITHIN_S", 0.05)
+    assert (await api.http.put("/v1/limits/ann", json={"running": 1})).status_code == 202
 
 
 def happened(kind: str) -> FeedEntry:

@@ -19,13 +19,16 @@ from suan.model.errors import (
 )
 from suan.model.events import (
     JobSubmitted,
+    LimitsChanged,
     PolicyChanged,
     QueueChanged,
+    QuotaChanged,
     RunPlaced,
     RunRemembered,
 )
 from suan.model.job import Cause, JobState, RunState
 from suan.model.policy import POLICIES
+from suan.model.quota import Limits, Quota
 from suan.model.resources import ANY_ACCELERATOR
 from suan.model.spec import JobSpec, ResourceOption, RetryPolicy
 from suan.model.store import Cycle, Lease
@@ -387,6 +390,37 @@ async def test_each_term_begins_with_the_policy_that_the_server_was_given(
         for entry, policy in zip(terms, (POLICIES["easy"], POLICIES["fair"]), strict=True)
     ]
     assert terms[1].events[1] == QueueChanged(terms[1].now, QueueName("night"), 3, "sjf")
+
+
+async def test_a_new_leader_is_told_the_quotas_and_limits(calm: World, pool: FaultyPool) -> None:
+    pool.instant = True
+    first = await calm.lead("first")
+    await calm.ask("set_queue", "lab", guarantee="A100=2,cpu=4", ceiling="cpu=8", cohort="dept")
+    await calm.ask("set_queue", "gone", ceiling="cpu=1")
+    await calm.ask("set_queue", "gone", guarantee="", ceiling="", cohort="")
+    await calm.ask("set_queue", "lab", weight="2")  # leaves the quota as it is
+    await calm.ask("set_limits", "ann", running="3")
+    await calm.ask("set_limits", "ben", running="0")
+    await calm.ask("set_limits", "ben", running="none")
+    await calm.final(await calm.submit())
+    await first.stop()
+    await calm.lead("second")
+    last = [entry for entry in await calm.store.entries(0, 1000) if entry.kind == "term"][-1]
+    quota = Quota((("A100-80GB", 2000), ("cpu", 4000)), (("cpu", 8000),), "dept")
+    assert last.events == (
+        PolicyChanged(last.now, POLICIES["default"]),
+        QueueChanged(last.now, QueueName("gone")),
+        QueueChanged(last.now, QueueName("lab"), 2),
+        QuotaChanged(last.now, QueueName("lab"), quota),
+        LimitsChanged(last.now, "ann", Limits(running=3)),
+    )
+    told = [each.data for each in await calm.store.feed(0, 100) if each.kind == "queue.changed"]
+    told += [each.data for each in await calm.store.feed(0, 100) if each.kind == "limits.changed"]
+    lab = {"queue": "lab", "weight": "1", "open": "true", "by": "ann", "cohort": "dept"}
+    assert told[0] == {**lab, "guarantee": "A100-80GB=2,cpu=4", "ceiling": "cpu=8"}
+    assert {told[2][each] for each in ("guarantee", "ceiling", "cohort")} == {"none"}
+    assert "guarantee" not in told[3]
+    assert [each["running"] for each in told[4:]] == ["3", "0", "none"]
 
 
 async def test_what_ended_before_is_remembered_in_bounded_entries(

@@ -8,7 +8,7 @@ from suan.control import Controller
 from suan.model.job import Cause, JobState, RunState
 from suan.model.spec import JobSpec, ResourceOption, RetryPolicy
 from suan.model.store import JobFilter
-from suan.model.units import SECOND
+from suan.model.units import SECOND, JobId
 from tests.control.world import ONE, World
 from tests.waiting import until_async
 
@@ -200,12 +200,37 @@ async def test_a_closed_queue_starts_nothing(world: World) -> None:
 async def test_a_command_that_makes_no_sense_stops_nobody(world: World) -> None:
     controller = await world.lead()
     await world.ask("set_queue", "default", weight="heavy")
+    await world.ask("set_queue", "default", ceiling="cpu=heavy")
+    await world.ask("set_queue", "default", ceiling="cpu=1", guarantee="cpu=2")
+    await world.ask("set_limits", "ann", running="few")
+    await world.ask("set_limits", "ann", running="-1")
     await world.ask("dance", "left")
     await world.ask("cancel", "NOSUCHJOB000")
     await world.ask("drain", "nowhere")
     await world.final(await world.submit())
     assert controller.status().leading
     assert not (await world.store.gather(10)).commands
+    assert not await world.store.quotas()
+    assert not await world.store.limits()
+
+
+async def test_a_ceiling_keeps_jobs_waiting_until_it_is_raised(world: World) -> None:
+    await world.lead()
+    await world.ask("set_queue", "default", ceiling="cpu=1")
+    jobs = await world.submit_all(
+        [JobSpec(run="sleep 60", name=f"n{n}", resources=(ONE,)) for n in range(2)]
+    )
+    await until_async(lambda: _started(world, jobs[0]))
+    assert (await world.job(jobs[1])).state is JobState.PENDING
+    await world.ask("set_queue", "default", guarantee="", ceiling="", cohort="")
+    await until_async(lambda: _started(world, jobs[1]))
+    for job in jobs:
+        await world.ask("cancel", job)
+        await world.final(job)
+
+
+async def _started(world: World, job: JobId) -> bool:
+    return (await world.job(job)).state is JobState.RUNNING
 
 
 async def test_what_a_dry_run_says_then_happens(world: World) -> None:

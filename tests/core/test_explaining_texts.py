@@ -278,17 +278,18 @@ def test_quotas_and_limits_are_named() -> None:
         "It waits: queue default would hold 1 cpu more than its ceiling of 4 cpus."
         " It goes on when runs of queue default end, or an operator raises the quota."
     )
-    assert (refusal(told).code, told.latest) == ("over_quota", HOUR)
-    behind = refusal(why(scheduler, "j3"))
-    assert (behind.code, behind.behind) == ("behind_earlier_job", "j2")
-    never = refusal(why(scheduler, "j4"))
+    assert (told.refusals[0].code, told.latest) == ("over_ceiling", HOUR)
+    behind = why(scheduler, "j3").refusals[0]
+    assert (behind.code, behind.behind, behind.pool) == ("behind_earlier_job", "j2", None)
+    assert "queue default would hold 1 cpu more" in behind.detail
+    never = why(scheduler, "j4").refusals[0]
     assert (never.permanent, never.unblocked_by) == (True, "an operator raises the quota")
     limited = why(scheduler, "j6")
     assert limited.summary == (
         "It waits: user ann may have 1 job running at once, and has."
         " It goes on when one of them ends, or an operator raises the limit."
     )
-    assert (refusal(limited).code, limited.latest) == ("over_user_limit", HOUR)
+    assert (limited.refusals[0].code, limited.latest) == ("over_user_limit", HOUR)
 
 
 def test_a_job_that_no_pool_can_run_is_given_no_time() -> None:

@@ -5,15 +5,18 @@ from datetime import UTC, datetime
 from suan.model.bill import Bill
 from suan.model.views import (
     AmountView,
+    BoundsView,
     CostView,
     EventView,
     ExplanationView,
     JobDetail,
     JobList,
     JobView,
+    LimitsView,
     NodeView,
     PoolView,
     QueueView,
+    QuotaView,
     RefusalView,
     RunView,
     ServerView,
@@ -111,9 +114,35 @@ POOL = PoolView(
 )
 POOLS = {"pools": [POOL]}
 DRAINED = {"pool": "lab", "asked": "drain"}
-QUEUE = QueueView("research", weight=2, discipline="sjf", open=True, pending=3, running=1)
+_GUARANTEE, _CEILING = BoundsView(64_000, 524_288, {"A100-80GB": 8000}), BoundsView(128_000)
+QUEUE = QueueView(
+    name="research",
+    weight=2,
+    discipline="sjf",
+    open=True,
+    pending=3,
+    running=1,
+    quota=QuotaView(_GUARANTEE, _CEILING, "lab"),
+    held=BoundsView(4000, 8192, {"A100-80GB": 1000}),
+)
 QUEUES = {"queues": [QUEUE]}
-QUEUE_REQUEST = {"weight": 2, "discipline": "sjf", "open": True}
+QUEUE_REQUEST = {
+    "weight": 2,
+    "discipline": "sjf",
+    "open": True,
+    "quota": {
+        "guarantee": {
+            "cpu_milli": 64_000,
+            "memory_mib": 524_288,
+            "accelerators": {"A100-80GB": 8000},
+        },
+        "ceiling": {"cpu_milli": 128_000},
+        "cohort": "lab",
+    },
+}
+LIMIT = LimitsView("ada", running=20, running_now=3)
+LIMITS = {"limits": [LIMIT]}
+LIMITS_REQUEST = {"running": 20}
 _EVENT = EventView(17, _TIME, "job.submitted", _ID)
 EVENTS = {"events": [_EVENT]}
 SSE = (

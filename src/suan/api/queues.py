@@ -2,15 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from suan.model.errors import InputError
+from suan.model.quota import Quota
 from suan.model.store import Store
 
 DEFAULT = "default"
 FRESH_S = 1.0
-Queue = tuple[int, str, bool]  # weight, discipline, open
-_NEVER_SET: Queue = (1, "", True)
+
+
+class Queue(NamedTuple):
+    """A queue as it was set; an empty ``discipline`` is the policy's own."""
+
+    weight: int = 1
+    discipline: str = ""
+    open: bool = True
+    quota: Quota = Quota()
+
+
+_NEVER_SET = Queue()
 
 
 class QueueBook:
@@ -25,7 +37,9 @@ class QueueBook:
         """Every queue by name; ``default`` always is one."""
         if fresh or time.monotonic() >= self._until:
             found = await self._store.queues()
-            self._known = {DEFAULT: _NEVER_SET, **found}
+            quotas = await self._store.quotas()
+            kept = {name: Queue(*each, quotas.get(name, Quota())) for name, each in found.items()}
+            self._known = {DEFAULT: _NEVER_SET, **kept}
             self._until = time.monotonic() + FRESH_S
         return self._known
 
@@ -49,14 +63,14 @@ class QueueBook:
                     where=where,
                     mend=f"make it first: PUT /v1/queues/{name[:64]} (an operator may)",
                 )
-            if not known[name][2]:
+            if not known[name].open:
                 warnings.append(f"queue {name!r} is closed: the job waits until it is opened")
         return tuple(warnings)
 
-    async def wait_for(self, name: str, queue: Queue, timeout_s: float) -> bool:
+    async def wait_for(self, name: str, done: Callable[[Queue], bool], timeout_s: float) -> bool:
         """Wait until the leader has recorded a queue as asked for."""
         deadline = time.monotonic() + timeout_s
-        while (await self.all(fresh=True)).get(name) != queue:
+        while (queue := (await self.all(fresh=True)).get(name)) is None or not done(queue):
             if time.monotonic() >= deadline:
                 return False
             await asyncio.sleep(0.02)

@@ -4,26 +4,53 @@ For the routes that read them and the OpenAPI document that describes them. A jo
 :class:`suan.model.spec.JobSpec`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from suan.api.auth import SCOPES, USER
 from suan.model.policy import DISCIPLINES
 
 MAX_WEIGHT = 1_000_000
+MAX_RUNNING = 1_000_000_000
 MAX_LIFE_S = 10 * 366 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class BoundsRequest:
+    """Amounts of some kinds: processors and accelerators (by model) in thousandths, memory in MiB.
+    A kind that is not given is not limited."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    cpu_milli: int | None = None
+    memory_mib: int | None = None
+    accelerators: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRequest:
+    """What a queue may hold at once. Its ``guarantee`` is its own; the queues of one ``cohort``
+    lend each other what they do not use of theirs; it never holds more than its ``ceiling``. An
+    empty object is no quota."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    guarantee: BoundsRequest = BoundsRequest()
+    ceiling: BoundsRequest = BoundsRequest()
+    cohort: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueRequest:
     """What a queue should be. ``weight`` is its part in fair share; an empty ``discipline`` leaves
-    the order within it to the server's policy."""
+    the order within it to the server's policy. Without a ``quota`` it keeps the one it has."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     weight: int = 1
     discipline: str = ""
     open: bool = True
+    quota: QuotaRequest | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.weight <= MAX_WEIGHT:
@@ -33,6 +60,19 @@ class QueueRequest:
                 f"discipline: {self.discipline[:40]!r} is not one of {', '.join(DISCIPLINES)};"
                 " leave it empty for the policy's"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsRequest:
+    """What a user may have at once: ``running`` jobs; ``null`` is any number."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    running: int | None
+
+    def __post_init__(self) -> None:
+        if self.running is not None and not 0 <= self.running <= MAX_RUNNING:
+            raise ValueError(f"running: must be from 0 to {MAX_RUNNING}, got {self.running}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +89,8 @@ class TokenRequest:
     def __post_init__(self) -> None:
         if self.scope not in SCOPES:
             raise ValueError(f"scope: {self.scope[:40]!r} is not one of {', '.join(SCOPES)}")
-        for field, value in (("name", self.name), ("user", self.user)):
+        for where, value in (("name", self.name), ("user", self.user)):
             if value is not None and not USER.fullmatch(value):
-                raise ValueError(f"{field}: use letters, digits and . _ @ + -, at most 64")
+                raise ValueError(f"{where}: use letters, digits and . _ @ + -, at most 64")
         if self.expires_in_s is not None and not 1 <= self.expires_in_s <= MAX_LIFE_S:
             raise ValueError(f"expires_in_s: must be from 1 to {MAX_LIFE_S} seconds")

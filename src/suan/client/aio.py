@@ -20,8 +20,10 @@ from suan.model.views import (
     JobDetail,
     JobList,
     JobView,
+    LimitsView,
     PoolView,
     QueueView,
+    QuotaView,
     ServerView,
     SiteView,
     SubmittedView,
@@ -148,11 +150,25 @@ class AsyncClient:
         return await self._line.do(calls.queues())
 
     async def set_queue(
-        self, name: str, *, weight: int = 1, discipline: str = "", is_open: bool = True
+        self,
+        name: str,
+        *,
+        weight: int = 1,
+        discipline: str = "",
+        is_open: bool = True,
+        quota: QuotaView | None = None,
     ) -> QueueView:
-        """Make or change a queue."""
-        wanted = {"weight": weight, "discipline": discipline, "open": is_open}
+        """Make or change a queue. Without a ``quota`` it keeps its own; an empty one is none."""
+        wanted = {"weight": weight, "discipline": discipline, "open": is_open, "quota": quota}
         return await self._line.do(calls.set_queue(name, wanted))
+
+    async def limits(self) -> tuple[LimitsView, ...]:
+        """The users who have limits."""
+        return await self._line.do(calls.limits())
+
+    async def set_limits(self, user: str, *, running: int | None) -> LimitsView:
+        """Let a user have so many jobs running at once; ``None`` is any number."""
+        return await self._line.do(calls.set_limits(user, {"running": running}))
 
     async def sites(self) -> tuple[SiteView, ...]:
         """The reference map."""

@@ -14,6 +14,7 @@ from suan.model.views import (
     ExplanationView,
     JobDetail,
     JobList,
+    LimitsView,
     PoolView,
     QueueView,
     ServerView,
@@ -129,6 +130,20 @@ def set_queue(name: str, changes: Mapping[str, Any]) -> Call[QueueView]:
         "PUT",
         f"/v1/queues/{_part(name)}",
         view(QueueView),
+        headers=(_JSON,),
+        content=msgspec.json.encode(changes),
+    )
+
+
+def limits() -> Call[tuple[LimitsView, ...]]:
+    return Call("GET", "/v1/limits", member("limits", tuple[LimitsView, ...]))
+
+
+def set_limits(user: str, changes: Mapping[str, Any]) -> Call[LimitsView]:
+    return Call(
+        "PUT",
+        f"/v1/limits/{_part(user)}",
+        view(LimitsView),
         headers=(_JSON,),
         content=msgspec.json.encode(changes),
     )

@@ -19,8 +19,10 @@ from suan.model.views import (
     JobDetail,
     JobList,
     JobView,
+    LimitsView,
     PoolView,
     QueueView,
+    QuotaView,
     ServerView,
     SiteView,
     SubmittedView,
@@ -143,11 +145,25 @@ class Client:
         return self._line.do(calls.queues())
 
     def set_queue(
-        self, name: str, *, weight: int = 1, discipline: str = "", is_open: bool = True
+        self,
+        name: str,
+        *,
+        weight: int = 1,
+        discipline: str = "",
+        is_open: bool = True,
+        quota: QuotaView | None = None,
     ) -> QueueView:
-        """Make or change a queue."""
-        wanted = {"weight": weight, "discipline": discipline, "open": is_open}
+        """Make or change a queue. Without a ``quota`` it keeps its own; an empty one is none."""
+        wanted = {"weight": weight, "discipline": discipline, "open": is_open, "quota": quota}
         return self._line.do(calls.set_queue(name, wanted))
+
+    def limits(self) -> tuple[LimitsView, ...]:
+        """The users who have limits."""
+        return self._line.do(calls.limits())
+
+    def set_limits(self, user: str, *, running: int | None) -> LimitsView:
+        """Let a user have so many jobs running at once; ``None`` is any number."""
+        return self._line.do(calls.set_limits(user, {"running": running}))
 
     def sites(self) -> tuple[SiteView, ...]:
         """The reference map."""

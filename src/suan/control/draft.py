@@ -11,6 +11,7 @@ from dataclasses import replace
 from suan.control import feed
 from suan.control.book import Book, PoolSight, overrides
 from suan.control.happenings import Capacity, Happening, Launched, Over, Reported, Unreachable
+from suan.control.quotas import limits_of, quota_of, told_quota, told_running
 from suan.control.reasons import place_reasons
 from suan.model.bill import Bill
 from suan.model.errors import InvariantViolation
@@ -18,10 +19,12 @@ from suan.model.events import (
     Event,
     JobCancelled,
     JobSubmitted,
+    LimitsChanged,
     PoolDrained,
     PoolLost,
     PoolObserved,
     QueueChanged,
+    QuotaChanged,
     RunEnded,
     RunStarted,
 )
@@ -29,6 +32,7 @@ from suan.model.job import Cause, Job, JobState, Outcome, Run, RunState
 from suan.model.plan import Decision, Finish, Hold, Place, Requeue, Stop
 from suan.model.policy import DISCIPLINES
 from suan.model.pool import Usage
+from suan.model.quota import Limits, Quota
 from suan.model.store import Command, Cycle, FeedEntry, JobUpdate, JournalEntry
 from suan.model.units import Instant, JobId, PoolName, QueueName, RunId
 
@@ -55,6 +59,8 @@ class Draft:
         self._taken_commands: list[int] = []
         self._drained: dict[str, bool] = {}
         self._queues: dict[str, tuple[int, str, bool]] = {}
+        self._quotas: dict[str, Quota] = {}
+        self._limits: dict[str, Limits] = {}
 
     # What happened ---------------------------------------------------------------------------
 
@@ -101,6 +107,8 @@ class Draft:
                 self._drain(PoolName(command.target), command.kind == "drain", command.by)
             case "set_queue":
                 self._set_queue(number, command)
+            case "set_limits":
+                self._set_limits(number, command)
             case _:
                 log.error("command %d: nobody knows how to %s", number, command.kind)
 
@@ -148,6 +156,8 @@ class Draft:
             taken_commands=tuple(self._taken_commands),
             drained_pools=self._drained,
             queues=self._queues,
+            quotas=self._quotas,
+            limits=self._limits,
         )
 
     @property
@@ -315,29 +325,46 @@ class Draft:
         self._tell("pool.drained" if drained else "pool.undrained", None, pool=pool, by=by)
 
     def _set_queue(self, number: int, command: Command) -> None:
+        name, args = QueueName(command.target), command.args
         try:
-            weight = int(command.args.get("weight", "1"))
-        except ValueError:  # refused here, it would come back to every leader for ever
-            log.error("command %d: the weight %r is no number", number, command.args["weight"])
+            weight, quota = int(args.get("weight", "1")), quota_of(args)
+        except ValueError as error:  # refused here, it would come back to every leader for ever
+            log.error("command %d: queue %s cannot be set so: %s", number, name, error)
             return
-        discipline = command.args.get("discipline", "")
+        discipline = args.get("discipline", "")
         if discipline not in ("", *DISCIPLINES):
             log.error("command %d: nobody knows the discipline %r", number, discipline)
             return
-        open_ = command.args.get("open", "true") == "true"
-        self._queues[command.target] = (weight, discipline, open_)
-        self.events.append(
-            QueueChanged(self.now, QueueName(command.target), weight, discipline, open_)
-        )
+        open_ = args.get("open", "true") == "true"
+        self._queues[name] = (weight, discipline, open_)
+        self.events.append(QueueChanged(self.now, name, weight, discipline, open_))
+        if quota is not None:
+            self._quotas[name] = quota
+            self.events.append(QuotaChanged(self.now, name, quota))
+        told = told_quota(quota)
         self._tell(
             "queue.changed",
             None,
-            queue=command.target,
+            queue=name,
             weight=weight,
             discipline=discipline,
             open=str(open_).lower(),
+            guarantee=told.get("guarantee"),
+            ceiling=told.get("ceiling"),
+            cohort=told.get("cohort"),
             by=command.by,
         )
+
+    def _set_limits(self, number: int, command: Command) -> None:
+        try:
+            limits = limits_of(command.args)
+        except ValueError as error:
+            log.error("command %d: %s cannot be limited so: %s", number, command.target, error)
+            return
+        self._limits[command.target] = limits
+        self.events.append(LimitsChanged(self.now, command.target, limits))
+        running = told_running(limits)
+        self._tell("limits.changed", None, user=command.target, running=running, by=command.by)
 
     def _note(self, run: Run) -> Run:
         self._runs[run.id] = run

@@ -28,8 +28,9 @@ FEED_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "pool.undrained": ("An operator takes a drain back.", ("pool", "by")),
     "queue.changed": (
         "A queue is made or changed.",
-        ("queue", "weight", "discipline", "open", "by"),
+        ("queue", "weight", "discipline", "open", "guarantee", "ceiling", "cohort", "by"),
     ),
+    "limits.changed": ("What a user may have at once is set.", ("user", "running", "by")),
     "leader.changed": ("A process has begun to lead.", ("holder", "url", "token")),
 }
 

@@ -1,8 +1,9 @@
 """The beginning of a term: the scheduler is rebuilt from what is recorded, entry by entry.
 
-Order matters: policy, queues and drains, then the runs that ended lately, then each unfinished job
-by its number, directly followed by its open run. A job whose last run ended without its fate being
-recorded is told so again: the scheduler then decides what the earlier leader had no time for.
+Order matters: policy, queues, quotas, limits and drains, then the runs that ended lately, then
+each unfinished job by its number, directly followed by its open run. A job whose last run ended
+without its fate being recorded is told so again: the scheduler then decides what the earlier leader
+had no time for.
 """
 
 import asyncio
@@ -15,10 +16,12 @@ from suan.control.draft import BillOf, Draft
 from suan.control.intake import Needs, OnceForEach, command_of, needs_of, submission_of
 from suan.model.events import (
     JobCancelled,
+    LimitsChanged,
     PastRun,
     PolicyChanged,
     PoolDrained,
     QueueChanged,
+    QuotaChanged,
     RunEnded,
     RunPlaced,
     RunRemembered,
@@ -35,11 +38,15 @@ HALF_LIVES = 4
 async def opening(
     ledger: Ledger, book: Book, now: Instant, *, bill: BillOf, policy: Policy
 ) -> Draft:
-    """The term's first entry: the policy, queues and drained pools."""
+    """The term's first entry: the policy, queues and their quotas, limits and drained pools."""
     draft = Draft(book, now, bill)
     draft.events.append(PolicyChanged(now, policy))
     for name, (weight, discipline, is_open) in sorted((await ledger.queues()).items()):
         draft.events.append(QueueChanged(now, QueueName(name), weight, discipline, is_open))
+    for name, quota in sorted((await ledger.quotas()).items()):
+        draft.events.append(QuotaChanged(now, QueueName(name), quota))
+    for user, limits in sorted((await ledger.limits()).items()):
+        draft.events.append(LimitsChanged(now, user, limits))
     for pool in sorted(await ledger.drained_pools()):
         draft.events.append(PoolDrained(now, PoolName(pool)))
         if (sight := book.pools.get(PoolName(pool))) is not None:

@@ -13,6 +13,7 @@ from suan.core.lookahead import (
     foreseeable,
     near,
 )
+from suan.core.quota_words import withheld
 from suan.core.records import JobRecord, Phase
 from suan.core.standing import BY_SUBMISSION, ahead, because
 from suan.core.state import State
@@ -24,7 +25,12 @@ from suan.model.plan import Cost, Decision, Explanation, Place
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.units import Instant, JobId
 
-_BARRED = (RefusalCode.OVER_QUOTA, RefusalCode.OVER_USER_LIMIT)
+_BARRED = (
+    RefusalCode.OVER_CEILING,
+    RefusalCode.OVER_GUARANTEE,
+    RefusalCode.NOTHING_TO_BORROW,
+    RefusalCode.OVER_USER_LIMIT,
+)
 
 
 def explain(state: State, job: JobRecord, now: Instant) -> Explanation:
@@ -37,8 +43,7 @@ def explain(state: State, job: JobRecord, now: Instant) -> Explanation:
         return Explanation(job.id, JobState.PENDING, summary)
     gate = _gate(state, job, now)
     if gate is not None:
-        summary = f"It waits: {gate.detail}. It goes on when {gate.unblocked_by}."
-        told = Explanation(job.id, JobState.PENDING, summary, (gate,))
+        told = Explanation(job.id, JobState.PENDING, _waits(gate), (gate,))
         return told if gate.permanent else _timed(told, _behind_gate(state, job, now))
     return _of_waiting(state, job, now)
 
@@ -219,9 +224,10 @@ def _takes(waiting: Waiting, costs: tuple[Cost, ...], refusals: tuple[Refusal, .
 
 
 def _kept(waiting: Waiting) -> Explanation:
-    refusals = waiting.refused()
+    barred = withheld(waiting.state, waiting.job)
+    refusals = waiting.refused() if barred is None else (barred,)
     before, first = ahead(waiting.state, waiting.job)
-    said = _summary(refusals)
+    said = _summary(refusals) if barred is None else _waits(barred)
     if first is not None and (before > 1 or first.id not in [each.behind for each in refusals]):
         said += f" {_before(waiting, before, first)}"
     return Explanation(
@@ -242,13 +248,17 @@ def _before(waiting: Waiting, count: int, first: JobRecord) -> str:
     return f"{counted(count, 'job')} come before it, the first is job {first.id}{reason}."
 
 
+def _waits(cause: Refusal) -> str:
+    return f"It waits: {cause.detail}. It goes on when {cause.unblocked_by}."
+
+
 def _summary(refusals: tuple[Refusal, ...]) -> str:
     """One true sentence: the cause nearest to being lifted, and what lifts it."""
     behind = [r for r in refusals if r.code is RefusalCode.BEHIND_EARLIER_JOB]
     full = [r for r in refusals if r.code is RefusalCode.NO_CAPACITY]
     barred = [r for r in refusals if r.code in _BARRED and not r.permanent]
     if barred and not full and not behind:
-        return f"It waits: {barred[0].detail}. It goes on when {barred[0].unblocked_by}."
+        return _waits(barred[0])
     passing = [r for r in refusals if not r.permanent]
     for some, say in ((full, "is full"), (behind, "is held"), (passing, "is not ready")):
         if some:

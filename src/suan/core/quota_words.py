@@ -1,11 +1,19 @@
 """Why a quota or limit keeps a job out, in words."""
 
+from dataclasses import replace
+
 from suan.core.matching import Candidate
 from suan.core.records import JobRecord
 from suan.core.state import State
-from suan.core.wording import amount_of, counted
+from suan.core.wording import amount_of, counted, listed
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.resources import Resources
+
+_CODES = {
+    "ceiling": RefusalCode.OVER_CEILING,
+    "guarantee": RefusalCode.OVER_GUARANTEE,
+    "cohort": RefusalCode.NOTHING_TO_BORROW,
+}
 
 
 def forbids(state: State, job: JobRecord, candidate: Candidate) -> Refusal | None:
@@ -23,11 +31,22 @@ def forbids(state: State, job: JobRecord, candidate: Candidate) -> Refusal | Non
     return Refusal(
         code=RefusalCode.BEHIND_EARLIER_JOB,
         pool=candidate.pool.name,
-        detail=f"job {blocker.id} comes before it in its queue, or of its user, and waits for a"
-        " quota or limit",
+        detail=f"job {blocker.id}, which comes before it, waits: {_cause(state, blocker)}",
         unblocked_by=f"job {blocker.id} starts or is cancelled",
         behind=blocker.id,
     )
+
+
+def withheld(state: State, job: JobRecord) -> Refusal | None:
+    """What a quota or limit has against a job, whichever pool would take it."""
+    if not state.quotas.count or job.shape is None:
+        return None
+    said = [forbids(state, job, each) for each in job.shape.candidates]
+    against = [each for each in said if each is not None]
+    if not said or len(against) < len(said):
+        return None
+    passing = [each for each in against if not each.permanent]
+    return replace((passing or against)[0], pool=None)
 
 
 def _at_limit(state: State, job: JobRecord, candidate: Candidate) -> Refusal:
@@ -57,14 +76,31 @@ def _short(state: State, job: JobRecord, candidate: Candidate) -> Refusal:
         whose = f"queue {queue}"
         limits = dict(quota.ceiling if which == "ceiling" else quota.guarantee)
         what = f"its {which} of {_amount(kind, limits.get(kind, 0))}"
-    ends = "" if never else f"runs of {whose} end, or "
-    return Refusal(
-        code=RefusalCode.OVER_QUOTA,
+    told = Refusal(
+        code=_CODES[which],
         pool=candidate.pool.name,
         detail=f"{whose} would hold {_amount(kind, over)} more than {what}",
-        unblocked_by=f"{ends}an operator raises the quota",
+        unblocked_by=f"{'' if never else f'runs of {whose} end, or '}an operator raises the quota",
         permanent=never,
     )
+    return _taking_back(told, job) if job.making_room else told
+
+
+def _taking_back(told: Refusal, job: JobRecord) -> Refusal:
+    """What others borrowed of its queue's guarantee is on its way back."""
+    runs = [f"run {name}" for name in sorted(job.making_room or ())]
+    one = len(runs) == 1
+    return replace(
+        told,
+        detail=f"{told.detail}; {listed(runs)} {'is' if one else 'are'} ending to make room for it",
+        unblocked_by=f"{listed(runs)} {'has' if one else 'have'} ended",
+    )
+
+
+def _cause(state: State, blocker: JobRecord) -> str:
+    """What a blocker waits for."""
+    found = withheld(state, blocker)
+    return "for a quota or limit" if found is None else found.detail
 
 
 def _amount(kind: str, amount: int) -> str:

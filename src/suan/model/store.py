@@ -11,6 +11,7 @@ from typing import Protocol
 
 from suan.model.events import Event
 from suan.model.job import Cause, Job, JobState, Run
+from suan.model.quota import Amounts, Limits, Quota
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
 from suan.model.units import Duration, Instant, JobId, RunId
@@ -74,7 +75,9 @@ class JobPage:
 @dataclass(frozen=True, slots=True)
 class Command:
     """A request to the leader: ``cancel`` (target: a job), ``drain`` or ``undrain`` (a pool),
-    ``set_queue`` (a queue, with ``weight``, ``discipline`` and ``open`` in ``args``)."""
+    ``set_queue`` (a queue, with ``weight``, ``discipline`` and ``open`` in ``args``, and with
+    ``guarantee``, ``ceiling`` and ``cohort`` if its quota is set), ``set_limits`` (a user, with
+    ``running``)."""
 
     kind: str
     target: str
@@ -195,6 +198,8 @@ class Cycle:
     taken_commands: tuple[int, ...] = ()
     drained_pools: dict[str, bool] = field(default_factory=dict)
     queues: dict[str, tuple[int, str, bool]] = field(default_factory=dict)
+    quotas: dict[str, Quota] = field(default_factory=dict)  # by queue; an empty one is none
+    limits: dict[str, Limits] = field(default_factory=dict)  # by user; so here
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +262,18 @@ class Ledger(Protocol):
     async def drained_pools(self) -> tuple[str, ...]: ...
 
     async def queues(self) -> Mapping[str, tuple[int, str, bool]]: ...
+
+    async def quotas(self) -> Mapping[str, Quota]:
+        """By queue, those that limit anything."""
+        ...
+
+    async def limits(self) -> Mapping[str, Limits]:
+        """By user, those that limit anything."""
+        ...
+
+    async def held(self, queues: Sequence[str]) -> Mapping[str, Amounts]:
+        """What the open runs of some queues hold, by queue and kind."""
+        ...
 
     async def job_states(self, jobs: Sequence[JobId]) -> Mapping[JobId, JobState]: ...
 

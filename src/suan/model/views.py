@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from suan.model.bill import Bill
+from suan.model.quota import Amounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,41 @@ class PoolView:
 
 
 @dataclass(frozen=True, slots=True)
+class BoundsView:
+    """Amounts of some kinds; a kind that is not given is not limited."""
+
+    cpu_milli: int | None = None
+    memory_mib: int | None = None
+    accelerators: dict[str, int] = field(default_factory=dict)  # thousandths by model
+
+    @property
+    def amounts(self) -> Amounts:
+        """By kind, sorted."""
+        known = {"cpu": self.cpu_milli, "memory": self.memory_mib, **self.accelerators}
+        return tuple(sorted((kind, n) for kind, n in known.items() if n is not None))
+
+
+def bounds_view(amounts: Amounts) -> BoundsView:
+    """The view of amounts by kind."""
+    known = dict(amounts)
+    cpu, memory = known.pop("cpu", None), known.pop("memory", None)
+    return BoundsView(cpu, memory, known)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaView:
+    """What a queue may hold at once: its own, what it never passes, and whom it lends and borrows
+    with."""
+
+    guarantee: BoundsView = BoundsView()
+    ceiling: BoundsView = BoundsView()
+    cohort: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class QueueView:
-    """A queue and how many jobs stand in it. An empty ``discipline`` is the policy's own."""
+    """A queue and how many jobs stand in it. An empty ``discipline`` is the policy's own. ``held``
+    is what its runs hold now, told where it has a ``quota``."""
 
     name: str
     weight: int
@@ -171,6 +205,17 @@ class QueueView:
     open: bool
     pending: int
     running: int
+    quota: QuotaView | None = None
+    held: BoundsView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsView:
+    """How many jobs of a user may run at once (``None``: any number), and how many do."""
+
+    user: str
+    running: int | None
+    running_now: int
 
 
 @dataclass(frozen=True, slots=True)

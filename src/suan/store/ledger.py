@@ -1,11 +1,13 @@
 """What the leader reads: ``suan.model.store.Ledger`` but for ``record``."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, or_, select, text, tuple_
 
 from suan.model.job import Job, JobState, Run
+from suan.model.quota import Amounts, Limits, Quota
 from suan.model.store import Command, EndedRun, Gathered
 from suan.model.units import Instant, JobId, RunId
 from suan.store import schema
@@ -16,11 +18,14 @@ from suan.store.rows import (
     JOB_COLUMNS,
     chunks,
     read_ended_runs,
+    read_held,
     read_jobs,
     read_run,
 )
 
 _read_args = json_reader(dict[str, str])
+_read_quota = json_reader(Quota)
+_read_limits = json_reader(Limits)
 
 
 def _past(since: Instant) -> tuple[ColumnElement[bool], ...]:
@@ -133,6 +138,37 @@ class StoredLedger(Part):
                 row.name: (row.weight, row.discipline, bool(row.is_open))
                 for row in sorted(rows, key=lambda row: str(row.name))
             }
+
+        return await self._db.read(work)
+
+    async def quotas(self) -> Mapping[str, Quota]:
+        def work(connection: Connection) -> Mapping[str, Quota]:
+            rows = connection.execute(select(schema.quotas)).all()
+            return {queue: _read_quota(body) for queue, body in sorted(map(tuple, rows))}
+
+        return await self._db.read(work)
+
+    async def limits(self) -> Mapping[str, Limits]:
+        def work(connection: Connection) -> Mapping[str, Limits]:
+            rows = connection.execute(select(schema.user_limits)).all()
+            return {user: _read_limits(body) for user, body in sorted(map(tuple, rows))}
+
+        return await self._db.read(work)
+
+    async def held(self, queues: Sequence[str]) -> Mapping[str, Amounts]:
+        runs, jobs = schema.runs.c, schema.jobs.c
+        query: Select[Any] = (
+            select(jobs.queue, runs.nodes, runs.per_task)
+            .join(schema.jobs, jobs.id == runs.job)
+            .where(text(f"runs.{schema.UNENDED}"))
+        )
+
+        def work(connection: Connection) -> Mapping[str, Amounts]:
+            sums: dict[str, Counter[str]] = {}
+            for piece in chunks(queues):
+                for row in connection.execute(query.where(jobs.queue.in_(piece))):
+                    sums.setdefault(row.queue, Counter()).update(read_held(row))
+            return {queue: tuple(sorted(held.items())) for queue, held in sorted(sums.items())}
 
         return await self._db.read(work)
 

@@ -1,10 +1,12 @@
 """Recording a cycle: fenced by the lease, applied whole or not at all."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from suan.model.quota import Limits, Quota
 from suan.model.store import Cycle, FeedEntry, JournalEntry, Lease
 from suan.store import schema
 from suan.store.codec import encode_events, storable, to_json
@@ -41,6 +43,8 @@ class StoredRecords(Part):
             _many(connection, _TAKE_COMMAND, [{"key": number} for number in cycle.taken_commands])
             _set_pools(connection, cycle.drained_pools)
             _set_queues(connection, cycle.queues)
+            _set_or_drop(connection, schema.quotas, cycle.quotas, none=Quota())
+            _set_or_drop(connection, schema.user_limits, cycle.limits, none=Limits())
 
         rows = len(jobs) + len(runs) + len(feed) + len(cycle.taken_jobs)
         await self._db.write(work, kind="record", rows=1 + rows)
@@ -101,3 +105,16 @@ def _set_queues(connection: Connection, queues: dict[str, tuple[int, str, bool]]
         for name, (weight, discipline, is_open) in queues.items()
     ]
     _upsert(connection, schema.queues, rows, key="name")
+
+
+def _set_or_drop(
+    connection: Connection, table: Any, values: Mapping[str, object], *, none: object
+) -> None:
+    """Rows of a name and a body; those whose value is ``none`` go."""
+    [name] = table.primary_key.columns
+    gone = [{"key": each} for each, value in values.items() if value == none]
+    rows = [
+        {name.name: each, "body": to_json(value)} for each, value in values.items() if value != none
+    ]
+    _many(connection, delete(table).where(name == schema.key), gone)
+    _upsert(connection, table, rows, key=name.name)

@@ -196,6 +196,13 @@ def read_ended_runs(
     )
 
 
+def read_held(row: Row[Any]) -> dict[str, int]:
+    """What a run of ``nodes`` and ``per_task`` holds, by kind."""
+    tasks, each = len(_read_names(row.nodes)), _read_resources(row.per_task)
+    held = {"cpu": each.cpu_milli, "memory": each.memory_mib, **dict(each.accelerators)}
+    return {kind: tasks * amount for kind, amount in held.items()}
+
+
 def run_values(run: Run) -> Values:
     """A run as a row of ``runs``."""
     return {

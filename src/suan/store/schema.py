@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0002"  # of the newest migration
+REVISION = "0003"  # of the newest migration
 
 # The conditions of the partial indexes, word for word: a planner uses them only for these words.
 UNTAKEN = "taken = 0"
@@ -195,6 +195,20 @@ queues = Table(
     Column("weight", Integer, nullable=False),
     Column("discipline", Text, nullable=False),
     Column("is_open", SmallInteger, nullable=False),
+)
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("queue", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+user_limits = Table(
+    "user_limits",
+    metadata,
+    Column("user_name", Text, primary_key=True),
+    Column("body", Text, nullable=False),
 )
 
 tokens = Table(

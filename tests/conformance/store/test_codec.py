@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from suan.model.errors import StoreCorrupt
 from suan.model.events import EVENT_TYPES, Event
 from suan.model.policy import BACKFILLS, DISCIPLINES, Policy
+from suan.model.quota import Limits, Quota
 from suan.model.spec import CHECKPOINT_SIGNALS, Checkpoint, RetryPolicy
 from suan.store.codec import decode_events, encode_events
 
@@ -27,6 +28,7 @@ def built(kind: type) -> st.SearchStrategy[Event]:
 
 
 counts = st.integers(0, 2**31)
+amounts = st.dictionaries(texts, counts, max_size=4).map(lambda found: tuple(sorted(found.items())))
 CHECKED = {  # values that refuse nonsense when they are made
     "retry": st.builds(
         RetryPolicy, max_failures=counts, max_lost=counts, max_preempted=counts, backoff=counts
@@ -45,6 +47,10 @@ CHECKED = {  # values that refuse nonsense when they are made
         half_life=st.integers(1, 2**62),
         min_run_time=counts,
     ),
+    "quota": st.one_of(
+        st.builds(Quota, guarantee=amounts, cohort=texts), st.builds(Quota, ceiling=amounts)
+    ),
+    "limits": st.builds(Limits, running=st.none() | counts),
 }
 
 

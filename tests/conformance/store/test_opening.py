@@ -74,7 +74,9 @@ async def test_the_migrations_make_the_tables_of_the_schema(store_url: str) -> N
     await store.close()
 
 
-OLD = (  # what the second migration added, taken away again
+OLD = (  # what the later migrations added, taken away again
+    "DROP TABLE quotas",
+    "DROP TABLE user_limits",
     "DROP INDEX ix_runs_past",
     "ALTER TABLE runs DROP COLUMN stop",
     "UPDATE alembic_version SET version_num = '0001'",
@@ -92,6 +94,8 @@ async def test_a_store_of_before_keeps_what_it_said(store_url: str) -> None:
     upgraded = await open_store(store_url)
     assert await upgraded.queues() == queues  # its discipline was said, so it is not the policy's
     assert await upgraded.open_runs() == (run,)
+    assert not await upgraded.quotas()
+    assert not await upgraded.limits()
     assert len(await upgraded.entries(0, 10)) == 1
     await upgraded.close()
     await (await open_store(store_url, create=False)).close()

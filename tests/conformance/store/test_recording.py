@@ -8,6 +8,9 @@ from suan.model.bill import Bill
 from suan.model.errors import InputError, LeaseLost, StoreConflict
 from suan.model.events import RunEnded, TimePassed
 from suan.model.job import Cause, JobState, Outcome, RunState
+from suan.model.quota import Limits, Quota
+from suan.model.resources import Resources
+from suan.model.spec import JobSpec
 from suan.model.store import Command, Cycle, FeedEntry, Lease, Store
 from suan.model.units import JobId, RunId
 from tests.conformance.store.samples import (
@@ -22,6 +25,8 @@ from tests.conformance.store.samples import (
     updated,
 )
 
+QUOTA = Quota((("A100-80GB", 8000), ("cpu", 64_000)), (("cpu", 128_000),), "lab")
+
 
 async def everything(store: Store) -> tuple[object, ...]:
     """All that a cycle may change."""
@@ -33,6 +38,8 @@ async def everything(store: Store) -> tuple[object, ...]:
         await store.feed(0, 100),
         await store.drained_pools(),
         await store.queues(),
+        await store.quotas(),
+        await store.limits(),
     )
 
 
@@ -46,6 +53,8 @@ def full_cycle(number: int = 1) -> Cycle:
         taken_commands=(1,),
         drained_pools={"there": True},
         queues={"night": (3, "fifo", False)},
+        quotas={"night": QUOTA},
+        limits={"ann": Limits(running=3)},
     )
 
 
@@ -80,6 +89,8 @@ async def test_a_cycle_changes_everything_it_names(store: Store) -> None:
     assert await store.run(RunId("a-r1")) == placed("a")
     assert await store.drained_pools() == ("there",)
     assert await store.queues() == {"night": (3, "fifo", False)}
+    assert await store.quotas() == {"night": QUOTA}
+    assert await store.limits() == {"ann": Limits(running=3)}
     assert await store.feed(0, 10) == (
         FeedEntry(1, NOW, "run.placed", JobId("a"), RunId("a-r1"), {"pool": "here"}),
     )
@@ -208,6 +219,35 @@ async def test_pools_and_queues_change_back(store: Store) -> None:
     )
     assert await store.drained_pools() == ("y",)
     assert await store.queues() == {"p": (2, "sjf", False), "q": (9, "las", False)}
+
+
+async def test_quotas_and_limits_change_back(store: Store) -> None:
+    lease = await lead(store)
+    quotas = {"q": QUOTA, "p": Quota(ceiling=(("memory", 1 << 40),))}
+    limits = {"ann": Limits(running=3), "ben": Limits(running=0)}
+    await store.record(cycle(entry(1), quotas=quotas, limits=limits), lease)
+    assert list(await store.quotas()) == ["p", "q"]
+    assert await store.quotas() == quotas
+    assert await store.limits() == limits
+    again = {"p": Quota(), "q": Quota(cohort="lab"), "never": Quota()}
+    eased = {"ann": Limits(), "ben": Limits(running=10**6), "cid": Limits()}
+    await store.record(cycle(entry(2), quotas=again, limits=eased), lease)
+    assert await store.quotas() == {"q": Quota(cohort="lab")}
+    assert await store.limits() == {"ben": Limits(running=10**6)}
+
+
+async def test_what_queues_hold_is_summed_over_their_open_runs(store: Store) -> None:
+    for name, queue in zip("abcd", "qqpq", strict=True):
+        await submit(store, name, spec=JobSpec(run="true", queue=queue))
+    need = Resources(1500, 1024, (("A100-80GB", 2000),))
+    gang = replace(placed("a"), nodes=("n1", "n1", "n2"), per_task=need)
+    runs = (gang, placed("b"), placed("c"), replace(placed("d"), state=RunState.ENDED))
+    await store.record(cycle(entry(1), runs=runs), await lead(store))
+    one, tasks = placed("b").per_task, len(placed("b").nodes)
+    held = Resources().plus(need, times=3).plus(one, times=tasks)
+    together = {"cpu": held.cpu_milli, "memory": held.memory_mib, **dict(held.accelerators)}
+    assert await store.held(["q", "none"]) == {"q": tuple(sorted(together.items()))}
+    assert await store.held([]) == {}
 
 
 async def test_the_feed_is_read_forward_and_from_its_end(store: Store) -> None:

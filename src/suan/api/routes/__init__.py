@@ -1,6 +1,17 @@
 """One module for each resource; ``ROUTERS`` lists them. Each translates, and decides nothing."""
 
-from suan.api.routes import events, jobs, logs, plans, pools, queues, server, submit, tokens
+from suan.api.routes import (
+    events,
+    jobs,
+    limits,
+    logs,
+    plans,
+    pools,
+    queues,
+    server,
+    submit,
+    tokens,
+)
 
 ROUTERS = (
     submit.router,
@@ -9,6 +20,7 @@ ROUTERS = (
     plans.router,
     pools.router,
     queues.router,
+    limits.router,
     events.router,
     server.router,
     tokens.router,

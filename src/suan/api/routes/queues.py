@@ -1,5 +1,7 @@
 """Queues: list, make, change."""
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter, Request, Response
 
 from suan.api import examples
@@ -9,12 +11,14 @@ from suan.api.body import read_json
 from suan.api.checks import NAME
 from suan.api.openapi import json_body
 from suan.api.queues import Queue
+from suan.api.quotas import quota_args, quota_of, quota_view
 from suan.api.requests import QueueRequest
 from suan.api.services import ApiContext, context_of
 from suan.model.errors import InputError
 from suan.model.job import JobState
+from suan.model.quota import Quota
 from suan.model.store import Command, JobFilter
-from suan.model.views import QueueView
+from suan.model.views import QueueView, bounds_view
 
 router = APIRouter(tags=["queues"])
 RECORDED_WITHIN_S = 2.0
@@ -22,10 +26,10 @@ RECORDED_WITHIN_S = 2.0
 
 @router.get("/v1/queues", responses=documented(200, dict[str, list[QueueView]], examples.QUEUES))
 async def list_queues(request: Request, _: Viewer) -> Response:
-    """Every queue, with how many jobs stand in it."""
+    """Every queue, with its quota and how many jobs stand in it."""
     context = context_of(request)
     known = await context.queues.all(fresh=True)
-    return answer({"queues": [await _view(context, name, known[name]) for name in sorted(known)]})
+    return answer({"queues": await _views(context, known)})
 
 
 @router.put(
@@ -48,26 +52,46 @@ async def put_queue(request: Request, caller: Operator, name: str) -> Response:
         )
     context = context_of(request)
     asked = await read_json(request, QueueRequest)
-    queue = (asked.weight, asked.discipline, asked.open)
+    quota = None if asked.quota is None else quota_of(asked.quota)
     args = {
         "weight": str(asked.weight),
         "discipline": asked.discipline,
         "open": "true" if asked.open else "false",
+        **({} if quota is None else quota_args(quota)),
     }
+
+    def done(queue: Queue) -> bool:
+        as_asked = queue[:3] == (asked.weight, asked.discipline, asked.open)
+        return as_asked and quota in (None, queue.quota)
+
     await context.store.request(Command("set_queue", name, caller.user, args), context.now())
     context.live.nudge()
-    recorded = await context.queues.wait_for(name, queue, RECORDED_WITHIN_S)
-    return answer(await _view(context, name, queue), 200 if recorded else 202)
-
-
-async def _view(context: ApiContext, name: str, queue: Queue) -> QueueView:
-    weight, discipline, open_ = queue
-    counts = await context.store.counts(JobFilter(queue=name))
-    return QueueView(
-        name=name,
-        weight=weight,
-        discipline=discipline,
-        open=open_,
-        pending=counts.get(JobState.PENDING, 0),
-        running=counts.get(JobState.RUNNING, 0),
+    recorded = await context.queues.wait_for(name, done, RECORDED_WITHIN_S)
+    before = (await context.queues.all()).get(name, Queue())
+    queue = Queue(
+        asked.weight, asked.discipline, asked.open, before.quota if quota is None else quota
     )
+    [view] = await _views(context, {name: queue})
+    return answer(view, 200 if recorded else 202)
+
+
+async def _views(context: ApiContext, queues: Mapping[str, Queue]) -> list[QueueView]:
+    """Queues by name; what those with a quota hold is told as well."""
+    limited = [name for name in sorted(queues) if queues[name].quota != Quota()]
+    held = await context.store.held(limited) if limited else {}
+    views = []
+    for name in sorted(queues):
+        weight, discipline, open_, quota = queues[name]
+        counts = await context.store.counts(JobFilter(queue=name))
+        view = QueueView(
+            name=name,
+            weight=weight,
+            discipline=discipline,
+            open=open_,
+            pending=counts.get(JobState.PENDING, 0),
+            running=counts.get(JobState.RUNNING, 0),
+            quota=quota_view(quota),
+            held=bounds_view(held.get(name, ())) if name in limited else None,
+        )
+        views.append(view)
+    return views
