@@ -5,6 +5,9 @@ Placements are of the steady state: full pools, half of whose runs have turned o
 clock starts; every Place carries all its reasons. Rates are by CPU time, the wall's beside them;
 garbage is collected as often as in the server.
 
+Policy ``fifo`` is order alone; ``default`` has fair share, backfill and preemption on as well. An
+event comes each second, and each job has a time limit of 1, 4 or 24 hours, which few reach.
+
 The Philly-like row: 11 pools of 80 nodes in all, 8 accelerators each, jobs pinned to their pool.
 """
 
@@ -19,11 +22,13 @@ from collections import deque
 
 from suan.core import Scheduler
 from suan.model.demand import Demand, Option
-from suan.model.events import JobSubmitted, PoolObserved, RunEnded, RunStarted
+from suan.model.events import JobSubmitted, PolicyChanged, PoolObserved, RunEnded, RunStarted
 from suan.model.job import Cause, Outcome
 from suan.model.offer import NodeStatus, Offer, Terms
 from suan.model.plan import Place
+from suan.model.policy import POLICIES
 from suan.model.resources import Resources
+from suan.model.units import HOUR, SECOND
 
 GIB = 1024
 KINDS = (
@@ -36,6 +41,7 @@ KINDS = (
 POOLS = 18
 PHILLY_POOLS, PHILLY_NODES = 11, 80
 GC_THRESHOLDS = (50_000, 20, 100)  # as in suan.app.server
+LIMITS = (HOUR, 4 * HOUR, 24 * HOUR)
 DONE = Outcome(Cause.SUCCEEDED, exit_code=0)
 
 
@@ -77,6 +83,7 @@ def submissions(count: int, rng: random.Random) -> list[JobSubmitted]:
             demand=rng.choice(demands),
             queue=("default", "batch")[i % 2],
             priority=rng.choice((0, 0, 0, 10, -10)),
+            time_limit=rng.choice(LIMITS),
         )
         for i in range(count)
     ]
@@ -93,10 +100,17 @@ def settle(scheduler: Scheduler, now: int) -> list[str]:
     return runs
 
 
-def loaded(count: int, nodes: int) -> tuple[Scheduler, float, list[str]]:
+def ruled_by(policy: str) -> Scheduler:
+    """A new scheduler that decides by a named policy."""
+    scheduler = Scheduler()
+    scheduler.apply(PolicyChanged(0, POLICIES[policy]))
+    return scheduler
+
+
+def loaded(count: int, nodes: int, policy: str) -> tuple[Scheduler, float, list[str]]:
     """A scheduler whose pools are full and that has ``count`` jobs pending; jobs/s of loading."""
     rng = random.Random(7)
-    scheduler = Scheduler()
+    scheduler = ruled_by(policy)
     for event in world(nodes):
         scheduler.apply(event)
     fill = submissions(count + nodes * 6, rng)
@@ -121,11 +135,11 @@ def placements(
         for _ in range(batch):
             at = rng.randrange(len(running))
             running[at], running[-1] = running[-1], running[at]
-            ended.append(RunEnded(i, running.pop(), DONE))
+            ended.append(RunEnded(i * SECOND, running.pop(), DONE))
         began = time.perf_counter()
         for event in ended:
             scheduler.apply(event)
-        new = settle(scheduler, i)
+        new = settle(scheduler, i * SECOND)
         took.append((time.perf_counter() - began) * 1e6)
         placed += len(new)
         running += new
@@ -170,16 +184,23 @@ def philly_jobs(count: int, rng: random.Random) -> list[JobSubmitted]:
             option = Option(per_task, infra=f"pool-{at:02}")
             demands += [Demand(gpus // each, (option,))] * share
     return [
-        JobSubmitted(at=i, job=f"J{i:011}", seq=i, demand=rng.choice(demands)) for i in range(count)
+        JobSubmitted(
+            at=i,
+            job=f"J{i:011}",
+            seq=i,
+            demand=rng.choice(demands),
+            time_limit=rng.choice(LIMITS),
+        )
+        for i in range(count)
     ]
 
 
 def whole_jobs(
-    world: list[PoolObserved], jobs: list[JobSubmitted], batch: int, *, backlog: int
+    world: list[PoolObserved], jobs: list[JobSubmitted], batch: int, *, backlog: int, policy: str
 ) -> tuple[float, float]:
     """Jobs a second of CPU and of wall, submitted, placed, started and ended in that order:
     ``backlog`` at first, then ``batch`` in and out a cycle."""
-    scheduler = Scheduler()
+    scheduler = ruled_by(policy)
     for event in world:
         scheduler.apply(event)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -192,10 +213,10 @@ def whole_jobs(
             scheduler.apply(event)
         at = upto
         for _ in range(min(batch, len(running))):
-            scheduler.apply(RunEnded(at, running.popleft(), DONE))
+            scheduler.apply(RunEnded(at * SECOND, running.popleft(), DONE))
             ended += 1
-        for run in settle(scheduler, at):
-            scheduler.apply(RunStarted(at, run))
+        for run in settle(scheduler, at * SECOND):
+            scheduler.apply(RunStarted(at * SECOND, run))
             running.append(run)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     return len(jobs) / cpu, len(jobs) / wall
@@ -217,25 +238,26 @@ def forks(scheduler: Scheduler) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def steady_states(counts: tuple[int, ...], nodes: int, rounds: int) -> None:
-    """The first table: a row for each number of pending jobs."""
+def steady_states(counts: tuple[int, ...], nodes: int, rounds: dict[str, int]) -> None:
+    """The first table: a row for each policy and number of pending jobs."""
     print(
-        "| pending jobs | load, jobs/s | placements/s, 1 end a cycle | by wall"
+        "| policy | pending jobs | load, jobs/s | placements/s, 1 end a cycle | by wall"
         " | placements/s, 100 ends a cycle | by wall | median µs, 1 end | p99 µs | fork, ms |"
     )
-    print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
-    for count in counts:
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for policy, count in [(policy, count) for policy in rounds for count in counts]:
         gc.unfreeze()
         gc.collect()
-        scheduler, load, running = loaded(count, nodes)
+        scheduler, load, running = loaded(count, nodes, policy)
         gc.collect()
         gc.freeze()
-        placements(scheduler, running, len(running) // 2, batch=10)
+        turned = min(len(running) // 2, 2 * rounds[policy])
+        placements(scheduler, running, turned, batch=10)
         pending = scheduler.pending
-        cpu, wall, took = placements(scheduler, running, rounds, batch=1)
-        cpu100, wall100, _ = placements(scheduler, running, rounds, batch=100)
+        cpu, wall, took = placements(scheduler, running, rounds[policy], batch=1)
+        cpu100, wall100, _ = placements(scheduler, running, rounds[policy], batch=100)
         print(
-            f"| {pending:,} | {load:,.0f} | {cpu:,.0f} | {wall:,.0f} | {cpu100:,.0f} |"
+            f"| {policy} | {pending:,} | {load:,.0f} | {cpu:,.0f} | {wall:,.0f} | {cpu100:,.0f} |"
             f" {wall100:,.0f} | {statistics.median(took):.1f} | {took[len(took) * 99 // 100]:.1f} |"
             f" {forks(scheduler):,.0f} |"
         )
@@ -246,21 +268,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a hundredth of the size")
     quick = parser.parse_args().quick
-    nodes, rounds = (1000, 2000) if quick else (10_000, 20_000)
+    nodes = 1000 if quick else 10_000
+    rounds = {"fifo": 2000, "default": 500} if quick else {"fifo": 20_000, "default": 3_000}
     gc.set_threshold(*GC_THRESHOLDS)
     steady_states((1_000, 10_000) if quick else (10_000, 100_000, 1_000_000), nodes, rounds)
     print()
     print("| measure | value | by wall |")
     print("|---|---:|---:|")
     print(f"| bytes a pending job | {bytes_a_job(20_000 if quick else 200_000):,.0f} | |")
-    jobs = submissions(5_000 if quick else 68_000, random.Random(5))
-    for batch in (1, 100):
-        cpu, wall = whole_jobs(world(nodes), jobs, batch, backlog=0)
-        print(f"| whole jobs/s, {batch} to a cycle | {cpu:,.0f} | {wall:,.0f} |")
-    jobs = philly_jobs(5_000 if quick else 68_000, random.Random(5))
-    for batch in (1, 100):
-        cpu, wall = whole_jobs(philly_world(), jobs, batch, backlog=2_000)
-        print(f"| Philly-like, whole jobs/s, {batch} to a cycle | {cpu:,.0f} | {wall:,.0f} |")
+    mixed = submissions(5_000 if quick else 68_000, random.Random(5))
+    philly = philly_jobs(5_000 if quick else 68_000, random.Random(5))
+    for policy, batch in [(policy, batch) for policy in rounds for batch in (1, 100)]:
+        cpu, wall = whole_jobs(world(nodes), mixed, batch, backlog=0, policy=policy)
+        print(f"| {policy}: whole jobs/s, {batch} to a cycle | {cpu:,.0f} | {wall:,.0f} |")
+        cpu, wall = whole_jobs(philly_world(), philly, batch, backlog=2_000, policy=policy)
+        print(f"| {policy}: Philly-like jobs/s, {batch} to a cycle | {cpu:,.0f} | {wall:,.0f} |")
     marks = statistics.median(yardstick() for _ in range(5))
     print(f"| yardstick: a million additions, ms | {marks:.0f} | |")
     print(f"| machine's load, a minute | {os.getloadavg()[0]:.1f} | |")

@@ -6,8 +6,10 @@ results. *Published* are, for philly_tight, the means that HeliosArtifact's own 
 of AccaSim and CQSim; for Curie a plain strict FIFO loop. How rows are normalised stands in
 docs/reference/traces.md. ``bare loop`` is this folder's own heap loop (heaploops.py), run here too.
 
-EASY is for orientation: no two programs mean quite the same by it. The textbook's has a reservation
-for the head alone, by requested times.
+No two programs mean quite the same by EASY. The textbook's has a reservation for the head alone,
+by requested times; the bare loop's words (heaploops.py) say the rest. Where two runs end at the
+promised second, suan counts them in the order in which they started, the loop in that of
+submission: a hundredth of a second of the mean, on Theta.
 """
 
 import json

@@ -16,8 +16,10 @@ tell requested times (philly_tight: true ones), and no run exceeds what was told
 """
 
 import math
+import os
 import random
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 
 import harness
 import simruns
@@ -149,71 +151,63 @@ def changes(jobs: Sequence[TraceJob], runs: Sequence[tuple[str, Instant, Instant
     return [change for change in found if change.at <= last / SECOND]
 
 
-def share_rows(
-    what: str, jobs: Sequence[TraceJob], weights: Mapping[str, int], *, nodes: int, warm: int
-) -> list[tuple[str, ...]]:
-    rows = []
-    for policy in SHOWN:
-        book, preempted = shared(jobs, weights, POLICIES[policy], nodes=nodes)
-        worst, whole = book.worst(after_h=warm), book.overall(after_h=warm)
-        tenant = max(worst, key=lambda each: worst[each])
-        rows.append(
-            (
-                f"{what}, {policy}",
-                f"{100 * worst[tenant]:.2f} %",
-                tenant,
-                f"{100 * max(whole.values()):.2f} %",
-                f"{preempted:,}",
-            )
-        )
-    return rows
-
-
-def print_shares(*, small: bool) -> None:
-    rows = share_rows(
-        "synthetic", synthetic(2 if small else DAYS), WEIGHTS, nodes=NODES, warm=WARM_H
+def share_row(workload: str, policy: str, days: int) -> tuple[str, ...]:
+    """One policy's row: the worst tenant and day, the worst tenant over the whole time."""
+    if workload == "synthetic":
+        jobs, weights, nodes, warm = synthetic(days), WEIGHTS, NODES, WARM_H
+    else:
+        rows, weights = traces.tight(traces.folder() / traces.TIGHT)
+        jobs, nodes, warm = philly(rows), sum(weights.values()), 0
+    book, preempted = shared(jobs, weights, POLICIES[policy], nodes=nodes)
+    worst, whole = book.worst(after_h=warm), book.overall(after_h=warm)
+    tenant = max(worst, key=lambda each: worst[each])
+    return (
+        f"{workload}, {policy}",
+        f"{100 * worst[tenant]:.2f} %",
+        tenant,
+        f"{100 * max(whole.values()):.2f} %",
+        f"{preempted:,}",
     )
-    path = traces.found(traces.TIGHT)
-    if path is not None and not small:
-        jobs, nodes = traces.tight(path)
-        rows += share_rows("philly_tight", philly(jobs), nodes, nodes=sum(nodes.values()), warm=0)
+
+
+def promise_row(run: Run) -> tuple[str, ...]:
+    """One workload's heads of the line."""
+    seen = Witness()
+    simruns.simulate(run, decider=seen)
+    by = f"{seen.worst / SECOND:,.0f} s" if seen.late else "-"
+    return (run.workload, f"{seen.promised:,}", f"{seen.passed:,}", f"{seen.late:,}", by)
+
+
+def print_tables(shares: Sequence[tuple[str, ...]], promises: Sequence[tuple[str, ...]]) -> None:
     header = ("workload, policy", "worst day", "of", "over the whole time", "preemptions")
     print("Shortfall against the entitled share, in parts of the cluster:\n")
-    print(harness.table(header, rows))
-
-
-def witnessed(run: Run) -> Witness:
-    witness = Witness()
-    simruns.simulate(run, decider=witness)
-    return witness
-
-
-def print_promises(*, small: bool) -> None:
-    rows = []
-    for run in (Run("theta", "easy"), Run("tight", "easy", "actual"), Run("curie", "easy")):
-        there = (traces.folder() / simruns.WORKLOADS[run.workload][0]).exists()
-        if there and not (small and run.workload != "theta"):
-            seen = witnessed(run)
-            by = f"{seen.worst / SECOND:,.0f} s" if seen.late else "-"
-            rows.append(
-                (run.workload, f"{seen.promised:,}", f"{seen.passed:,}", f"{seen.late:,}", by)
-            )
-    if rows:
-        header = (
-            "workload, EASY",
-            "heads that waited",
-            "passed them",
-            "started late",
-            "by at most",
-        )
+    print(harness.table(header, shares))
+    if promises:
+        header = ("workload, EASY", "heads that waited", "passed them", "late", "by at most")
         print("Heads of the line against their first promise:\n")
-        print(harness.table(header, rows))
+        print(harness.table(header, promises))
 
 
 def main() -> None:
     small = harness.quick()
-    print_shares(small=small)
-    print_promises(small=small)
+    there = {
+        name for name, (file, _) in simruns.WORKLOADS.items() if (traces.folder() / file).exists()
+    }
+    for name in (traces.TIGHT, traces.THETA, traces.CURIE):
+        traces.found(name)
+    workloads = ["synthetic"] + ["philly_tight"] * ("tight" in there and not small)
+    runs = [Run("curie", "easy"), Run("theta", "easy"), Run("tight", "easy", "actual")]
+    wanted = [
+        run for run in runs if run.workload in there and (run.workload == "theta" or not small)
+    ]
+    with ProcessPoolExecutor(min(4, len(os.sched_getaffinity(0)))) as side_by_side:
+        promises = [side_by_side.submit(promise_row, run) for run in wanted]
+        shares = [
+            side_by_side.submit(share_row, workload, policy, 2 if small else DAYS)
+            for workload in workloads
+            for policy in SHOWN
+        ]
+        print_tables([each.result() for each in shares], [each.result() for each in promises])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ deadlines. Priorities are strict, weights are not: the optimum may let a light s
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import harness
 import heaploops
@@ -33,6 +33,7 @@ CALLED = {"makespan": "makespan", "completion": "weighted completion", "misses":
 SECONDS = {"makespan": 1.5, "completion": 2.0, "misses": 2.0}
 WORKERS = 8  # more strategies side by side, whatever the number of processors
 SHOWN = ("default", "fifo", "easy", "sjf", "edf")
+WITH_EASY = ("sjf", "edf")  # also with backfill, which those of that name do without
 SPREAD = ("median", "p95", "worst")
 CLUSTER, FIRST = "e13805", 60
 KNOWN = {30: (56_331.9, 57_256.0, 80_629.7), 50: (65_130.9, 79_690.1, 156_380.6)}
@@ -187,6 +188,9 @@ def main() -> None:
     small = harness.quick()
     seeds = range(20 if small else 200)
     policies = {name: POLICIES[name] for name in SHOWN}
+    policies |= {
+        f"{name} with EASY": replace(POLICIES[name], backfill="easy") for name in WITH_EASY
+    }
     held, stopped = hold(seeds, policies)
     print_proved(held, len(seeds))
     print_gaps(held, seeds)

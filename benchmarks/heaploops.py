@@ -10,7 +10,8 @@ with the fewest free that hold them; more take whole free nodes, and what is lef
 (12 = 8 + 4) the node with the fewest free again. Ends come before starts of the same second.
 EASY: when the head must wait it is promised the earliest time at which, by the requested times of
 what runs, it fits; a job behind it, in order of submission, starts if it fits now and ends, by its
-requested time, until then, or takes only what the head will leave over.
+requested time, until then, or takes only what the head will leave over. What ends at the promised
+second itself counts in the order of submission, and only until the head fits.
 """
 
 import gc
@@ -227,16 +228,11 @@ class Easy:
     def _promise(self) -> tuple[int, int]:
         """When the head fits, by requested times, and what it leaves over then."""
         free, width = self.free, self.rows[self.line[0]].width
-        by_end = sorted((end, self.rows[number].width) for number, end in self.running.items())
-        at: int | None = None
-        for end, released in by_end:
-            if at is not None and end > at:
-                break
-            free += released
+        for end, number in sorted((end, number) for number, end in self.running.items()):
+            free += self.rows[number].width
             if free >= width:
-                at = end
-        assert at is not None, "a job is wider than the machine"
-        return at, free - width
+                return end, free - width
+        raise AssertionError("a job is wider than the machine")
 
 
 def easy(rows: Sequence[Row], processors: int) -> list[int]:

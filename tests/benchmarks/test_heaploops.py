@@ -14,6 +14,7 @@ KNOWN = {  # mean wait in seconds, from other programs on the same input
     "theta-fifo": 159_516.20,
     "theta-sjf": 16_872.45,
     "theta-sjf-true": 14_408.43,
+    "theta-easy": 43_287.04,
     "curie-fifo": 241_015.08,
 }
 

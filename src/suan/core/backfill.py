@@ -32,12 +32,17 @@ class Fit:
     window: Duration
 
 
+EVERYWHERE = -1  # the bits of all flavors
+
+
 class Backfill:
     """What may start now, in one cycle, while earlier jobs wait."""
 
     __slots__ = (
+        "_arrived",
         "_covered",
         "_fits",
+        "_fresh",
         "_holders",
         "_interest",
         "closed",
@@ -57,7 +62,9 @@ class Backfill:
         self._interest = 0
         self._covered = 0
         # where each shape may stay longest; by account where quotas tell them apart
-        self._fits: dict[tuple[Shape, Account | None], Fit | None] = {}
+        self._fits: dict[tuple[Shape, int, Account | None], Fit | None] = {}
+        self._arrived: dict[Lane, None] = {}  # their jobs may start anywhere; the others …
+        self._fresh = 0  # … only on flavors where there is more room than before
 
     def candidates(self) -> list[tuple[int, int, Lane]]:
         """Lanes that may have someone to start who could not before: a heap by order.
@@ -65,18 +72,43 @@ class Backfill:
         That takes more room on some node, a reservation that is gone, or someone who is new.
         """
         self._let_go()
-        lanes = dict.fromkeys(self.state.line.arrived)
+        self._arrived = self.state.line.arrived
+        lanes = dict.fromkeys(self._arrived)
         for shape in self._shapes():
             lanes.update(shape.waiting)
         barred = self._barred()
-        found = []
-        for lane in lanes:
-            head, contest = lane.head(), lane.contest
-            if head is not None and contest is not None and contest.mask & ~barred:
+        for lane in list(lanes):
+            contest = lane.contest
+            if contest is None or not contest.mask & ~barred:
+                del lanes[lane]
+            else:
                 self._interest |= contest.mask
-                found.append((head.order, lane.number, lane))
+        found = [(job.order, lane.number, lane) for lane in lanes if (job := self._first(lane))]
         heapify(found)
         return found
+
+    def _first(self, lane: Lane) -> JobRecord | None:
+        """The first of a lane's jobs that may start, as things are."""
+        head = lane.head()
+        if head is None:
+            return None
+        self.look_ahead()
+        if head in self._holders:
+            return head
+        longest = self._longest(lane, head)
+        if longest is None:
+            return None
+        if longest.window >= (head.window or ALWAYS):
+            return head
+        return lane.first_within(longest.window)
+
+    def _longest(self, lane: Lane, head: JobRecord) -> Fit | None:
+        """Where a lane's jobs may stay longest."""
+        looked = EVERYWHERE if lane in self._arrived else self._fresh
+        key = lane.shape, looked, lane.account if self.state.quotas.count else None
+        if key not in self._fits:
+            self._fits[key] = self.fit(head, ALWAYS, looked=looked)
+        return self._fits[key]
 
     def _barred(self) -> int:
         """Flavors that somebody holds of whom it cannot be told when he starts."""
@@ -111,8 +143,10 @@ class Backfill:
         for node in fresh:
             flavor = node.flavor
             if flavor is not None and not flavor.mask & (barred | renewed):
+                self._fresh |= flavor.mask
                 found.update((s, None) for s in flavor.askers(node) if s.waiting)
         renewed &= ~barred
+        self._fresh |= renewed
         for _, mask, contest in self.state.line.front if renewed else ():
             if mask & renewed:
                 found.update((s, None) for s in contest.shapes if has_room(s, mask & ~barred))
@@ -144,7 +178,7 @@ class Backfill:
 
     def _try(self, lane: Lane) -> tuple[JobRecord, Fit] | None:
         """The first of a lane's jobs that may start, and where it goes best."""
-        head, shape = lane.head(), lane.shape
+        head = lane.head()
         if head is None:
             return None
         self.look_ahead()
@@ -152,10 +186,7 @@ class Backfill:
             own = self.fit(head, head.window or ALWAYS, own=True)
             if own is not None and own.window >= (head.window or ALWAYS):
                 return head, own
-        key = shape, lane.account if self.state.quotas.count else None
-        if key not in self._fits:
-            self._fits[key] = self.fit(head, ALWAYS)
-        longest = self._fits[key]
+        longest = self._longest(lane, head)
         if longest is None:
             return None
         job: JobRecord | None = head
@@ -163,14 +194,19 @@ class Backfill:
             job = lane.first_within(longest.window)
         if job is None:
             return None
-        fit = longest if longest.window == ALWAYS else self.fit(job, job.window)
-        assert fit is not None
-        return job, fit
+        if longest.window == ALWAYS:
+            return job, longest
+        looked = EVERYWHERE if lane in self._arrived else self._fresh
+        tightest = self.fit(job, job.window, looked=looked)
+        assert tightest is not None
+        return job, tightest
 
-    def fit(self, job: JobRecord, enough: Duration, *, own: bool = False) -> Fit | None:
-        """Where a job has room now: the first place that is free long ``enough``, or else the one
-        that is free longest. With ``own``, what is kept for the job itself is free to it; it is
-        not to others of its shape."""
+    def fit(
+        self, job: JobRecord, enough: Duration, *, own: bool = False, looked: int = EVERYWHERE
+    ) -> Fit | None:
+        """Where a job has room now on flavors in ``looked`` (a gang: on all of a pool that has
+        one): the first place that is free long ``enough``, or else that is free longest. With
+        ``own``, what is kept for the job itself is free to it; it is not to others of its shape."""
         shape = job.shape
         assert shape is not None
         closed = 0
@@ -180,8 +216,10 @@ class Backfill:
         barred = self._kept_out(job)
         for number, candidate in enumerate(shape.candidates):
             allowed = candidate.mask & ~closed
-            if not allowed or number in barred:
+            if not allowed & looked or number in barred:
                 continue
+            if candidate.tasks == 1:
+                allowed &= looked
             found = self._room(job if own else None, candidate, allowed).find(enough)
             if found is not None and (best is None or found[1] > best.window):
                 best = Fit(number, *found)
@@ -250,7 +288,12 @@ class Backfill:
 
     def started(self, spots: Spots, run: RunRecord) -> None:
         """A run was started: it holds its part of reserved nodes then, too, if it goes on."""
-        self._fits.clear()
+        taken = {node for node, _ in spots}
+        self._fits = {  # where there was no room there is none now
+            key: fit
+            for key, fit in self._fits.items()
+            if fit is None or not any(node in taken for node, _ in fit.spots)
+        }
         for node, _ in spots:
             reservation = self.nodes.get(node)
             if reservation is None or (run.until is not None and run.until <= reservation.at):

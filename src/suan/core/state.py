@@ -19,7 +19,7 @@ from suan.model.policy import POLICIES, Discipline, Policy
 from suan.model.quota import Limits, Quota
 from suan.model.units import MINUTE, Instant, JobId, NodeName, QueueName, RunId
 
-BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT})
+BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT, Cause.OUT_OF_MEMORY})
 """Ends that say how long a job's runs take."""
 
 
