@@ -22,6 +22,8 @@ from suan.core.shares import Account
 from suan.core.state import Closed, Kept, State
 from suan.model.units import MINUTE, Duration, Instant
 
+EVERYWHERE = -1  # the bits of all flavors
+
 
 @dataclass(slots=True)
 class Fit:
@@ -30,9 +32,6 @@ class Fit:
     number: int  # of its shape's candidate
     spots: Spots
     window: Duration
-
-
-EVERYWHERE = -1  # the bits of all flavors
 
 
 class Backfill:
@@ -95,6 +94,10 @@ class Backfill:
         self.look_ahead()
         if head in self._holders:
             return head
+        return self._passing(lane, head)
+
+    def _passing(self, lane: Lane, head: JobRecord) -> JobRecord | None:
+        """The first of a lane's jobs that has time enough where the lane may stay longest."""
         longest = self._longest(lane, head)
         if longest is None:
             return None
@@ -104,7 +107,7 @@ class Backfill:
 
     def _longest(self, lane: Lane, head: JobRecord) -> Fit | None:
         """Where a lane's jobs may stay longest."""
-        looked = EVERYWHERE if lane in self._arrived else self._fresh
+        looked = self._looked(lane)
         key = lane.shape, looked, lane.account if self.state.quotas.count else None
         if key not in self._fits:
             self._fits[key] = self.fit(head, ALWAYS, looked=looked)
@@ -186,20 +189,18 @@ class Backfill:
             own = self.fit(head, head.window or ALWAYS, own=True)
             if own is not None and own.window >= (head.window or ALWAYS):
                 return head, own
-        longest = self._longest(lane, head)
-        if longest is None:
-            return None
-        job: JobRecord | None = head
-        if longest.window < (head.window or ALWAYS):
-            job = lane.first_within(longest.window)
-        if job is None:
+        job, longest = self._passing(lane, head), self._longest(lane, head)
+        if job is None or longest is None:
             return None
         if longest.window == ALWAYS:
             return job, longest
-        looked = EVERYWHERE if lane in self._arrived else self._fresh
-        tightest = self.fit(job, job.window, looked=looked)
+        tightest = self.fit(job, job.window, looked=self._looked(lane))
         assert tightest is not None
         return job, tightest
+
+    def _looked(self, lane: Lane) -> int:
+        """Where a lane's jobs may start who could not before."""
+        return EVERYWHERE if lane in self._arrived else self._fresh
 
     def fit(
         self, job: JobRecord, enough: Duration, *, own: bool = False, looked: int = EVERYWHERE

@@ -76,7 +76,7 @@ class Pool:
 
     def _sorted(self) -> tuple[tuple[Flavor, ...], tuple[str, ...]]:
         if self._kinds is None:
-            kinds = sorted(self.flavors.values(), key=lambda f: (_devices_of(f.key), f.key))
+            kinds = sorted(self.flavors.values(), key=lambda f: (devices_of(f.key), f.key))
             models = sorted({model for flavor in kinds for model in flavor.models})
             self._kinds = (tuple(kinds), tuple(models))
         return self._kinds
@@ -234,7 +234,8 @@ class Capacity:
             del pool.nodes[name]
 
 
-def _devices_of(key: FlavorKey) -> Thousandths:
+def devices_of(key: FlavorKey) -> Thousandths:
+    """The accelerators of one node of a flavor."""
     return sum(amount for _, amount in key[0])
 
 

@@ -64,6 +64,7 @@ class Cycle:
         for mask in [mask for mask, at in alarms.items() if at <= self.now]:
             del alarms[mask]
             self.state.capacity.awake |= mask
+            self.state.line.unblock_within(mask)
 
     def _wake_at(self) -> Instant | None:
         times = list(self.state.alarms.values())

@@ -339,6 +339,12 @@ class Line:
             del self.blocked[of]
             self._enlist_blocked(of)
 
+    def unblock_within(self, mask: int) -> None:
+        """Let those in again whom one kept out who may use some flavors: he is looked at anew."""
+        for blocker in list(dict.fromkeys(self.blocked.values())):
+            if blocker.shape is not None and blocker.shape.mask & mask:
+                self.unblock(blocker)
+
     def _enlist_blocked(self, of: Blocked) -> None:
         kind, name = of
         for account in list(self.lanes):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from suan.core.ask import Ask, asks
-from suan.core.capacity import Pool
+from suan.core.capacity import Pool, devices_of
 from suan.core.filters import first_refusal
 from suan.core.flavors import Asker, Flavor, Kin, Need
 from suan.core.scorers import cost_of
@@ -106,7 +106,13 @@ class Shape:
         every = [c for _, found in self.ordered_matches for c in found.candidates]
         first_option = self.demand.ordered
         every.sort(
-            key=lambda c: (c.option if first_option else 0, c.cost.total, c.pool.name, c.option)
+            key=lambda c: (
+                c.option if first_option else 0,
+                c.cost.total,
+                c.pool.name,
+                devices_of(c.kinds[0][0].key),  # a node with few accelerators before one with many
+                c.option,
+            )
         )
         self.candidates = tuple(every)
         self.mask = mask_of(every)
