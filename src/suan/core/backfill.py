@@ -269,17 +269,26 @@ class Backfill:
 
     def _reserve(self, job: JobRecord, allowed: int) -> None:
         state, barred = self.state, self._kept_out(job)
-        found = reserve(job, allowed, self.now, taken=self.nodes, without=barred)
-        before = state.kept.pop(job, None)
+        before, rests_on = state.kept.pop(job, None), self._grounds(job, allowed, barred)
+        if before is not None and rests_on is not None and before.rests_on == rests_on:
+            found = before.found
+        else:
+            found = reserve(job, allowed, self.now, taken=self.nodes, without=barred)
         if found is None:
             state.closed[job] = Closed(allowed, self.now + MINUTE)
         else:
             self.reservations.append(found)
             self.nodes.update(dict.fromkeys(found.spots, found))
             until = min(found.at, found.candidate.pool.ends.first(found.at))
-            state.kept[job] = Kept(found.at, until, tuple(found.spots))
+            state.kept[job] = Kept(found.at, until, tuple(found.spots), rests_on, found)
         if before is not None:
             self._release(before, found)
+
+    def _grounds(self, job: JobRecord, allowed: int, barred: frozenset[int]) -> object:
+        """All that a reservation rests on; ``None`` if others were made before it."""
+        if self.nodes or job.shape is None:
+            return None
+        return allowed, barred, [each.pool.version for each in job.shape.candidates]
 
     def _release(self, before: Kept, found: Reservation | None) -> None:
         """What a reservation kept before and does not keep now, or keeps later, is looked at."""

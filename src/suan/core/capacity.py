@@ -48,6 +48,7 @@ class Pool:
         "observed_at",
         "offer",
         "open",
+        "version",
     )
 
     def __init__(self, name: PoolName) -> None:
@@ -61,6 +62,7 @@ class Pool:
         self.flavors: dict[FlavorKey, Flavor] = {}
         self.open: dict[RunId, RunRecord] = {}
         self.ends = Ends()
+        self.version = 0  # counts changes of what is free, and of when what runs should end
         self.behind: tuple[JobId, Refusal] | None = None
         self._kinds: tuple[tuple[Flavor, ...], tuple[str, ...]] | None = None
 
@@ -164,6 +166,7 @@ class Capacity:
 
     def file(self, pool: Pool, node: Node) -> None:
         """Put a node under its flavor, with its runs charged."""
+        pool.version += 1
         total = node.status.total
         key = (total.accelerators, total.cpu_milli, total.memory_mib // _MIB_A_GIB)
         flavor = pool.flavors.get(key) or pool.add_flavor(key, self._new_bit())
@@ -176,6 +179,7 @@ class Capacity:
         self.grow(flavor)
 
     def _unfile(self, pool: Pool, node: Node) -> None:
+        pool.version += 1
         flavor = node.flavor
         if flavor is None:
             return
@@ -212,6 +216,7 @@ class Capacity:
 
     def hold(self, pool: Pool, name: NodeName, run: RunId, *, held: Held) -> None:
         """A run takes part of a node, which need not be known."""
+        pool.version += 1
         node = pool.nodes.get(name)
         if node is None:
             node = pool.nodes[name] = Node(name)
@@ -221,6 +226,7 @@ class Capacity:
 
     def release(self, pool: Pool, name: NodeName, run: RunId) -> None:
         """A run leaves a node."""
+        pool.version += 1
         node = pool.nodes[name]
         held = node.runs.pop(run)
         refund(node, held)

@@ -7,6 +7,7 @@ from heapq import heappush
 from suan.core.capacity import Capacity
 from suan.core.disciplines import CLAIM, rank_of
 from suan.core.durations import Durations
+from suan.core.forecast import Reservation
 from suan.core.line import Line
 from suan.core.matching import Candidate
 from suan.core.nodes import Held, Node
@@ -26,11 +27,14 @@ BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT, Cause.OUT
 @dataclass(slots=True, frozen=True)
 class Kept:
     """What is left of a reservation when its cycle is over: when and where. It stands until the
-    first end that it may rest on should have come."""
+    first end that it may rest on should have come, and is still what would be found while what it
+    ``rests_on`` is the same."""
 
     at: Instant
     stands_until: Instant
     nodes: tuple[Node, ...]
+    rests_on: object = None
+    found: Reservation | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -318,10 +322,11 @@ class State:
 
     def expect_end(self, run: RunRecord, until: Instant | None) -> None:
         """A run will end by then; ``None``: nothing is known."""
-        ends = self.capacity.pool(run.pool).ends
-        ends.drop(run)
+        pool = self.capacity.pool(run.pool)
+        pool.version += 1
+        pool.ends.drop(run)
         run.until = until
-        ends.add(run)
+        pool.ends.add(run)
 
     def put_off(self, now: Instant) -> None:
         """Runs that have outlived what was expected of them are given more time: that of the runs
