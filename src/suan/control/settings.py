@@ -34,7 +34,7 @@ class ControlSettings:
     retry_most: Duration = 15 * SECOND  # … and the longest
     stop_grace: Duration = 10 * SECOND  # between asking a run to end and ending it
     longest_grace: Duration = HOUR  # the most that a job's checkpoint may ask for instead
-    remembered_runs: int = 20_000  # the most past runs that a new leader tells the scheduler of
+    remembered_runs: int = 10_000  # the most past runs that a new leader tells the scheduler of
     term_length: Duration = 7 * DAY  # then the journal begins anew, so that it can be pruned
     journal_keep: Duration = 30 * DAY
     breath: Duration = 5_000  # the longest the loop works before it lets requests through
