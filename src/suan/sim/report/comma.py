@@ -4,10 +4,9 @@ import csv
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING
 
-from suan.sim.report.files import telling, whole
+from suan.sim.report.files import Streamed, telling, whole
 from suan.sim.report.tables import JOB_COLUMNS, Table, job_row, tables
 from suan.sim.results import Ended, Result
 
@@ -23,34 +22,19 @@ def write_csv(results: Sequence[Result], folder: Path) -> tuple[Path, ...]:
     return tuple(_write(table, folder / f"{table.name}.csv") for table in tables(results))
 
 
-class CsvRows:
+class CsvRows(Streamed):
     """Streams a row for each job that ended. A context manager: the file appears when it closes.
 
     If the simulation fails, no file is left, and an older one of that name stays.
     """
 
     def __init__(self, path: Path) -> None:
-        self._stack = ExitStack()
-        self._path = path
+        super().__init__(path)
         self._file: IO[str] | None = None
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            part = stack.enter_context(whole(self._path))
-            with telling(self._path):
-                self._file = stack.enter_context(part.open("w", encoding="utf-8", newline=""))
-                _writer(self._file).writerow([name for name, _ in JOB_COLUMNS])
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with telling(self._path):
-            self._stack.__exit__(kind, error, trace)
+    def _open(self, part: Path, stack: ExitStack) -> None:
+        self._file = stack.enter_context(part.open("w", encoding="utf-8", newline=""))
+        _writer(self._file).writerow([name for name, _ in JOB_COLUMNS])
 
     def write(self, jobs: Sequence[Ended]) -> None:
         """Write one row for each job, in this order."""

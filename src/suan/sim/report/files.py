@@ -3,8 +3,10 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from suan.model.errors import InputError
 
@@ -57,3 +59,35 @@ def _unwritable(path: Path, error: OSError) -> InputError:
     why = (error.strerror or str(error)).lower()
     mend = _MENDS.get(error.errno or 0, "name another folder")
     return InputError(f"{path} cannot be written: {why}", where=str(path), mend=mend)
+
+
+class Streamed:
+    """A file that is written bit by bit. A context manager: the file appears when it closes.
+
+    If what writes it fails, no file is left, and an older one of that name stays.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stack = ExitStack()
+
+    def _open(self, part: Path, stack: ExitStack) -> None:
+        """Begin to write ``part``; what must be closed goes on the stack."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            part = stack.enter_context(whole(self._path))
+            with telling(self._path):
+                self._open(part, stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with telling(self._path):
+            self._stack.__exit__(kind, error, trace)

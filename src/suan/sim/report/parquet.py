@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from suan.model.errors import InputError
-from suan.sim.report.files import telling, whole
+from suan.sim.report.files import Streamed, telling, whole
 from suan.sim.report.tables import JOB_COLUMNS, Column, Table, Value, job_row, tables
 from suan.sim.results import Ended, Result
 
@@ -24,7 +23,7 @@ def write_parquet(results: Sequence[Result], folder: Path) -> tuple[Path, ...]:
     )
 
 
-class ParquetRows:
+class ParquetRows(Streamed):
     """Streams a row for each job that ended. A context manager: the file appears when it closes.
 
     If the simulation fails, no file is left, and an older one of that name stays. ``InputError``
@@ -32,29 +31,14 @@ class ParquetRows:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self._arrow = _arrow()
-        self._path = path
-        self._stack = ExitStack()
         self._writer: Any = None
 
-    def __enter__(self) -> Self:
+    def _open(self, part: Path, stack: ExitStack) -> None:
         schema = _schema(self._arrow, JOB_COLUMNS)
-        with ExitStack() as stack:
-            part = stack.enter_context(whole(self._path))
-            with telling(self._path):
-                writer = import_module("pyarrow.parquet").ParquetWriter(str(part), schema)
-                self._writer = stack.enter_context(writer)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with telling(self._path):
-            self._stack.__exit__(kind, error, trace)
+        writer = import_module("pyarrow.parquet").ParquetWriter(str(part), schema)
+        self._writer = stack.enter_context(writer)
 
     def write(self, jobs: Sequence[Ended]) -> None:
         """Write one row for each job, in this order."""
