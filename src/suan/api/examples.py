@@ -77,7 +77,11 @@ EXPLANATION = ExplanationView(
     summary="waits for 1 A100-80GB in lab",
     refusals=(
         RefusalView(
-            "no_capacity", "lab", "needs 1 A100-80GB, 0 are free", "a run there has to end"
+            "no_capacity",
+            "lab",
+            "needs 1 A100-80GB, 0 are free",
+            "a run there has to end",
+            until=_TIME,
         ),
     ),
     ahead=3,

@@ -11,6 +11,7 @@ from suan.model.bill import Bill
 from suan.model.job import Job, Run
 from suan.model.live import PoolStatus
 from suan.model.plan import Explanation
+from suan.model.refusal import Refusal
 from suan.model.resources import ANY_ACCELERATOR, Resources
 from suan.model.spec import JobSpec, ResourceOption
 from suan.model.store import FeedEntry, Token
@@ -149,10 +150,7 @@ def explanation_view(explanation: Explanation, currencies: Mapping[str, str]) ->
         job=explanation.job,
         state=explanation.state,
         summary=explanation.summary,
-        refusals=tuple(
-            RefusalView(each.code.value, each.pool, each.detail, each.unblocked_by, each.permanent)
-            for each in explanation.refusals
-        ),
+        refusals=tuple(map(_refusal_view, explanation.refusals)),
         costs=tuple(
             CostView(each.pool, dict(each.terms), each.total, currencies.get(each.pool, ""))
             for each in explanation.costs
@@ -161,6 +159,19 @@ def explanation_view(explanation: Explanation, currencies: Mapping[str, str]) ->
         earliest=_time(explanation.earliest),
         latest=_time(explanation.latest),
         rests_on=explanation.rests_on,
+    )
+
+
+def _refusal_view(refusal: Refusal) -> RefusalView:
+    return RefusalView(
+        code=refusal.code.value,
+        pool=refusal.pool,
+        detail=refusal.detail,
+        unblocked_by=refusal.unblocked_by,
+        permanent=refusal.permanent,
+        preemption_helps=refusal.preemption_helps,
+        behind=refusal.behind,
+        until=_time(refusal.until),
     )
 
 

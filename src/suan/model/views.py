@@ -88,13 +88,21 @@ class SubmittedView:
 
 @dataclass(frozen=True, slots=True)
 class RefusalView:
-    """Why one pool does not take a job now."""
+    """Why one pool (``None``: every pool) does not take a job now.
+
+    ``behind`` is the job that what is free is kept for, ``until`` when this is expected to pass,
+    where that is known. ``preemption_helps``: a job of a higher priority would displace what is
+    in the way.
+    """
 
     code: str
     pool: str | None
     detail: str
     unblocked_by: str
     permanent: bool = False
+    preemption_helps: bool = False
+    behind: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
