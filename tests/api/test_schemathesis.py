@@ -17,7 +17,7 @@ import requests
 import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, settings
-from schemathesis.checks import not_a_server_error
+from schemathesis.checks import CheckContext, not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -33,8 +33,19 @@ from suan.store import open_store
 from tests.waiting import until
 
 URL = "http://127.0.0.1:7826"
+
+
+def does_not_break(
+    context: CheckContext, response: schemathesis.Response, case: schemathesis.Case
+) -> bool | None:
+    """No server error but 503: one whose machine stalls loses its lease for a moment."""
+    if response.status_code == 503:
+        return None
+    return not_a_server_error(context, response, case)
+
+
 CHECKS = [
-    not_a_server_error,
+    does_not_break,
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
