@@ -263,7 +263,8 @@ class Backfill:
             if not allowed & self._interest:
                 continue
             self._holders.add(job)
-            if job not in self.state.closed:
+            closed = self.state.closed.get(job)
+            if closed is None or allowed & ~closed.mask:  # who came before it may have left
                 self._reserve(job, allowed)
         self.closed = [(closed.mask, job) for job, closed in self.state.closed.items()]
 
@@ -277,6 +278,9 @@ class Backfill:
         if found is None:
             state.closed[job] = Closed(allowed, self.now + MINUTE)
         else:
+            closed = state.closed.pop(job, None)
+            if closed is not None:
+                state.capacity.renewed |= closed.mask
             self.reservations.append(found)
             self.nodes.update(dict.fromkeys(found.spots, found))
             until = min(found.at, found.candidate.pool.ends.first(found.at))
