@@ -24,7 +24,7 @@ from tests.api.test_submit import problem
 SIZE = Resources(64_000, 262_144, (("A100-80GB", 8000),))
 LAB = PoolStatus(
     offer=Offer(PoolName("lab"), "local", Terms(currency="EUR"), capabilities=("logs",)),
-    nodes=(NodeStatus(NodeName("n1"), SIZE),),
+    nodes=(NodeStatus(NodeName("n1"), SIZE, rack="spine1/leaf3"),),
     total=SIZE,
     free=SIZE,
     runs=2,
@@ -40,6 +40,7 @@ async def test_pools(api: Api) -> None:
     assert (pool["name"], pool["runs"], pool["node_list"]) == ("lab", 2, [])
     one = (await api.http.get("/v1/pools/lab")).json()
     assert one["node_list"][0]["total"]["accelerators"] == {"A100-80GB": 8000}
+    assert (pool["racks"], one["node_list"][0]["rack"]) == (1, "spine1/leaf3")
     assert "lab" in problem(await api.http.get("/v1/pools/x"), 404, "not_found")["detail"]
 
 

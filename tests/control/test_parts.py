@@ -110,6 +110,12 @@ def test_reasons_are_sums_that_a_person_can_check() -> None:
     )
 
 
+def test_reasons_tell_how_close_a_gang_stands_where_that_is_known() -> None:
+    lines = place_reasons(PLACE, {}, ["s/1", "s/2"])
+    assert lines[1] == "its nodes stand over 2 racks of s"
+    assert place_reasons(PLACE, {}, ["", ""]) == place_reasons(PLACE, {})
+
+
 def test_the_chosen_pool_is_called_the_best_only_in_what_it_is() -> None:
     full = Refusal(RefusalCode.NO_CAPACITY, PoolName("dry"), "it is full", "runs end")
     (first, *_) = place_reasons(replace(PLACE, refusals=(full,)), {})

@@ -38,6 +38,7 @@ NEEDS = (
     (res(1, 1, B=2), res(8, 8)),
 )
 POOLS = ("p", "q", "r")
+RACKS = {"p": ("", "", "", ""), "q": ("s/1", "s/1", "s/2", "t/1"), "r": ("1", "", "2", "2")}
 jobs = st.fixed_dictionaries(
     {
         "need": st.sampled_from(NEEDS),
@@ -113,7 +114,7 @@ class Driver:
     def observe(self, name: str, seen: list, complete: bool) -> None:
         terms = Terms(cpu_hour=100 + len(seen) if name == "p" else 100)
         statuses = tuple(
-            NodeStatus(f"{name}{i}", size, res(others, others), schedulable)
+            NodeStatus(f"{name}{i}", size, res(others, others), schedulable, RACKS[name][i])
             for i, size, others, schedulable in seen
         )
         offer = Offer(name, "local", terms)

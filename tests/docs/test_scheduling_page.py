@@ -214,6 +214,17 @@ def packing() -> str:
     return written(jobs, found)
 
 
+def racks() -> str:
+    jobs = [
+        job("a", 8, 0, 60, tasks=2),
+        job("b", 8, 0, 60),
+        job("c", 8, 0, 120, tasks=3),
+        job("d", 8, 10, 60, tasks=3),
+    ]
+    at = ["s1/r1", "s1/r1", "s1/r1", "s1/r2", "s2/r3", "s2/r3"]
+    return written(jobs, under(["fifo"], jobs, (pool("n", *[8] * 6, racks=at),), nodes=True))
+
+
 def standings() -> str:
     """What decides in the example of two tenants, as it is counted."""
     shares = Shares(POLICIES["fair"].half_life)
@@ -258,6 +269,7 @@ EXAMPLES = (
     service,
     lending,
     packing,
+    racks,
 )
 
 

@@ -33,13 +33,16 @@ def clock(at: Instant) -> str:
     return f"{minutes // 60}:{minutes % 60:02}{seconds}"
 
 
-def pool(name: str, *gpus: int, cpus: int = 0, price: int = 0) -> SimulatedPool:
+def pool(
+    name: str, *gpus: int, cpus: int = 0, price: int = 0, racks: Sequence[str] = ()
+) -> SimulatedPool:
     """One node for each number of accelerators, with processors beside; ``price`` an
-    accelerator-hour, in the currency's units."""
+    accelerator-hour, in the currency's units. ``racks`` has each node's."""
     nodes = tuple(
         NodeStatus(
             f"{name}-{at}",
             Resources(cpus * 1000, 1024, ((MODEL, each * 1000),) if each else ()),
+            rack=racks[at - 1] if racks else "",
         )
         for at, each in enumerate(gpus, 1)
     )

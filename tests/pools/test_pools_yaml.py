@@ -108,6 +108,14 @@ def test_a_model_without_a_known_power_is_noted(tmp_path: Path) -> None:
             "pools:\n - name: a\n   nodes:\n   - &n {name: n, cpus: 1, memory: 1GB}\n   - *n\n",
             4, "two nodes are called 'n'", "rename",
         ),
+        (
+            "pools:\n - name: a\n   nodes:\n   - {cpus: 1, memory: 1GB, rack: /leaf1}\n",
+            4, "'/leaf1' is no path to a rack", "rack",
+        ),
+        (
+            f"pools:\n - name: a\n   nodes:\n   - {{cpus: 1, memory: 1GB, rack: {'a/' * 8}a}}\n",
+            4, "up to 8 names", "rack",
+        ),
         ("pools:\n - name: a\n   pue: 0.9\n", 3, "no PUE", "pue"),
         ("pools:\n - name: a\n   pue: .nan\n", 3, "not a number", "pue"),
         ("pools:\n - name: a\n   prices: {cpu_hour: -1}\n", 3, "from 0 on", "cpu_hour"),
@@ -125,6 +133,14 @@ def test_what_is_wrong_is_told_with_its_line(
     assert said in raised.value.message
     assert mend in raised.value.mend
     assert raised.value.where == f"{tmp_path}/pools.yaml:{line}"
+
+
+def test_a_rack_is_a_path_and_holds_for_all_copies(tmp_path: Path) -> None:
+    node = "{count: 2, cpus: 1, memory: 1GB, rack: spine1/leaf_3.b}"
+    text = f"pools:\n - name: a\n   nodes: [{node}, {{cpus: 1, memory: 1GB}}]\n"
+    (declaration,) = load(tmp_path, text)
+    assert declaration.nodes is not None
+    assert [node.rack for node in declaration.nodes] == ["spine1/leaf_3.b", "spine1/leaf_3.b", ""]
 
 
 def test_unreadable_files_are_told(tmp_path: Path) -> None:

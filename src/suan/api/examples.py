@@ -114,7 +114,8 @@ POOL = PoolView(
     capabilities=("logs",),
     frameworks=(),
     observed_at=_TIME,
-    node_list=(NodeView("node-1", _AMOUNT, schedulable=True),),
+    racks=1,
+    node_list=(NodeView("node-1", _AMOUNT, schedulable=True, rack="spine1/leaf3"),),
 )
 POOLS = {"pools": [POOL]}
 DRAINED = {"pool": "lab", "asked": "drain"}

@@ -199,8 +199,10 @@ def pool_view(status: PoolStatus, *, with_nodes: bool = False) -> PoolView:
         frameworks=offer.frameworks,
         observed_at=_time(status.observed_at),
         detail=status.detail,
+        racks=len({node.rack for node in status.nodes if node.rack}),
         node_list=tuple(
-            NodeView(node.name, amount_view(node.total), node.schedulable) for node in nodes
+            NodeView(node.name, amount_view(node.total), node.schedulable, node.rack)
+            for node in nodes
         ),
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from suan.model.job import Cause, JobState, Run
 from suan.model.live import PoolStatus
 from suan.model.offer import NodeStatus, Offer
-from suan.model.plan import Stop
+from suan.model.plan import Place, Stop
 from suan.model.resources import Resources
 from suan.model.store import JobUpdate
 from suan.model.units import Instant, JobId, NodeName, PoolName, RunId
@@ -72,6 +72,12 @@ class Book:
     def currencies(self) -> dict[PoolName, str]:
         """What each pool counts money in."""
         return {name: sight.offer.terms.currency for name, sight in self.pools.items()}
+
+    def racks(self, place: Place) -> list[str]:
+        """Where each node of a placement stands."""
+        sight = self.pools.get(place.pool)
+        nodes = sight.nodes if sight is not None else {}
+        return [nodes[name].rack for name in dict.fromkeys(place.nodes) if name in nodes]
 
     def statuses(self) -> tuple[PoolStatus, ...]:
         """Every pool with what is free in it, by name."""

@@ -258,7 +258,7 @@ class Draft:
             state=RunState.PLACED,
             placed_at=self.now,
             option=place.option,
-            reasons=place_reasons(place, self._book.currencies()),
+            reasons=place_reasons(place, self._book.currencies(), self._book.racks(place)),
         )
         self.placed.append(self._note(run))
         self._feed.append(feed.run_placed(run))

@@ -1,7 +1,8 @@
 """A placement's reasons in words: the chosen pool's cost line by line, and what the others said."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from suan.core.racks import closeness
 from suan.model.plan import Cost, Place
 from suan.model.refusal import RefusalCode
 from suan.model.units import Money, PoolName
@@ -11,9 +12,12 @@ MAX_REASONS = 40  # a run's row stays small however many pools there are
 _PASSED_OVER = (RefusalCode.NO_CAPACITY, RefusalCode.BEHIND_EARLIER_JOB)
 
 
-def place_reasons(place: Place, currencies: Mapping[PoolName, str]) -> tuple[str, ...]:
+def place_reasons(
+    place: Place, currencies: Mapping[PoolName, str], racks: Iterable[str] = ()
+) -> tuple[str, ...]:
     """One line for each pool: the chosen one first, then those it was preferred to, then those
-    that were passed over or refuse."""
+    that were passed over or refuse. After the first, how close together the nodes of a gang stand,
+    told by the ``racks`` of these, where they are known."""
     lines = [
         f"{f'rather than {cost.pool}' if rank else _chosen(place)}: {_sum(cost, currencies)}"
         for rank, cost in enumerate(place.costs)
@@ -24,6 +28,8 @@ def place_reasons(place: Place, currencies: Mapping[PoolName, str]) -> tuple[str
     ]
     if len(lines) > MAX_REASONS:
         lines[MAX_REASONS:] = [f"and {len(lines) - MAX_REASONS} more pools"]
+    if near := closeness(racks):
+        lines.insert(1, f"its nodes stand {near}")
     return tuple(lines)
 
 

@@ -21,6 +21,7 @@ from suan.core.nodes import (
     refund,
     vector_of,
 )
+from suan.core.racks import Changes
 from suan.model.offer import NodeStatus, Offer
 from suan.model.refusal import Refusal
 from suan.model.units import Instant, JobId, NodeName, PoolName, RunId, Thousandths
@@ -33,12 +34,14 @@ _MIB_A_GIB = 1024
 
 class Pool:
     """One pool: its offer, flavors and nodes. ``open`` has the runs in it, ``ends`` those that are
-    expected to end; ``behind`` is the last refusal that named an earlier job, and that job."""
+    expected to end; ``behind`` is the last refusal that named an earlier job, and that job;
+    ``changes`` has the nodes whose racks are known."""
 
     __slots__ = (
         "_kinds",
         "available",
         "behind",
+        "changes",
         "detail",
         "drained",
         "ends",
@@ -62,6 +65,7 @@ class Pool:
         self.flavors: dict[FlavorKey, Flavor] = {}
         self.open: dict[RunId, RunRecord] = {}
         self.ends = Ends()
+        self.changes = Changes()
         self.version = 0  # counts changes of what is free, and of when what runs should end
         self.behind: tuple[JobId, Refusal] | None = None
         self._kinds: tuple[tuple[Flavor, ...], tuple[str, ...]] | None = None
@@ -171,6 +175,7 @@ class Capacity:
         key = (total.accelerators, total.cpu_milli, total.memory_mib // _MIB_A_GIB)
         flavor = pool.flavors.get(key) or pool.add_flavor(key, self._new_bit())
         node.flavor = flavor
+        node.changes = pool.changes if node.status.rack else None
         reach = recharge(node)
         _count(flavor.totals, vector_of(total), 1)
         if node.status.schedulable:
@@ -184,6 +189,8 @@ class Capacity:
         if flavor is None:
             return
         unindex(node)
+        pool.changes.forget(node)
+        node.changes = None
         _count(flavor.totals, vector_of(node.status.total), -1)
         if node.status.schedulable:
             _count(flavor.reach, reach_of(node.status), -1)

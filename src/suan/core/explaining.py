@@ -14,6 +14,7 @@ from suan.core.lookahead import (
     near,
 )
 from suan.core.quota_words import withheld
+from suan.core.racks import closeness
 from suan.core.records import JobRecord, Phase
 from suan.core.standing import BY_SUBMISSION, ahead, because
 from suan.core.state import State
@@ -37,7 +38,7 @@ def explain(state: State, job: JobRecord, now: Instant) -> Explanation:
     """Why a job waits or where it runs. Changes nothing that a decision rests on."""
     state.refresh()
     if job.phase is Phase.RUNS:
-        return _of_running(job)
+        return _of_running(state, job)
     if job.phase is Phase.SETTLES:
         summary = "It has ended or was cancelled; the next cycle records what follows."
         return Explanation(job.id, JobState.PENDING, summary)
@@ -63,7 +64,7 @@ def consider(state: State, event: JobSubmitted, now: Instant) -> Explanation:
     return explain(state, job, now)
 
 
-def _of_running(job: JobRecord) -> Explanation:
+def _of_running(state: State, job: JobRecord) -> Explanation:
     run = job.run
     assert run is not None
     how, whom = "runs" if run.started else "is being started", ""
@@ -71,8 +72,11 @@ def _of_running(job: JobRecord) -> Explanation:
         how = "is being stopped"
         if run.makes_room_for is not None and not job.cancelled:
             whom = f", to make room for job {run.makes_room_for.id}"
-    nodes = listed(list(dict.fromkeys(run.nodes)))
-    summary = f"It {how} in pool {run.pool}, on {nodes}, as run {run.id}{whom}."
+    names = list(dict.fromkeys(run.nodes))
+    nodes = state.capacity.pools[run.pool].nodes
+    near = closeness(nodes[name].status.rack for name in names)
+    where = f"on {listed([*names])}{near and ', '}{near}"
+    summary = f"It {how} in pool {run.pool}, {where}, as run {run.id}{whom}."
     return Explanation(job.id, JobState.RUNNING, summary)
 
 

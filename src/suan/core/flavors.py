@@ -16,6 +16,7 @@ from suan.model.units import NodeName, Thousandths
 
 if TYPE_CHECKING:
     from suan.core.matching import Shape
+    from suan.core.racks import Index
 
 FreeDevices = Sequence[Sequence[Thousandths]]  # of each device, by model, in any order
 FlavorKey = tuple[tuple[tuple[str, Thousandths], ...], Thousandths, int]
@@ -23,6 +24,7 @@ Entry = tuple[Thousandths, int, NodeName, Node]
 Amounts = tuple[tuple[int, Thousandths], ...]  # (model's index, amount) each
 Asker = tuple[Thousandths, int, int, "Shape"]  # processors, memory, the shape's number
 _MANY_BUCKETS = 512
+NOBODY: list[Entry] = []
 
 
 class Kin:
@@ -72,20 +74,23 @@ def device_slots(devices: FreeDevices, accelerators: Amounts, most: int) -> int:
 
 
 class Bucket:
-    """Nodes of one flavor that have the same devices free, by processors and memory free."""
+    """Nodes of one flavor that have the same devices free, by processors and memory free; and
+    those whose racks are known by rack as well."""
 
-    __slots__ = ("devices", "nodes")
+    __slots__ = ("devices", "nodes", "racks")
 
     def __init__(self, devices: Devices) -> None:
         self.devices = devices
         self.nodes: list[Entry] = []
+        self.racks: dict[str, list[Entry]] = {}
 
 
 class Flavor:
     """A kind of node in one pool. ``mask`` is its bit; ``reach`` counts what its schedulable
     nodes would offer if every run of suan's ended, ``totals`` what all its nodes have.
 
-    ``growth`` counts how often it grew, and ``kins`` are the needs that were asked about."""
+    ``growth`` counts how often it grew, and ``kins`` are the needs that were asked about;
+    ``whole`` finds the racks of its whole nodes, once somebody asked for these."""
 
     __slots__ = (
         "_asked",
@@ -97,6 +102,7 @@ class Flavor:
         "models",
         "reach",
         "totals",
+        "whole",
     )
 
     def __init__(self, key: FlavorKey, mask: int) -> None:
@@ -109,6 +115,7 @@ class Flavor:
         self.totals: dict[Vector, int] = {}
         self.reach: dict[Vector, int] = {}
         self.growth = 0
+        self.whole: Index | None = None
 
     def need(self, per_task: Resources) -> Need | None:
         """What a task takes here, or ``None`` if this kind of node lacks a model."""
@@ -163,11 +170,12 @@ class Flavor:
         self.miss(need)
         return None
 
-    def holding(self, need: Need) -> Iterator[tuple[Node, int]]:
-        """The nodes that hold a task, the best fit first, and how many each holds."""
+    def holding(self, need: Need, rack: str = "") -> Iterator[tuple[Node, int]]:
+        """The nodes (of one ``rack``) that hold a task, the best fit first, and how many each
+        holds."""
         cpu, memory = need.cpu, need.memory
         for bucket, slots in need.kin.order or self.order(need.kin):
-            nodes = bucket.nodes
+            nodes = bucket.racks.get(rack, NOBODY) if rack else bucket.nodes
             for at in range(bisect_left(nodes, (cpu,)), len(nodes)):
                 free_cpu, free_memory, _, node = nodes[at]
                 if free_memory >= memory:
@@ -211,6 +219,7 @@ class Flavor:
     def renew(self) -> None:
         """Its nodes have changed: forget all misses."""
         self.growth += 1
+        self.whole = None
         for kin in self.kins.values():
             kin.stamp += 1
             kin.missed = []
@@ -264,6 +273,9 @@ def put(node: Node, home: Bucket) -> None:
     entry = (node.cpu, node.memory, node.name, node)
     insort(home.nodes, entry)
     node.home, node.entry = home, entry
+    if node.changes is not None:
+        insort(home.racks.setdefault(node.status.rack, []), entry)
+        node.changes.note(node)
 
 
 def refile(node: Node, *, devices_changed: bool) -> None:
@@ -271,7 +283,7 @@ def refile(node: Node, *, devices_changed: bool) -> None:
     home, entry = node.home, node.entry
     if home is None or entry is None:
         return
-    del home.nodes[bisect_left(home.nodes, entry)]
+    _take_out(node, home, entry)
     if devices_changed:
         index(node)
     else:
@@ -282,5 +294,15 @@ def unindex(node: Node) -> None:
     """Take a node out of its bucket, if it is in one."""
     home, entry = node.home, node.entry
     if home is not None and entry is not None:
-        del home.nodes[bisect_left(home.nodes, entry)]
+        _take_out(node, home, entry)
         node.home = node.entry = None
+
+
+def _take_out(node: Node, home: Bucket, entry: Entry) -> None:
+    del home.nodes[bisect_left(home.nodes, entry)]
+    if node.changes is not None:
+        rack = node.status.rack
+        entries = home.racks[rack]
+        del entries[bisect_left(entries, entry)]
+        if not entries:
+            del home.racks[rack]

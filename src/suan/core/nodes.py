@@ -9,6 +9,7 @@ from suan.model.units import NodeName, RunId, Thousandths
 
 if TYPE_CHECKING:
     from suan.core.flavors import Bucket, Entry, Flavor
+    from suan.core.racks import Changes
 
 Devices = tuple[tuple[Thousandths, ...], ...]  # free of each device, by model, freest first
 Vector = tuple[Thousandths, int, Devices]  # processors, memory, devices
@@ -29,9 +30,10 @@ class Held:
 class Node:
     """One node: as observed, and what is free of it. ``known`` is false for a node that only
     runs speak of: it is gone, or was never observed. A schedulable one has a bucket, its ``home``,
-    and an ``entry`` there."""
+    and an ``entry`` there. Where its rack is known its pool's ``changes`` are told of it."""
 
     __slots__ = (
+        "changes",
         "cpu",
         "devices",
         "entry",
@@ -57,6 +59,7 @@ class Node:
         self.flavor: Flavor | None = None
         self.home: Bucket | None = None
         self.entry: Entry | None = None
+        self.changes: Changes | None = None
 
     def free(self) -> Resources:
         """What can be offered of it now; nothing while it is cordoned or gone."""

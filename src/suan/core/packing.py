@@ -3,10 +3,17 @@
 Best fit, in this order: the smallest kind of node that will do, the node whose devices are most
 used already, the one with the fewest processors, then the least memory left, then by name. A node
 takes as many tasks of the gang as it holds. So whole nodes and whole accelerators stay free.
+
+Where racks are known a gang takes the smallest subtree of them that holds it whole, and that of
+these which has the least room; there best fit goes on as above.
 """
+
+from collections.abc import Collection
 
 from suan.core.matching import Candidate
 from suan.core.nodes import Node
+from suan.core.racks import from_broken_rack
+from suan.model.errors import InvariantViolation
 from suan.model.units import NodeName
 
 Spots = list[tuple[Node, int]]  # a node, and how many tasks it takes
@@ -37,6 +44,8 @@ def find_first(
             if need.missed_at != need.kin.stamp and flavor.mask & allowed:
                 node = flavor.tightest(need)
                 if node is not None:
+                    if node.changes is not None:
+                        node = from_broken_rack(flavor, need, node)
                     return number, [(node, 1)]
     return None
 
@@ -45,6 +54,16 @@ def _find_gang(candidate: Candidate, allowed: int) -> Spots | None:
     growth = sum([flavor.growth for flavor, _ in candidate.kinds])
     if candidate.missed_at == growth and not candidate.mask & allowed & ~candidate.missed_in:
         return None
+    for within in by_kind(candidate, allowed):
+        spots = close(candidate, within, ()) or _fill(candidate, within)
+        if spots:
+            return spots
+    candidate.missed_at, candidate.missed_in = growth, candidate.mask & allowed
+    return None
+
+
+def _fill(candidate: Candidate, allowed: int) -> Spots | None:
+    """The best fit, wherever it stands."""
     left = candidate.tasks
     spots: Spots = []
     for flavor, need in candidate.kinds:
@@ -59,8 +78,55 @@ def _find_gang(candidate: Candidate, allowed: int) -> Spots | None:
                 return spots
         if left == before:
             flavor.miss(need)
-    candidate.missed_at, candidate.missed_in = growth, candidate.mask & allowed
     return None
+
+
+def by_kind(candidate: Candidate, allowed: int) -> tuple[int, ...]:
+    """The flavors that a gang tries together: one without accelerators takes nodes that have
+    some only where the others do not hold it, however close these stand."""
+    if candidate.pool.changes.of and not candidate.per_task.accelerators:
+        bare = sum(flavor.mask for flavor, _ in candidate.kinds if not flavor.models) & allowed
+        if bare and bare != candidate.mask & allowed:
+            return bare, allowed
+    return (allowed,)
+
+
+def close(candidate: Candidate, allowed: int, without: Collection[Node]) -> Spots | None:
+    """Room for a gang close together, on none of the nodes ``without``; ``None`` where no racks
+    are known, or those that are do not hold it."""
+    if not candidate.pool.changes.of:
+        return None
+    allowed &= candidate.mask
+    index = candidate.pool.changes.index(candidate.per_task, allowed, candidate.kinds)
+    less: dict[str, int] = {}
+    for node in without:
+        if node in index.nodes:
+            rack = node.status.rack
+            less[rack] = less.get(rack, 0) + index.nodes[node]
+    portions = index.portions(candidate.tasks, less)
+    if portions is None:
+        return None
+    return [
+        spot
+        for portion in portions
+        for spot in _of_rack(candidate, allowed, portion, without=without)
+    ]
+
+
+def _of_rack(
+    candidate: Candidate, allowed: int, portion: tuple[str, int], *, without: Collection[Node]
+) -> Spots:
+    """The best fit for some tasks in one rack that holds them."""
+    rack, left = portion
+    spots: Spots = []
+    for flavor, need in candidate.kinds:
+        for node, held in flavor.holding(need, rack) if flavor.mask & allowed else ():
+            if node not in without:
+                spots.append((node, min(left, held)))
+                left -= spots[-1][1]
+                if not left:
+                    return spots
+    raise InvariantViolation(f"rack {rack} of pool {candidate.pool.name} lacks room for {left}")
 
 
 def fits(candidate: Candidate, allowed: int) -> bool:
@@ -69,12 +135,13 @@ def fits(candidate: Candidate, allowed: int) -> bool:
 
 
 def by_rank(spots: Spots) -> tuple[NodeName, ...]:
-    """One node's name for each task, in rank order: by node name, so neighbours stay together."""
+    """One node's name for each task, in rank order: by rack, then by node name, so neighbours stay
+    together."""
     if len(spots) == 1:
         node, tasks = spots[0]
         return (node.name,) * tasks
-    ranked = sorted((node.name, tasks) for node, tasks in spots)
-    return tuple(name for name, tasks in ranked for _ in range(tasks))
+    ranked = sorted((node.status.rack, node.name, tasks) for node, tasks in spots)
+    return tuple(name for _, name, tasks in ranked for _ in range(tasks))
 
 
 def room(candidate: Candidate) -> int:

@@ -5,10 +5,12 @@ where it leaves the room that will be needed then.
 """
 
 from suan.core.devices import choose
+from suan.core.flavors import Flavor, Need
 from suan.core.forecast import Reservation, Spot
 from suan.core.matching import Candidate, Shape
 from suan.core.nodes import Node
-from suan.core.packing import Spots
+from suan.core.packing import Spots, by_kind, close
+from suan.core.racks import from_broken_rack
 from suan.core.records import JobRecord
 from suan.model.units import Duration, Instant
 
@@ -61,16 +63,46 @@ class Room:
                 if best is None or window > best[1]:
                     best = [(node, 1)], window
                 if window >= enough:
-                    return best
+                    return self._broken(flavor, need, node, enough=enough) or best
         return best
 
+    def _broken(
+        self, flavor: Flavor, need: Need, node: Node, *, enough: Duration
+    ) -> tuple[Spots, Duration] | None:
+        """A node like the best one in a rack that is broken already, if it may be held as long."""
+        other = from_broken_rack(flavor, need, node)
+        if other is node:
+            return None
+        window = self._window(other)
+        return ([(other, 1)], window) if window >= enough else None
+
     def _gang(self) -> tuple[Spots, Duration] | None:
-        """Nodes for all tasks: first without a limit on their time; else wherever there is room,
-        until the first of the reservations there."""
+        """Nodes for all tasks: first where nothing is reserved, close together; then without a
+        limit on their time; else wherever there is room, until the first of the reservations
+        there."""
+        racked = self.reserved if self.candidate.pool.changes.of else {}
+        others = {node: each for node, each in racked.items() if each.job is not self.job}
+        found: tuple[Spots, Duration] | None = None
+        for within in by_kind(self.candidate, self.allowed):
+            spots = close(self.candidate, within, others)
+            found = (spots, ALWAYS) if spots else self._scattered(within)
+            if found is not None and found[1] == ALWAYS:
+                return found
+        return found and self._close_until(found)
+
+    def _close_until(self, found: tuple[Spots, Duration]) -> tuple[Spots, Duration]:
+        """Nodes close together on which a gang may stay as long as on those found."""
+        spots, until = close(self.candidate, self.allowed, ()) or [], self.now + found[1]
+        kept = (self.reserved[node] for node, _ in spots if node in self.reserved)
+        if spots and all(each.job is self.job or each.at >= until for each in kept):
+            return spots, found[1]
+        return found
+
+    def _scattered(self, allowed: int) -> tuple[Spots, Duration] | None:
         spots: Spots = []
         left, limited = self.candidate.tasks, []
         for flavor, need in self.candidate.kinds:
-            if not flavor.mask & self.allowed or flavor.misses(need):
+            if not flavor.mask & allowed or flavor.misses(need):
                 continue
             for node, held in flavor.holding(need):
                 takes = self._tasks_beside(node, min(left, held))

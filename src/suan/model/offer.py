@@ -42,9 +42,12 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """One node as observed. ``others_use`` is what is taken by anything but suan's own runs."""
+    """One node as observed. ``others_use`` is what is taken by anything but suan's own runs;
+    ``rack`` is where it stands, as a path from the outside in (``spine1/leaf3``), empty if that is
+    not known."""
 
     name: NodeName
     total: Resources
     others_use: Resources = Resources()
     schedulable: bool = True
+    rack: str = ""

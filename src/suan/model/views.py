@@ -147,6 +147,7 @@ class NodeView:
     name: str
     total: AmountView
     schedulable: bool
+    rack: str = ""  # as a path from the outside in; empty if it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ class PoolView:
     frameworks: tuple[str, ...]
     observed_at: datetime | None = None
     detail: str = ""
+    racks: int = 0  # how many are known
     node_list: tuple[NodeView, ...] = ()  # in the view of one pool alone
 
 

@@ -1,10 +1,16 @@
-"""Numbers of ``pools.yaml``, from text to integer units. Each raises ``ValueError`` in words."""
+"""Values of ``pools.yaml``: numbers from text to integer units, and racks.
 
+Each raises ``ValueError`` in words.
+"""
+
+import re
 from decimal import Decimal, InvalidOperation
 
 from suan.model.units import Money, Thousandths
 
 _LARGEST = Decimal(10) ** 15
+_RACK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*){0,7}")
+_LONGEST_RACK = 200
 
 
 def _amount(text: str, scale: int) -> int:
@@ -61,3 +67,13 @@ def count(text: str) -> int:
     if not 1 <= number <= 10_000 or Decimal(text) != number:
         raise ValueError(f"{text!r} must be a whole number from 1 to 10000")
     return number
+
+
+def rack(text: str) -> str:
+    """Where a node stands, from the outside in: ``spine1/leaf3``."""
+    if len(text) > _LONGEST_RACK or not _RACK.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no path to a rack: give up to 8 names of letters, digits, '.', '_', '-',"
+            f" from the outside in, '/' between them, at most {_LONGEST_RACK} characters in all"
+        )
+    return text

@@ -7,6 +7,7 @@ once: a placed run starts in that instant, a stopped one ends when its grace is 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count
 from typing import Protocol
@@ -320,7 +321,7 @@ class Engine:
         offer = self._pools[pool].offer
         if turn.fails:
             self._down.add((pool, node.name))
-            seen = NodeStatus(node.name, node.total, node.others_use, schedulable=False)
+            seen = replace(node, schedulable=False)
         else:
             self._down.discard((pool, node.name))
             seen = node

@@ -43,7 +43,7 @@ def show_pool(pool: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        say(_described(found))
+        say(described(found))
 
 
 @pool.command("drain")
@@ -82,7 +82,7 @@ def pool_state(pool: PoolView) -> str:
 
 def pools_table(pools: tuple[PoolView, ...]) -> str:
     """Pools as people read them: free of total."""
-    capacity = ("NODES", "CPUS FREE", "MEMORY FREE", "ACCELERATORS FREE", "RUNS")
+    capacity = ("NODES", "RACKS", "CPUS FREE", "MEMORY FREE", "ACCELERATORS FREE", "RUNS")
     headings = ("POOL", "KIND", "SITE", "STATE", *capacity, "DETAIL")
     rows = [
         (
@@ -91,6 +91,7 @@ def pools_table(pools: tuple[PoolView, ...]) -> str:
             pool.site,
             pool_state(pool),
             str(pool.nodes),
+            str(pool.racks or "-"),
             form.used_of(pool.free.cpu_milli, pool.total.cpu_milli),
             f"{form.memory(pool.free.memory_mib)}/{form.memory(pool.total.memory_mib)}",
             _accelerators(pool),
@@ -99,7 +100,7 @@ def pools_table(pools: tuple[PoolView, ...]) -> str:
         )
         for pool in pools
     ]
-    return grid(headings, rows, right=("NODES", "CPUS FREE", "MEMORY FREE", "RUNS"))
+    return grid(headings, rows, right=("NODES", "RACKS", "CPUS FREE", "MEMORY FREE", "RUNS"))
 
 
 def _accelerators(pool: PoolView) -> str:
@@ -111,9 +112,10 @@ def _accelerators(pool: PoolView) -> str:
     return ", ".join(shown) or "-"
 
 
-def _described(pool: PoolView) -> str:
+def described(pool: PoolView) -> str:
+    """One pool, as people read it."""
     nodes = [
-        (node.name, form.amount(node.total), "yes" if node.schedulable else "no")
+        (node.name, form.amount(node.total), "yes" if node.schedulable else "no", node.rack or "-")
         for node in pool.node_list
     ]
     about = [
@@ -129,7 +131,7 @@ def _described(pool: PoolView) -> str:
         ("observed", form.moment(pool.observed_at)),
     ]
     parts = [fields(about), heading("Terms"), fields(_terms(pool.terms)), heading("Nodes")]
-    return "\n".join([*parts, grid(("NODE", "TOTAL", "SCHEDULABLE"), nodes)])
+    return "\n".join([*parts, grid(("NODE", "TOTAL", "SCHEDULABLE", "RACK"), nodes)])
 
 
 _UNITS = re.compile(r"_(mw|milli)$|_mg(?=_per_)")

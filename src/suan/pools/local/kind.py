@@ -107,6 +107,7 @@ def _nodes(fields: Fields, pool: str, entries: list[Fields]) -> tuple[NodeStatus
         named = entry.text("name")
         copies = entry.parsed("count", quantities.count) or 1
         total = _total(entry)
+        rack = entry.parsed("rack", quantities.rack) or ""
         entry.end()
         for copy in range(copies):
             if named is None:
@@ -115,7 +116,7 @@ def _nodes(fields: Fields, pool: str, entries: list[Fields]) -> tuple[NodeStatus
                 name = NodeName(named if copies == 1 else f"{named}-{copy + 1}")
             if name in nodes:
                 raise entry.error(f"two nodes are called {name!r}", name="name", mend="rename one")
-            nodes[name] = NodeStatus(name=name, total=total)
+            nodes[name] = NodeStatus(name=name, total=total, rack=rack)
     if not nodes:
         raise fields.error(
             f"pool {pool!r} lists no nodes",

@@ -94,7 +94,7 @@ class History:
         if event.complete:
             nodes.clear()
         for node in event.nodes:
-            nodes[node.name] = NodeStatus(node.name, node.total)
+            nodes[node.name] = NodeStatus(node.name, node.total, rack=node.rack)
         for gone in event.removed:
             nodes.pop(gone, None)
 
