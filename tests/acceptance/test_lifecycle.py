@@ -266,6 +266,8 @@ def test_json_of_every_command_can_be_read(shared: Terminal) -> None:
         "pool undrain": ("pool", "undrain", "local"),
         "queues list": ("queues", "list"),
         "queues set": ("queues", "set", "default", "--weight", "1"),
+        "tenants list": ("tenants", "list"),
+        "tenants set": ("tenants", "set", "lab/vision", "--weight", "2"),
         "limits list": ("limits", "list"),
         "limits set": ("limits", "set", "ann", "--running", "4"),
         "site list": ("site", "list"),

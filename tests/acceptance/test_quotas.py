@@ -67,6 +67,27 @@ def test_a_ceiling_is_told_and_raised(running: RunningServer, client: Client) ->
     cancelled(running, client, jobs)
 
 
+def test_a_tenants_ceiling_holds_for_those_below_it(running: RunningServer, client: Client) -> None:
+    made = suan(running, "tenants", "set", "inst", "--ceiling", "cpu=0.2", "--weight", "2")
+    assert made.returncode == 0, made.stderr
+    jobs: list[str] = []
+    for tenant in ("inst/a", "inst/b", "inst/a"):
+        body = f"run: sleep 600\ntenant: {tenant}\nresources: {{cpus: 0.1, memory: 64MB}}\n"
+        jobs += client.submit(body).jobs
+    for job in jobs[:2]:
+        runs(client, job)
+    assert "tenant inst would hold 0.1 cpus more" in suan(running, "why", jobs[2]).stdout
+    [row] = [line.split() for line in suan(running, "tenants", "list").stdout.splitlines()[1:]]
+    assert row == ["inst", "2", "2", "cpu=0.2", "-", "cpu=0.2", "-"]
+    suan(running, "tenants", "set", "inst", "--ceiling", "none")
+    runs(client, jobs[2])
+    [inst] = client.tenants()
+    assert (inst.weight, inst.running, inst.quota) == (2, 3, None)
+    suan(running, "tenants", "set", "inst", "--weight", "1")
+    assert suan(running, "tenants", "list").stdout == "nothing was set of any tenant\n"
+    cancelled(running, client, jobs)
+
+
 def test_a_limit_is_told_and_lifted(running: RunningServer, client: Client) -> None:
     user = getpass.getuser()
     made = suan(running, "limits", "set", user, "--running", "1")

@@ -88,6 +88,7 @@ async def test_a_revoked_token(guarded: Guarded) -> None:
         ("viewer", "POST", "/v1/jobs/0000000000aa/cancel"),
         ("submitter", "POST", "/v1/pools/lab/drain"),
         ("submitter", "PUT", "/v1/queues/q"),
+        ("submitter", "PUT", "/v1/tenants/lab/vision"),
         ("submitter", "PUT", "/v1/limits/ann"),
         ("operator", "GET", "/v1/tokens"),
         ("operator", "POST", "/v1/tokens"),

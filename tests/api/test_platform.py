@@ -156,6 +156,55 @@ async def test_a_quota_that_cannot_be_names_the_field(api: Api, quota: object, w
     assert not (await api.store.gather(10)).commands
 
 
+async def test_a_tenant_has_a_weight_and_a_quota(api: Api) -> None:
+    async def leader() -> None:
+        while not (await api.store.gather(10)).commands:
+            await asyncio.sleep(0.01)
+        [(number, command)] = (await api.store.gather(10)).commands
+        assert (command.kind, command.target) == ("set_tenant", "lab/vision")
+        weights, quota = {"lab/vision": int(command.args["weight"])}, quota_of(command.args)
+        quotas = {} if quota is None else {"lab/vision": quota}
+        await api.record(tenant_weights=weights, tenant_quotas=quotas, taken_commands=(number,))
+
+    async def put(body: object) -> dict:
+        path = "/v1/tenants/lab%2Fvision"
+        answer, _ = await asyncio.gather(api.http.put(path, json=body), leader())
+        assert answer.status_code == 200
+        return answer.json()
+
+    first = await put({"weight": 3, "quota": QUOTA})
+    assert (first["name"], first["weight"], first["running"]) == ("lab/vision", 3, 0)
+    assert first["quota"]["cohort"] == "lab"
+    assert (await put({"weight": 2}))["quota"] == first["quota"]
+    listed = (await api.http.get("/v1/tenants")).json()
+    assert [(each["name"], each["weight"]) for each in listed["tenants"]] == [("lab/vision", 2)]
+    assert (await put({"quota": {}}))["quota"] is None
+    assert (await api.http.get("/v1/tenants")).json() == {"tenants": []}
+
+
+@pytest.mark.parametrize("name", ["a%20b", "lab//x", "lab/", "..%2Fb", "x" * 65, "a/" * 70])
+async def test_a_tenant_that_cannot_be(api: Api, name: str) -> None:
+    answer = await api.http.put(f"/v1/tenants/{name}", json={})
+    assert problem(answer, 422, "invalid_input")["where"] == "name"
+    assert not (await api.store.gather(10)).commands
+    problem(await api.http.put("/v1/tenants/lab", json={"weight": 0}), 422, "invalid_input")
+
+
+async def test_jobs_are_of_tenants_below_others(api: Api) -> None:
+    made = await api.http.post("/v1/jobs", json={"run": "x", "tenant": "lab/vision"})
+    assert made.status_code == 201
+    answer = await api.http.post("/v1/jobs", json={"run": "x", "tenant": "lab//vision"})
+    assert problem(answer, 422, "invalid_input")["where"] == "tenant"
+
+
+async def test_a_tenant_that_no_leader_records_is_only_asked_for(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suan.api.routes.tenants.RECORDED_WITHIN_S", 0.05)
+    assert (await api.http.put("/v1/tenants/lab", json={})).status_code == 200, "it is so already"
+    assert (await api.http.put("/v1/tenants/lab", json={"weight": 2})).status_code == 202
+
+
 async def test_limits_are_set_and_lifted(api: Api) -> None:
     async def leader() -> None:
         while not (await api.store.gather(10)).commands:

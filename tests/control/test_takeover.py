@@ -25,6 +25,7 @@ from suan.model.events import (
     QuotaChanged,
     RunPlaced,
     RunRemembered,
+    TenantChanged,
 )
 from suan.model.job import Cause, JobState, RunState
 from suan.model.policy import POLICIES
@@ -32,7 +33,7 @@ from suan.model.quota import Limits, Quota
 from suan.model.resources import ANY_ACCELERATOR
 from suan.model.spec import JobSpec, ResourceOption, RetryPolicy
 from suan.model.store import Cycle, Lease
-from suan.model.units import HOUR, MINUTE, SECOND, PoolName, QueueName, RunId
+from suan.model.units import HOUR, MINUTE, SECOND, PoolName, QueueName, RunId, TenantName
 from tests.control.faulty import HANG, FaultyPool
 from tests.control.world import ONE, TTL, World, kill, made
 from tests.waiting import until_async
@@ -399,6 +400,8 @@ async def test_a_new_leader_is_told_the_quotas_and_limits(calm: World, pool: Fau
     await calm.ask("set_queue", "gone", ceiling="cpu=1")
     await calm.ask("set_queue", "gone", guarantee="", ceiling="", cohort="")
     await calm.ask("set_queue", "lab", weight="2")  # leaves the quota as it is
+    await calm.ask("set_tenant", "dept/a", weight="3", ceiling="cpu=2")
+    await calm.ask("set_tenant", "dept/a", weight="5")  # leaves the quota as it is
     await calm.ask("set_limits", "ann", running="3")
     await calm.ask("set_limits", "ben", running="0")
     await calm.ask("set_limits", "ben", running="none")
@@ -412,10 +415,17 @@ async def test_a_new_leader_is_told_the_quotas_and_limits(calm: World, pool: Fau
         QueueChanged(last.now, QueueName("gone")),
         QueueChanged(last.now, QueueName("lab"), 2),
         QuotaChanged(last.now, QueueName("lab"), quota),
+        TenantChanged(last.now, TenantName("dept/a"), 5),
+        QuotaChanged(
+            last.now, QueueName(""), Quota(ceiling=(("cpu", 2000),)), TenantName("dept/a")
+        ),
         LimitsChanged(last.now, "ann", Limits(running=3)),
     )
     told = [each.data for each in await calm.store.feed(0, 100) if each.kind == "queue.changed"]
     told += [each.data for each in await calm.store.feed(0, 100) if each.kind == "limits.changed"]
+    tenant = [each.data for each in await calm.store.feed(0, 100) if each.kind == "tenant.changed"]
+    assert tenant[0]["ceiling"] == "cpu=2"
+    assert tenant[1] == {"tenant": "dept/a", "weight": "5", "by": "ann"}
     lab = {"queue": "lab", "weight": "1", "open": "true", "by": "ann", "cohort": "dept"}
     assert told[0] == {**lab, "guarantee": "A100-80GB=2,cpu=4", "ceiling": "cpu=8"}
     assert {told[2][each] for each in ("guarantee", "ceiling", "cohort")} == {"none"}

@@ -13,7 +13,7 @@ import pytest
 
 from suan.core.disciplines import LAS_LEVELS
 from suan.core.shares import AHEAD, STEPS, Shares
-from suan.model.events import QueueChanged, QuotaChanged
+from suan.model.events import QueueChanged, QuotaChanged, TenantChanged
 from suan.model.policy import POLICIES, Policy
 from suan.model.quota import Quota
 from suan.model.spec import Checkpoint
@@ -102,6 +102,24 @@ def tree() -> str:
         for n in (1, 2)
     ]
     return written(jobs, under(["fifo", "fair"], jobs, (pool("p", 4),)), tenant=lambda j: j.tenant)
+
+
+def weighed() -> str:
+    jobs = [
+        job(f"{tenant[-1]}{n}", 1, 0, 60, tenant=tenant)
+        for tenant in ("lab/v", "lab/w", "x")
+        for n in (1, 2, 3)
+    ]
+    told = (TenantChanged(0, "lab", weight=2), TenantChanged(0, "lab/v", weight=3))
+    found = under(["fifo", "fair"], jobs, (pool("p", 6),), told=told)
+    return written(jobs, found, tenant=lambda j: j.tenant)
+
+
+def capped() -> str:
+    jobs = [job(f"v{n}", 2, 0, 60, tenant="lab/v") for n in (1, 2)]
+    jobs += [job("w1", 2, 0, 60, tenant="lab/w"), job("x1", 2, 0, 60, tenant="x")]
+    told = (QuotaChanged(0, "", Quota(ceiling=((MODEL, 4000),)), "lab"),)
+    return written(jobs, under(["default"], jobs, told=told), tenant=lambda j: j.tenant)
 
 
 def easy() -> str:
@@ -258,6 +276,7 @@ EXAMPLES = (
     standings,
     weights,
     tree,
+    weighed,
     easy,
     pools,
     unknown,
@@ -268,6 +287,7 @@ EXAMPLES = (
     safe,
     service,
     lending,
+    capped,
     packing,
     racks,
 )

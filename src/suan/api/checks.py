@@ -7,11 +7,13 @@ from suan.model.errors import InputError
 from suan.model.spec import JobSpec, ResourceOption
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+TENANT = re.compile(
+    r"(?=.{1,128}$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9][A-Za-z0-9._-]{0,63})*"
+)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 JOB_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{12}(?:-[0-9]{1,10})?")
 MAX_INT = 2**53 - 1  # what every JSON reader keeps exactly
 _NUMBERS = ("time_limit", "expected", "deadline", "flexible", "budget", "max_hourly_cost")
-_NAMES = ("queue", "tenant")
 _TEXTS = ("name", "run", "setup", "workdir", "framework", "latency", "stdout", "stderr", "origin")
 _MAPS = ("envs", "secrets", "file_mounts", "labels")
 
@@ -25,8 +27,8 @@ def checked_spec(spec: JobSpec, prefix: str) -> JobSpec:
     Raises:
         InputError: a value cannot be kept or used.
     """
-    for name in _NAMES:
-        _check_name(getattr(spec, name), prefix + name)
+    check_name(spec.queue, prefix + "queue")
+    check_tenant(spec.tenant, prefix + "tenant")
     for name in _TEXTS:
         _check_text(getattr(spec, name), prefix + name)
     for name in _NUMBERS:
@@ -49,12 +51,32 @@ def check_number(value: int | None, where: str) -> None:
         raise InputError(f"{value} is too large", where=where, mend=f"at most {MAX_INT}")
 
 
-def _check_name(value: str, where: str) -> None:
+def check_name(value: str, where: str) -> None:
+    """Refuse what is no queue's name.
+
+    Raises:
+        InputError: it is not.
+    """
     if not NAME.fullmatch(value):
         raise InputError(
             f"{value[:80]!r} is not a name",
             where=where,
             mend="use letters, digits and . _ - (first a letter or digit), at most 64",
+        )
+
+
+def check_tenant(value: str, where: str) -> None:
+    """Refuse what is no tenant's name.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not TENANT.fullmatch(value):
+        raise InputError(
+            f"{value[:80]!r} is not a tenant's name",
+            where=where,
+            mend="use names joined by /, as lab/vision: each of letters, digits and . _ - (first a"
+            " letter or digit), at most 64; at most 128 together",
         )
 
 

@@ -22,6 +22,7 @@ from suan.model.views import (
     ServerView,
     SiteView,
     SubmittedView,
+    TenantView,
     TokenView,
 )
 
@@ -145,6 +146,15 @@ QUEUE_REQUEST = {
         "cohort": "lab",
     },
 }
+TENANT = TenantView(
+    name="lab/vision",
+    weight=3,
+    running=1,
+    quota=QuotaView(_GUARANTEE, _CEILING, "lab"),
+    held=BoundsView(4000, 8192, {"A100-80GB": 1000}),
+)
+TENANTS = {"tenants": [TENANT]}
+TENANT_REQUEST = {"weight": 3, "quota": QUEUE_REQUEST["quota"]}
 LIMIT = LimitsView("ada", running=20, running_now=3)
 LIMITS = {"limits": [LIMIT]}
 LIMITS_REQUEST = {"running": 20}

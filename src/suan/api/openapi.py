@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from suan.api import examples
 from suan.api.answers import problem_example
 from suan.api.problems import MEDIA_TYPE
-from suan.api.requests import LimitsRequest, QueueRequest, TokenRequest
+from suan.api.requests import LimitsRequest, QueueRequest, TenantRequest, TokenRequest
 from suan.model.spec import JobSpec
 
 REF = "#/components/schemas/"
@@ -23,7 +23,7 @@ TAGS = [
     {"name": "pools", "description": "What there is to run on"},
     {
         "name": "queues",
-        "description": "Where jobs stand in line, and what queues and users may have at once",
+        "description": "Where jobs stand in line; what queues, tenants and users may have at once",
     },
     {"name": "events", "description": "What happens"},
     {"name": "server", "description": "The server, its health and metrics, reference facts"},
@@ -100,7 +100,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
 
 def _request_schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {"JobBatch": _BATCH}
-    for cls in (JobSpec, QueueRequest, LimitsRequest, TokenRequest):
+    for cls in (JobSpec, QueueRequest, TenantRequest, LimitsRequest, TokenRequest):
         schema = TypeAdapter(cls).json_schema(ref_template=REF + "{model}")
         schemas |= schema.pop("$defs", {})
         schemas[cls.__name__] = schema

@@ -1,10 +1,10 @@
 """The queues that there are, as far as a submission needs to know them."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from suan.api.recorded import recorded
 from suan.model.errors import InputError
 from suan.model.quota import Quota
 from suan.model.store import Store
@@ -69,9 +69,9 @@ class QueueBook:
 
     async def wait_for(self, name: str, done: Callable[[Queue], bool], timeout_s: float) -> bool:
         """Wait until the leader has recorded a queue as asked for."""
-        deadline = time.monotonic() + timeout_s
-        while (queue := (await self.all(fresh=True)).get(name)) is None or not done(queue):
-            if time.monotonic() >= deadline:
-                return False
-            await asyncio.sleep(0.02)
-        return True
+
+        async def as_asked() -> bool:
+            queue = (await self.all(fresh=True)).get(name)
+            return queue is not None and done(queue)
+
+        return await recorded(as_asked, timeout_s)

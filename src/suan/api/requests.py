@@ -29,9 +29,9 @@ class BoundsRequest:
 
 @dataclass(frozen=True, slots=True)
 class QuotaRequest:
-    """What a queue may hold at once. Its ``guarantee`` is its own; the queues of one ``cohort``
-    lend each other what they do not use of theirs; it never holds more than its ``ceiling``. An
-    empty object is no quota."""
+    """What a queue or a tenant may hold at once. Its ``guarantee`` is its own; the queues (or the
+    tenants of one parent) of one ``cohort`` lend each other what they do not use of theirs; it
+    never holds more than its ``ceiling``. An empty object is no quota."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -53,13 +53,26 @@ class QueueRequest:
     quota: QuotaRequest | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.weight <= MAX_WEIGHT:
-            raise ValueError(f"weight: must be from 1 to {MAX_WEIGHT}, got {self.weight}")
+        _check_weight(self.weight)
         if self.discipline not in ("", *DISCIPLINES):
             raise ValueError(
                 f"discipline: {self.discipline[:40]!r} is not one of {', '.join(DISCIPLINES)};"
                 " leave it empty for the policy's"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRequest:
+    """What a tenant should be. ``weight`` is its part in fair share beside its siblings. Without a
+    ``quota`` it keeps the one it has."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    weight: int = 1
+    quota: QuotaRequest | None = None
+
+    def __post_init__(self) -> None:
+        _check_weight(self.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +107,8 @@ class TokenRequest:
                 raise ValueError(f"{where}: use letters, digits and . _ @ + -, at most 64")
         if self.expires_in_s is not None and not 1 <= self.expires_in_s <= MAX_LIFE_S:
             raise ValueError(f"expires_in_s: must be from 1 to {MAX_LIFE_S} seconds")
+
+
+def _check_weight(weight: int) -> None:
+    if not 1 <= weight <= MAX_WEIGHT:
+        raise ValueError(f"weight: must be from 1 to {MAX_WEIGHT}, got {weight}")

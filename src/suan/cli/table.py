@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Entry] = {
     "status": _entry(_POOLS, "status", "Show jobs, pools and the server at a glance."),
     "pool": _entry(_POOLS, "pool", "List, show, drain and undrain pools."),
     "queues": _entry(_POOLS, "queues", "List and set queues."),
+    "tenants": _entry(_POOLS, "tenants", "List and set what tenants are entitled to and may hold."),
     "limits": _entry(_POOLS, "limits", "List and set what users may have at once."),
     "site": _entry(_POOLS, "site", "List the sites on the reference map."),
     "events": _entry(_POOLS, "events", "Show what happened."),

@@ -27,6 +27,7 @@ from suan.model.views import (
     ServerView,
     SiteView,
     SubmittedView,
+    TenantView,
     TokenView,
 )
 
@@ -161,6 +162,16 @@ class AsyncClient:
         """Make or change a queue. Without a ``quota`` it keeps its own; an empty one is none."""
         wanted = {"weight": weight, "discipline": discipline, "open": is_open, "quota": quota}
         return await self._line.do(calls.set_queue(name, wanted))
+
+    async def tenants(self) -> tuple[TenantView, ...]:
+        """The tenants of whom something was set."""
+        return await self._line.do(calls.tenants())
+
+    async def set_tenant(
+        self, name: str, *, weight: int = 1, quota: QuotaView | None = None
+    ) -> TenantView:
+        """Set a tenant's weight. Without a ``quota`` it keeps its own; an empty one is none."""
+        return await self._line.do(calls.set_tenant(name, {"weight": weight, "quota": quota}))
 
     async def limits(self) -> tuple[LimitsView, ...]:
         """The users who have limits."""

@@ -20,6 +20,7 @@ from suan.model.views import (
     ServerView,
     SiteView,
     SubmittedView,
+    TenantView,
     TokenView,
 )
 
@@ -130,6 +131,20 @@ def set_queue(name: str, changes: Mapping[str, Any]) -> Call[QueueView]:
         "PUT",
         f"/v1/queues/{_part(name)}",
         view(QueueView),
+        headers=(_JSON,),
+        content=msgspec.json.encode(changes),
+    )
+
+
+def tenants() -> Call[tuple[TenantView, ...]]:
+    return Call("GET", "/v1/tenants", member("tenants", tuple[TenantView, ...]))
+
+
+def set_tenant(name: str, changes: Mapping[str, Any]) -> Call[TenantView]:
+    return Call(
+        "PUT",
+        f"/v1/tenants/{_part(name)}",
+        view(TenantView),
         headers=(_JSON,),
         content=msgspec.json.encode(changes),
     )

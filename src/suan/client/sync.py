@@ -26,6 +26,7 @@ from suan.model.views import (
     ServerView,
     SiteView,
     SubmittedView,
+    TenantView,
     TokenView,
 )
 
@@ -156,6 +157,16 @@ class Client:
         """Make or change a queue. Without a ``quota`` it keeps its own; an empty one is none."""
         wanted = {"weight": weight, "discipline": discipline, "open": is_open, "quota": quota}
         return self._line.do(calls.set_queue(name, wanted))
+
+    def tenants(self) -> tuple[TenantView, ...]:
+        """The tenants of whom something was set."""
+        return self._line.do(calls.tenants())
+
+    def set_tenant(
+        self, name: str, *, weight: int = 1, quota: QuotaView | None = None
+    ) -> TenantView:
+        """Set a tenant's weight. Without a ``quota`` it keeps its own; an empty one is none."""
+        return self._line.do(calls.set_tenant(name, {"weight": weight, "quota": quota}))
 
     def limits(self) -> tuple[LimitsView, ...]:
         """The users who have limits."""

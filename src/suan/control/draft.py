@@ -11,7 +11,7 @@ from dataclasses import replace
 from suan.control import feed
 from suan.control.book import Book, PoolSight, overrides
 from suan.control.happenings import Capacity, Happening, Launched, Over, Reported, Unreachable
-from suan.control.quotas import limits_of, quota_of, told_quota, told_running
+from suan.control.quotas import NO_QUEUE, limits_of, quota_of, told_quota, told_running
 from suan.control.reasons import place_reasons
 from suan.model.bill import Bill
 from suan.model.errors import InvariantViolation
@@ -27,6 +27,7 @@ from suan.model.events import (
     QuotaChanged,
     RunEnded,
     RunStarted,
+    TenantChanged,
 )
 from suan.model.job import Cause, Job, JobState, Outcome, Run, RunState
 from suan.model.plan import Decision, Finish, Hold, Place, Requeue, Stop
@@ -34,7 +35,7 @@ from suan.model.policy import DISCIPLINES
 from suan.model.pool import Usage
 from suan.model.quota import Limits, Quota
 from suan.model.store import Command, Cycle, FeedEntry, JobUpdate, JournalEntry
-from suan.model.units import Instant, JobId, PoolName, QueueName, RunId
+from suan.model.units import Instant, JobId, PoolName, QueueName, RunId, TenantName
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ class Draft:
         self._drained: dict[str, bool] = {}
         self._queues: dict[str, tuple[int, str, bool]] = {}
         self._quotas: dict[str, Quota] = {}
+        self._tenant_weights: dict[str, int] = {}
+        self._tenant_quotas: dict[str, Quota] = {}
         self._limits: dict[str, Limits] = {}
 
     # What happened ---------------------------------------------------------------------------
@@ -107,6 +110,8 @@ class Draft:
                 self._drain(PoolName(command.target), command.kind == "drain", command.by)
             case "set_queue":
                 self._set_queue(number, command)
+            case "set_tenant":
+                self._set_tenant(number, command)
             case "set_limits":
                 self._set_limits(number, command)
             case _:
@@ -157,6 +162,8 @@ class Draft:
             drained_pools=self._drained,
             queues=self._queues,
             quotas=self._quotas,
+            tenant_weights=self._tenant_weights,
+            tenant_quotas=self._tenant_quotas,
             limits=self._limits,
         )
 
@@ -341,7 +348,6 @@ class Draft:
         if quota is not None:
             self._quotas[name] = quota
             self.events.append(QuotaChanged(self.now, name, quota))
-        told = told_quota(quota)
         self._tell(
             "queue.changed",
             None,
@@ -349,11 +355,24 @@ class Draft:
             weight=weight,
             discipline=discipline,
             open=str(open_).lower(),
-            guarantee=told.get("guarantee"),
-            ceiling=told.get("ceiling"),
-            cohort=told.get("cohort"),
+            **told_quota(quota),
             by=command.by,
         )
+
+    def _set_tenant(self, number: int, command: Command) -> None:
+        name, args = TenantName(command.target), command.args
+        try:
+            weight, quota = int(args.get("weight", "1")), quota_of(args)
+        except ValueError as error:
+            log.error("command %d: tenant %s cannot be set so: %s", number, name, error)
+            return
+        self._tenant_weights[name] = weight
+        self.events.append(TenantChanged(self.now, name, weight))
+        if quota is not None:
+            self._tenant_quotas[name] = quota
+            self.events.append(QuotaChanged(self.now, NO_QUEUE, quota, name))
+        told = told_quota(quota)
+        self._tell("tenant.changed", None, tenant=name, weight=weight, **told, by=command.by)
 
     def _set_limits(self, number: int, command: Command) -> None:
         try:

@@ -30,6 +30,10 @@ FEED_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
         "A queue is made or changed.",
         ("queue", "weight", "discipline", "open", "guarantee", "ceiling", "cohort", "by"),
     ),
+    "tenant.changed": (
+        "A tenant's weight or quota is set.",
+        ("tenant", "weight", "guarantee", "ceiling", "cohort", "by"),
+    ),
     "limits.changed": ("What a user may have at once is set.", ("user", "running", "by")),
     "leader.changed": ("A process has begun to lead.", ("holder", "url", "token")),
 }

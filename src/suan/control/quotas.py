@@ -1,10 +1,13 @@
 """Quotas and limits as requests to the leader carry them: text in, values out, and back."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from suan.jobfile.amounts import NONE, format_amounts, parse_amounts
 from suan.model.quota import Limits, Quota
+from suan.model.units import QueueName
 
+NO_QUEUE = QueueName("")  # of whom a quota is told that is a tenant's
 _NAMED = ("guarantee", "ceiling", "cohort")
 
 
@@ -20,7 +23,7 @@ def quota_of(args: Mapping[str, str]) -> Quota | None:
     return Quota(guarantee, ceiling, args.get("cohort", ""))
 
 
-def told_quota(quota: Quota | None) -> dict[str, str]:
+def told_quota(quota: Quota | None) -> dict[str, Any]:
     """What the feed tells of a quota, if it was set; ``none`` where it limits nothing."""
     if quota is None:
         return {}

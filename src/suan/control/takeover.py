@@ -1,9 +1,9 @@
 """The beginning of a term: the scheduler is rebuilt from what is recorded, entry by entry.
 
-Order matters: policy, queues, quotas, limits and drains, then the runs that ended lately, then
-each unfinished job by its number, directly followed by its open run. A job whose last run ended
-without its fate being recorded is told so again: the scheduler then decides what the earlier leader
-had no time for.
+Order matters: policy, queues, quotas, tenants, limits and drains, then the runs that ended lately,
+then each unfinished job by its number, directly followed by its open run. A job whose last run
+ended without its fate being recorded is told so again: the scheduler then decides what the earlier
+leader had no time for.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from suan.control.book import Book
 from suan.control.dependencies import Never, resolve
 from suan.control.draft import BillOf, Draft
 from suan.control.intake import Needs, OnceForEach, command_of, needs_of, submission_of
+from suan.control.quotas import NO_QUEUE
 from suan.model.events import (
     JobCancelled,
     LimitsChanged,
@@ -25,9 +26,11 @@ from suan.model.events import (
     RunEnded,
     RunPlaced,
     RunRemembered,
+    TenantChanged,
 )
 from suan.model.job import Job, JobState, Run, RunState
 from suan.model.policy import Policy
+from suan.model.quota import Quota
 from suan.model.store import EndedRun, JobUpdate, Ledger, Store
 from suan.model.units import Instant, JobId, PoolName, QueueName, TenantName
 
@@ -38,13 +41,18 @@ HALF_LIVES = 4
 async def opening(
     ledger: Ledger, book: Book, now: Instant, *, bill: BillOf, policy: Policy
 ) -> Draft:
-    """The term's first entry: the policy, queues and their quotas, limits and drained pools."""
+    """The term's first entry: the policy, queues, tenants and their quotas, limits and drained
+    pools."""
     draft = Draft(book, now, bill)
     draft.events.append(PolicyChanged(now, policy))
     for name, (weight, discipline, is_open) in sorted((await ledger.queues()).items()):
         draft.events.append(QueueChanged(now, QueueName(name), weight, discipline, is_open))
     for name, quota in sorted((await ledger.quotas()).items()):
         draft.events.append(QuotaChanged(now, QueueName(name), quota))
+    for name, tenant in sorted((await ledger.tenants()).items()):
+        draft.events.append(TenantChanged(now, TenantName(name), tenant.weight))
+        if tenant.quota != Quota():
+            draft.events.append(QuotaChanged(now, NO_QUEUE, tenant.quota, TenantName(name)))
     for user, limits in sorted((await ledger.limits()).items()):
         draft.events.append(LimitsChanged(now, user, limits))
     for pool in sorted(await ledger.drained_pools()):

@@ -15,7 +15,6 @@ from suan.core.line import Lane
 from suan.core.matching import Candidate, Shape
 from suan.core.nodes import Node
 from suan.core.packing import Spots
-from suan.core.quotas import NOBODY
 from suan.core.records import JobRecord, RunRecord
 from suan.core.room import ALWAYS, Room, has_room
 from suan.core.shares import Account
@@ -214,7 +213,7 @@ class Backfill:
         for mask, holder in self.closed:
             closed |= 0 if own and holder is job else mask
         best: Fit | None = None
-        barred = self._kept_out(job)
+        barred = self.state.barred(job)
         for number, candidate in enumerate(shape.candidates):
             allowed = candidate.mask & ~closed
             if not allowed & looked or number in barred:
@@ -230,11 +229,6 @@ class Backfill:
 
     def _room(self, job: JobRecord | None, candidate: Candidate, allowed: int) -> Room:
         return Room(candidate, allowed, self.nodes, now=self.now, job=job)
-
-    def _kept_out(self, job: JobRecord) -> frozenset[int]:
-        """The candidates that a quota or limit forbids."""
-        quotas = self.state.quotas
-        return quotas.barred(job) if quotas.count else NOBODY
 
     def window(self, job: JobRecord, candidate: Candidate, allowed: int) -> Duration | None:
         """How long a job may hold what is free now by one candidate, on flavors in ``allowed``."""
@@ -269,7 +263,7 @@ class Backfill:
         self.closed = [(closed.mask, job) for job, closed in self.state.closed.items()]
 
     def _reserve(self, job: JobRecord, allowed: int) -> None:
-        state, barred = self.state, self._kept_out(job)
+        state, barred = self.state, self.state.barred(job)
         before, rests_on = state.kept.pop(job, None), self._grounds(job, allowed, barred)
         if before is not None and rests_on is not None and before.rests_on == rests_on:
             found = before.found

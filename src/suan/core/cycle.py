@@ -18,7 +18,6 @@ from suan.core.fates import settle_next
 from suan.core.matching import Candidate
 from suan.core.packing import Spots, by_rank, find_first
 from suan.core.preemption import may_displace, spare, victims, yield_to
-from suan.core.quotas import NOBODY
 from suan.core.reasons import Holders, Reasons, of_backfill, of_placement
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
@@ -161,9 +160,8 @@ class Cycle:
     def _try(self, job: JobRecord, allowed: int, holders: Holders) -> bool:
         """Start the first job for some flavors, or take it out of their contest with its queue
         where a quota or limit keeps it out; or else it holds them."""
-        quotas, shape = self.state.quotas, job.shape
+        shape, barred = job.shape, self.state.barred(job)
         assert shape is not None
-        barred = quotas.barred(job) if quotas.count else NOBODY
         # on what sleeps it was tried before
         awake = self.state.capacity.awake
         found = find_first(shape.candidates, allowed, awake, barred=barred)

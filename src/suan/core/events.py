@@ -25,6 +25,7 @@ from suan.model.events import (
     RunPlaced,
     RunRemembered,
     RunStarted,
+    TenantChanged,
     TimePassed,
 )
 from suan.model.job import Cause, Outcome
@@ -147,7 +148,7 @@ def _queue_changed(state: State, event: QueueChanged) -> None:
         raise InvariantViolation(f"queue {event.queue} is given no discipline: {discipline!r}")
     queue = state.queue(event.queue)
     queue.weight = event.weight
-    state.shares.set_weight((event.queue,), event.weight)
+    state.shares.set_weight(("queue", event.queue), event.weight)
     if queue.discipline != discipline:
         queue.discipline = discipline
         state.reorder(event.queue)
@@ -156,8 +157,13 @@ def _queue_changed(state: State, event: QueueChanged) -> None:
         state.line.set_open(event.queue, is_open=event.open)
 
 
+def _tenant_changed(state: State, event: TenantChanged) -> None:
+    state.shares.set_weight(("tenant", event.tenant), event.weight)
+
+
 def _quota_changed(state: State, event: QuotaChanged) -> None:
-    state.set_quota(event.queue, event.quota)
+    holder = ("tenant", event.tenant) if event.tenant else ("queue", event.queue)
+    state.set_quota(holder, event.quota)
 
 
 def _limits_changed(state: State, event: LimitsChanged) -> None:
@@ -184,6 +190,7 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     RunStarted: _run_started,
     RunEnded: _run_ended,
     QueueChanged: _queue_changed,
+    TenantChanged: _tenant_changed,
     QuotaChanged: _quota_changed,
     LimitsChanged: _limits_changed,
     PolicyChanged: _policy_changed,

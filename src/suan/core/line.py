@@ -16,14 +16,13 @@ from heapq import heappop, heappush, heapreplace
 from suan.core.capacity import Capacity
 from suan.core.matching import Shape
 from suan.core.records import JobRecord, Phase
-from suan.core.shares import Account
+from suan.core.shares import Account, Holder
 from suan.core.windows import window_class
 from suan.model.demand import Demand
 from suan.model.units import Duration, PoolName, QueueName
 
 _PRUNE_AT = 4096
 
-Blocked = tuple[str, str]  # "queue" or "user", and its name
 Entry = tuple[int, int, JobRecord]  # rank, the number of the job's entry into the line, the job
 
 
@@ -200,7 +199,7 @@ class Line:
         self.contests: dict[int, Contest] = {}
         self.front: list[tuple[int, int, Contest]] = []
         self.closed: set[QueueName] = set()
-        self.blocked: dict[Blocked, JobRecord] = {}  # by the first that a quota or limit keeps out
+        self.blocked: dict[Holder, JobRecord] = {}  # by the first that a quota or limit keeps out
         self.lanes: dict[Account, list[Lane]] = {}
         self.windowed = False  # whether jobs are found by the time they need
         self.arrived: dict[Lane, None] = {}  # where someone joined who may pass those before him
@@ -269,7 +268,7 @@ class Line:
         return lane
 
     def _takes_part(self, account: Account) -> bool:
-        return account.queue not in self.closed and self.blocker(account) is None
+        return account.queue not in self.closed and not self.blockers(account)
 
     def leave(self, job: JobRecord) -> None:
         """A job that is no longer in line (its phase says so) gives up its place."""
@@ -320,16 +319,16 @@ class Line:
             if account.queue == queue:
                 self._enlist_all(account)
 
-    def blocker(self, account: Account) -> JobRecord | None:
-        """Who keeps an account out of its contests: the first of its queue, or of its user."""
+    def blockers(self, account: Account) -> list[JobRecord]:
+        """Who keep an account out of its contests: the first of its queue, of a tenant, or of its
+        user."""
         if not self.blocked:
-            return None
-        return self.blocked.get(("queue", account.queue)) or self.blocked.get(
-            ("user", account.user)
-        )
+            return []
+        return [self.blocked[of] for of in account.holders if of in self.blocked]
 
-    def block(self, of: Blocked, blocker: JobRecord) -> None:
-        """Keep a queue or a user out of the contests: the first job of it may not start now."""
+    def block(self, of: Holder, blocker: JobRecord) -> None:
+        """Keep a queue, a tenant or a user out of the contests: the first job of it may not start
+        now."""
         self.blocked[of] = blocker
         self._enlist_blocked(of)
 
@@ -345,10 +344,9 @@ class Line:
             if blocker.shape is not None and blocker.shape.mask & mask:
                 self.unblock(blocker)
 
-    def _enlist_blocked(self, of: Blocked) -> None:
-        kind, name = of
+    def _enlist_blocked(self, of: Holder) -> None:
         for account in list(self.lanes):
-            if name == (account.queue if kind == "queue" else account.user):
+            if of in account.holders:
                 self._enlist_all(account)
 
     def _enlist_all(self, account: Account) -> None:

@@ -8,9 +8,9 @@ Who may displace whom never goes in a circle:
   Where fair share counts, only a run of its own account: another's job might come first by its
   share, and displaced, start again.
 
-- where there are quotas, a job that keeps within its queue's guarantee takes back what other
-  queues of its cohort borrowed, whatever their priority; and what a queue's guarantee covers no
-  other queue's job displaces.
+- where there are quotas, a job that keeps within its queue's (or a tenant's) guarantee takes back
+  what others of that cohort borrowed, whatever their priority; and what a queue's or a tenant's
+  guarantee covers no job of another displaces.
 
 Of those that may be displaced, runs shorter than the policy's ``min_run_time`` are left alone. The
 cheapest in lost work go first (device-time since the last checkpoint), and nobody goes without
@@ -130,11 +130,10 @@ def _yields_at(state: State, job: JobRecord, candidate: Candidate, *, run: RunRe
     if run.stopping is not None:
         return NEVER
     safe_until = run.began + state.policy.min_run_time
-    if quotas.count and told.queue != job.told.queue:
-        if quotas.covers(run):
+    if quotas.quotas:
+        if quotas.protects(run, job):
             return NEVER
-        cohort = quotas.quotas[job.told.queue].cohort if job.told.queue in quotas.quotas else ""
-        if cohort and quotas.borrows(run, cohort) and quotas.may_reclaim(job, candidate):
+        if quotas.owes(run, job, candidate):
             return safe_until
     if told.priority < job.told.priority:
         return safe_until
@@ -210,10 +209,8 @@ class _Choice:
         return not quotas.count or quotas.short(self.job, self.candidate, chosen) is None
 
     def _covered(self, run: RunRecord, chosen: list[RunRecord]) -> bool:
-        """Whether, with others gone already, another queue's guarantee covers a run."""
-        if not self.quotas.count or run.job.told.queue == self.job.told.queue:
-            return False
-        return self.quotas.covers(run, chosen)
+        """Whether, with others gone already, another's guarantee covers a run."""
+        return bool(self.quotas.quotas) and self.quotas.protects(run, self.job, chosen)
 
     def _free_now(self) -> int:
         found = 0

@@ -25,8 +25,8 @@ def forbids(state: State, job: JobRecord, candidate: Candidate) -> Refusal | Non
         return _at_limit(state, job, candidate)
     if quotas.short(job, candidate) is not None:
         return _short(state, job, candidate)
-    blocker = state.line.blocker(job.account)
-    if blocker is None or blocker is job:
+    blocker = next((each for each in state.line.blockers(job.account) if each is not job), None)
+    if blocker is None:
         return None
     return Refusal(
         code=RefusalCode.BEHIND_EARLIER_JOB,
@@ -63,17 +63,17 @@ def _at_limit(state: State, job: JobRecord, candidate: Candidate) -> Refusal:
 
 
 def _short(state: State, job: JobRecord, candidate: Candidate) -> Refusal:
-    quotas, queue = state.quotas, job.told.queue
+    quotas = state.quotas
     found = quotas.short(job, candidate)
     assert found is not None
-    which, kind, over = found
-    quota = quotas.quotas[queue]
+    which, (holder, name), kind, over = found
+    quota = quotas.quotas[holder, name]
     never = quotas.short(job, candidate, state.runs.values()) is not None
     if which == "cohort":
-        whose = f"the queues of cohort {quota.cohort}"
+        whose = f"the {holder}s of cohort {quota.cohort}"
         what = "all their guarantees together"
     else:
-        whose = f"queue {queue}"
+        whose = f"{holder} {name}"
         limits = dict(quota.ceiling if which == "ceiling" else quota.guarantee)
         what = f"its {which} of {_amount(kind, limits.get(kind, 0))}"
     told = Refusal(

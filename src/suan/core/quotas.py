@@ -1,23 +1,36 @@
-"""Quotas and limits: what a queue and a user may hold, whatever is free.
+"""Quotas and limits: what queues, tenants and users may hold, whatever is free.
 
-A job may start by a candidate only if its queue, with it, holds no more than its ceiling, and the
-queues of its cohort (or it alone) no more than their guarantees together; and if its user has not
-as many jobs running as he may. The first job of a queue (or of a user) that may not is its
-*blocker*: whoever comes behind it in that queue waits too, so that small jobs do not use up for
-ever what it waits for; the other queues go on. ``core.line`` keeps those lanes out of their
-contests meanwhile. Who takes back what was lent *claims* it: until he starts it counts as his.
+A run counts in its queue, in its tenant and in those above it (``Account.holders``). A job may
+start by a candidate only if each of them, with it, holds no more than its ceiling, and those of
+its cohort (or it alone) no more than their guarantees together; and if its user has not as many
+jobs running as he may. The first job that may not is the *blocker* of the holder that it is short
+in: whoever comes behind it there waits too, so that small jobs do not use up for ever what it waits
+for; the others go on. ``core.line`` keeps those lanes out of their contests meanwhile. Who takes
+back what was lent *claims* it: until he starts it counts as his.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from typing import NamedTuple
 
 from suan.core.matching import Candidate
 from suan.core.records import JobRecord, RunRecord
-from suan.core.shares import Amounts, amounts_of
+from suan.core.shares import Amounts, Holder, amounts_of
 from suan.model.quota import Limits, Quota
-from suan.model.units import QueueName
 
 FREE = Quota()
 NOBODY: frozenset[int] = frozenset()
+Cohort = tuple[str, str, str]  # of queues or of tenants, their parent's name, its own name
+Sums = dict[Holder, Amounts]
+
+
+class Short(NamedTuple):
+    """What a job is short of: ``over`` so much of a ``kind``, by the ``ceiling``, the ``guarantee``
+    or the ``cohort`` of a ``holder``."""
+
+    which: str
+    holder: Holder
+    kind: str
+    over: int
 
 
 class Quotas:
@@ -27,10 +40,10 @@ class Quotas:
     __slots__ = ("claims", "cohorts", "eased", "held", "limits", "quotas", "running")
 
     def __init__(self) -> None:
-        self.quotas: dict[QueueName, Quota] = {}
+        self.quotas: dict[Holder, Quota] = {}
         self.limits: dict[str, Limits] = {}
-        self.cohorts: dict[str, list[QueueName]] = {}
-        self.held: dict[QueueName, Amounts] = {}
+        self.cohorts: dict[Cohort, list[Holder]] = {}
+        self.held: Sums = {}
         self.claims: dict[JobRecord, Amounts] = {}
         self.running: dict[str, int] = {}
         self.eased = False
@@ -44,22 +57,31 @@ class Quotas:
         """The same once more."""
         other = Quotas()
         other.quotas, other.limits = dict(self.quotas), dict(self.limits)
-        other.cohorts = {name: list(queues) for name, queues in self.cohorts.items()}
-        other.held = {queue: dict(held) for queue, held in self.held.items()}
+        other.cohorts = {name: list(holders) for name, holders in self.cohorts.items()}
+        other.held = {holder: dict(held) for holder, held in self.held.items()}
         other.running, other.eased = dict(self.running), self.eased
         return other
 
-    def set_quota(self, queue: QueueName, quota: Quota) -> None:
-        """Give a queue another quota; an empty one is none."""
+    def set_quota(self, holder: Holder, quota: Quota) -> None:
+        """Give a queue or a tenant another quota; an empty one is none."""
         if quota == FREE:
-            self.quotas.pop(queue, None)
+            self.quotas.pop(holder, None)
         else:
-            self.quotas[queue] = quota
+            self.quotas[holder] = quota
         self.cohorts = {}
         for name in sorted(self.quotas):
-            if self.quotas[name].cohort:
-                self.cohorts.setdefault(self.quotas[name].cohort, []).append(name)
+            cohort = self._cohort(name)
+            if cohort is not None:
+                self.cohorts.setdefault(cohort, []).append(name)
         self.eased = True
+
+    def _cohort(self, holder: Holder) -> Cohort | None:
+        """Whom a holder lends to and borrows from: tenants only those beside them."""
+        quota = self.quotas.get(holder, FREE)
+        if not quota.cohort:
+            return None
+        kind, name = holder
+        return kind, name.rpartition("/")[0], quota.cohort
 
     def set_limits(self, user: str, limits: Limits) -> None:
         """Give a user other limits."""
@@ -71,11 +93,12 @@ class Quotas:
 
     def take(self, run: RunRecord, times: int = 1) -> None:
         """A run begins to count; with ``times`` below zero it counts no more."""
-        told = run.job.told
-        held = self.held.setdefault(told.queue, {})
-        for kind, amount in amounts_of(run.per_task, len(run.nodes)).items():
-            held[kind] = held.get(kind, 0) + times * amount
-        self.running[told.user] = self.running.get(told.user, 0) + times
+        account, amounts = run.job.account, amounts_of(run.per_task, len(run.nodes))
+        for holder in account.holders[:-1]:
+            held = self.held.setdefault(holder, {})
+            for kind, amount in amounts.items():
+                held[kind] = held.get(kind, 0) + times * amount
+        self.running[account.user] = self.running.get(account.user, 0) + times
         self.eased = self.eased or times < 0
 
     def claim(self, job: JobRecord, candidate: Candidate) -> None:
@@ -92,13 +115,22 @@ class Quotas:
         assert job.shape is not None
         if self.at_limit(job):
             return frozenset(range(len(job.shape.candidates)))
-        if job.told.queue not in self.quotas:
+        if not any(holder in self.quotas for holder in job.account.holders):
             return NOBODY
         return frozenset(
             number
             for number, candidate in enumerate(job.shape.candidates)
             if self.short(job, candidate)
         )
+
+    def barrier(self, job: JobRecord) -> Holder:
+        """Whose quota or limit keeps a job out that is barred from all its candidates."""
+        assert job.shape is not None
+        user = job.account.holders[-1]
+        if self.at_limit(job):
+            return user
+        found = (self.short(job, candidate) for candidate in job.shape.candidates)
+        return next((each.holder for each in found if each is not None), user)
 
     def at_limit(self, job: JobRecord) -> bool:
         """Whether the job's user has as many jobs running as he may."""
@@ -109,90 +141,121 @@ class Quotas:
 
     def short(
         self, job: JobRecord, candidate: Candidate, without: Iterable[RunRecord] = ()
-    ) -> tuple[str, str, int] | None:
-        """What a job is short of by its quota, if it starts by a candidate once some runs have
-        ended: of its ``ceiling``, its ``guarantee`` or that of its ``cohort``, the kind, and by
-        how much."""
-        quota = self.quotas.get(job.told.queue, FREE)
-        needs = amounts_of(candidate.per_task, candidate.tasks)
-        freed = _sums(without)
-        held = self.held.get(job.told.queue, {})
-        own = freed.get(job.told.queue, {})
-        for kind, ceiling in quota.ceiling:
-            over = held.get(kind, 0) - own.get(kind, 0) + needs.get(kind, 0) - ceiling
-            if over > 0 and needs.get(kind, 0):
-                return "ceiling", kind, over
-        queues = self.cohorts[quota.cohort] if quota.cohort else [job.told.queue]
-        for kind, together in self._guaranteed(queues).items():
-            need = needs.get(kind, 0)
-            over = self._held(queues, kind, freed) + need - together
-            over += self._claimed(queues, kind, job)
-            if need and over > 0:
-                return "cohort" if quota.cohort else "guarantee", kind, over
+    ) -> Short | None:
+        """What a job is short of, by the first quota that it would pass, if it starts by a
+        candidate once some runs have ended."""
+        needs: Amounts | None = None
+        freed: Sums = {}
+        for holder in job.account.holders:
+            if holder in self.quotas:
+                if needs is None:
+                    needs, freed = amounts_of(candidate.per_task, candidate.tasks), _sums(without)
+                found = self._over_ceiling(holder, needs, freed)
+                found = found or self._over_guarantee(job, holder, needs, freed=freed)
+                if found is not None:
+                    return found
         return None
 
-    def _guaranteed(self, queues: Iterable[QueueName]) -> Amounts:
-        """What some queues are guaranteed together, by kind."""
+    def _over_ceiling(self, holder: Holder, needs: Amounts, freed: Sums) -> Short | None:
+        for kind, ceiling in self.quotas[holder].ceiling:
+            over = self._held((holder,), kind, freed) + needs.get(kind, 0) - ceiling
+            if over > 0 and needs.get(kind, 0):
+                return Short("ceiling", holder, kind, over)
+        return None
+
+    def _over_guarantee(
+        self, job: JobRecord, holder: Holder, needs: Amounts, *, freed: Sums
+    ) -> Short | None:
+        cohort = self._cohort(holder)
+        holders = self.cohorts[cohort] if cohort else [holder]
+        for kind, together in self._guaranteed(holders).items():
+            need = needs.get(kind, 0)
+            over = self._held(holders, kind, freed) + need - together
+            over += self._claimed(holders, kind, job)
+            if need and over > 0:
+                return Short("cohort" if cohort else "guarantee", holder, kind, over)
+        return None
+
+    def _guaranteed(self, holders: Iterable[Holder]) -> Amounts:
+        """What some are guaranteed together, by kind."""
         together: Amounts = {}
-        for name in queues:
-            for kind, amount in self.quotas.get(name, FREE).guarantee:
+        for holder in holders:
+            for kind, amount in self.quotas[holder].guarantee:
                 together[kind] = together.get(kind, 0) + amount
         return together
 
-    def _held(self, queues: Iterable[QueueName], kind: str, freed: dict[QueueName, Amounts]) -> int:
-        """How much of a kind some queues hold together."""
+    def _held(self, holders: Iterable[Holder], kind: str, freed: Sums) -> int:
+        """How much of a kind some hold together."""
         return sum(
-            self.held.get(name, {}).get(kind, 0) - freed.get(name, {}).get(kind, 0)
-            for name in queues
+            self.held.get(holder, {}).get(kind, 0) - freed.get(holder, {}).get(kind, 0)
+            for holder in holders
         )
 
-    def _claimed(self, queues: Iterable[QueueName], kind: str, asker: JobRecord) -> int:
-        """How much of a kind others of some queues are about to have."""
+    def _claimed(self, holders: Container[Holder], kind: str, asker: JobRecord) -> int:
+        """How much of a kind others among some holders are about to have."""
         if not self.claims:
             return 0
         return sum(
             amounts.get(kind, 0)
             for job, amounts in self.claims.items()
-            if job is not asker and job.told.queue in queues
+            if job is not asker and any(each in holders for each in job.account.holders)
         )
 
-    def covers(self, run: RunRecord, without: Iterable[RunRecord] = ()) -> bool:
-        """Whether a run's queue holds no more than its guarantee, of all that the run holds, once
-        some other runs have ended: then no other queue takes it away."""
-        queue = run.job.told.queue
-        guarantee = dict(self.quotas.get(queue, FREE).guarantee)
-        freed = _sums(without).get(queue, {})
-        held = self.held.get(queue, {})
+    def protects(self, run: RunRecord, job: JobRecord, without: Iterable[RunRecord] = ()) -> bool:
+        """Whether a guarantee that a job has no part in covers a run, once some others have ended:
+        then the job does not take it away."""
+        return any(
+            holder in self.quotas
+            and holder not in job.account.holders
+            and self._covers(run, holder, without)
+            for holder in run.job.account.holders
+        )
+
+    def _covers(self, run: RunRecord, holder: Holder, without: Iterable[RunRecord] = ()) -> bool:
+        """Whether a holder holds no more than its guarantee, of all that the run holds."""
+        guarantee = dict(self.quotas[holder].guarantee)
+        freed = _sums(without)
         kinds = amounts_of(run.per_task, len(run.nodes))
         named = [kind for kind, amount in kinds.items() if amount and kind in guarantee]
         return bool(named) and all(
-            held.get(kind, 0) - freed.get(kind, 0) <= guarantee[kind] for kind in named
+            self._held((holder,), kind, freed) <= guarantee[kind] for kind in named
         )
 
     def may_reclaim(self, job: JobRecord, candidate: Candidate) -> bool:
-        """Whether a job would hold no more than its queue's guarantee: what others borrowed of it
-        is taken back."""
-        quota = self.quotas.get(job.told.queue, FREE)
-        if not quota.cohort or not quota.guarantee:
-            return False
-        guarantee, held = dict(quota.guarantee), self.held.get(job.told.queue, {})
+        """Whether what others borrowed is taken back for a job."""
+        return bool(self._reclaiming(job, candidate))
+
+    def _reclaiming(self, job: JobRecord, candidate: Candidate) -> list[Holder]:
+        """Those who would hold no more with a job than their guarantee, of which they lend."""
+        found = []
         needs = amounts_of(candidate.per_task, candidate.tasks)
-        named = [kind for kind in needs if needs[kind] and kind in guarantee]
-        return bool(named) and all(
-            held.get(kind, 0) + needs[kind] <= guarantee[kind] for kind in named
-        )
+        for holder in job.account.holders:
+            quota = self.quotas.get(holder, FREE)
+            guarantee = dict(quota.guarantee) if quota.cohort else {}
+            named = [kind for kind in needs if needs[kind] and kind in guarantee]
+            if named and all(
+                self._held((holder,), kind, {}) + needs[kind] <= guarantee[kind] for kind in named
+            ):
+                found.append(holder)
+        return found
 
-    def borrows(self, run: RunRecord, cohort: str) -> bool:
-        """Whether a run is of another's queue in the cohort, and not covered by its guarantee."""
-        quota = self.quotas.get(run.job.told.queue, FREE)
-        return quota.cohort == cohort and not self.covers(run)
+    def owes(self, run: RunRecord, job: JobRecord, candidate: Candidate) -> bool:
+        """Whether a run holds what was borrowed of one who takes it back for a job."""
+        for lender in self._reclaiming(job, candidate):
+            for borrower in run.job.account.holders:
+                lent = borrower != lender and self._cohort(borrower) == self._cohort(lender)
+                if lent and not self._covers(run, borrower):
+                    return True
+        return False
 
 
-def _sums(runs: Iterable[RunRecord]) -> dict[QueueName, Amounts]:
-    """What runs hold, by queue and kind."""
-    found: dict[QueueName, Amounts] = {}
+def _sums(runs: Iterable[RunRecord]) -> Sums:
+    """What runs hold, by holder and kind."""
+    found: Sums = {}
     for run in runs:
-        held = found.setdefault(run.job.told.queue, {})
-        for kind, amount in amounts_of(run.per_task, len(run.nodes)).items():
-            held[kind] = held.get(kind, 0) + amount
+        amounts = amounts_of(run.per_task, len(run.nodes))
+        for holder in run.job.account.holders[:-1]:
+            held = found.setdefault(holder, {})
+            for kind, amount in amounts.items():
+                held[kind] = held.get(kind, 0) + amount
     return found

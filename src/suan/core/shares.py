@@ -9,6 +9,7 @@ at the point where their paths part, so that a lab's share is one, however many 
 
 from suan.core.decay import BITS, ONE, gathered_in, left_after
 from suan.core.disciplines import STANDING_BITS, STANDING_SHIFT
+from suan.model.quota import lineage
 from suan.model.resources import Resources
 from suan.model.units import MINUTE, SECOND, Duration, Instant, QueueName, TenantName
 
@@ -25,6 +26,7 @@ _LEVEL_BITS = STANDING_BITS // DEPTH
 _MOST = (1 << _LEVEL_BITS) - 1
 Amounts = dict[str, int]  # by kind of resource
 Names = tuple[QueueName, TenantName, str]  # the last is the user's
+Holder = tuple[str, str]  # "queue", "tenant" or "user", and its name
 
 
 class Share:
@@ -47,12 +49,16 @@ class Share:
 
 class Account:
     """A tenant's user in a queue: whose jobs share one place in the fair order. ``path`` leads
-    from the queue down to the user. ``offset`` is what its standing adds to its jobs' ranks."""
+    from the queue down to the user. ``offset`` is what its standing adds to its jobs' ranks, and
+    ``holders`` are those who hold what its runs hold: its queue, its tenant and those above it, and
+    its user."""
 
-    __slots__ = ("offset", "path", "queue", "tenant", "user")
+    __slots__ = ("holders", "offset", "path", "queue", "tenant", "user")
 
     def __init__(self, names: "Names", path: tuple[Share, ...]) -> None:
         self.queue, self.tenant, self.user = names
+        tenants = (("tenant", name) for name in lineage(self.tenant))
+        self.holders: tuple[Holder, ...] = (("queue", self.queue), *tenants, ("user", self.user))
         self.path = path
         self.offset = 0
 
@@ -72,7 +78,17 @@ class Shares:
     """All accounts. ``moved`` has those whose standing has changed since it was last cleared.
     While it does not ``count``, all stand alike."""
 
-    __slots__ = ("accounts", "capacity", "counts", "half_life", "moved", "root", "shares", "ticked")
+    __slots__ = (
+        "accounts",
+        "capacity",
+        "counts",
+        "half_life",
+        "moved",
+        "root",
+        "shares",
+        "ticked",
+        "weights",
+    )
 
     def __init__(self, half_life: Duration) -> None:
         self.counts = False
@@ -80,6 +96,7 @@ class Shares:
         self.root = Share(None)
         self.accounts: dict[Names, Account] = {}
         self.shares: dict[tuple[str, ...], Share] = {}
+        self.weights: dict[Holder, int] = {}
         self.capacity: Amounts = {}
         self.ticked: Instant | None = None
         self.moved: dict[Account, None] = {}
@@ -88,7 +105,8 @@ class Shares:
         """The account of a user's jobs in a queue, made if it is new."""
         found = self.accounts.get((queue, tenant, user))
         if found is None:
-            names = (queue, *tenant.split("/", DEPTH - 3), user)
+            # no tenant's name begins so, whatever its siblings who are users are called
+            names = (queue, *tenant.split("/", DEPTH - 3), f"/{user}")
             path = tuple(self._share(names[: depth + 1]) for depth in range(len(names)))
             found = self.accounts[queue, tenant, user] = Account((queue, tenant, user), path)
             for share in path:
@@ -102,6 +120,7 @@ class Shares:
         if found is None:
             parent = self._share(names[:-1]) if len(names) > 1 else self.root
             found = self.shares[names] = Share(parent)
+            found.weight = self.weights.get(_holder(names), 1)
             parent.children += 1
             if parent.children == 2:  # the first one has a rival now
                 for sibling in self.shares.values():
@@ -114,6 +133,7 @@ class Shares:
         """The same accounts once more, in the same order."""
         other = Shares(self.half_life)
         other.counts, other.capacity, other.ticked = self.counts, dict(self.capacity), self.ticked
+        other.weights = dict(self.weights)
         for names in self.accounts:
             other.account(*names)
         for path, share in self.shares.items():
@@ -128,12 +148,15 @@ class Shares:
         }
         return other
 
-    def set_weight(self, names: tuple[str, ...], weight: int) -> None:
-        """Give a queue (``(queue,)``), or a tenant in it, another weight."""
-        share = self._share(names)
-        if share.weight != weight:
-            share.weight = weight
-            self._weigh(share)
+    def set_weight(self, holder: Holder, weight: int) -> None:
+        """Give a queue another weight, or a tenant in every queue."""
+        self.weights[holder] = weight
+        if holder[0] == "queue":
+            self._share((holder[1],))
+        for names, share in self.shares.items():
+            if share.weight != weight and _holder(names) == holder:
+                share.weight = weight
+                self._weigh(share)
 
     def set_capacity(self, amounts: Amounts) -> None:
         """What all pools have together, which shares are parts of."""
@@ -219,6 +242,13 @@ class Shares:
         for account in accounts:
             if account.settle():
                 self.moved[account] = None
+
+
+def _holder(names: tuple[str, ...]) -> Holder:
+    """Whose share has these names."""
+    if len(names) == 1:
+        return "queue", names[0]
+    return ("user" if names[-1].startswith("/") else "tenant"), "/".join(names[1:])
 
 
 def amounts_of(per_task: Resources, tasks: int) -> Amounts:

@@ -11,9 +11,9 @@ from suan.core.forecast import Reservation
 from suan.core.line import Line
 from suan.core.matching import Candidate
 from suan.core.nodes import Held, Node
-from suan.core.quotas import Quotas
+from suan.core.quotas import NOBODY, Quotas
 from suan.core.records import JobRecord, Phase, RunRecord
-from suan.core.shares import Amounts, Shares, amounts_of
+from suan.core.shares import Amounts, Holder, Shares, amounts_of
 from suan.model.events import JobSubmitted
 from suan.model.job import Cause, Outcome
 from suan.model.policy import POLICIES, Discipline, Policy
@@ -78,7 +78,8 @@ class State:
 
     ``alarms`` says when flavors are worth another look though nothing happens, by their bits;
     ``priorities`` counts open runs by the priority of their jobs. ``kept`` are the reservations as
-    last made, and ``closed`` the flavors held by jobs that wait without one."""
+    last made, ``closed`` the flavors held by jobs that wait without one, and ``half_barred`` the
+    jobs that a quota or limit kept from some of what could take them."""
 
     __slots__ = (
         "alarms",
@@ -86,6 +87,7 @@ class State:
         "capacity",
         "closed",
         "durations",
+        "half_barred",
         "jobs",
         "kept",
         "line",
@@ -112,6 +114,7 @@ class State:
         self.alarms: dict[int, Instant] = {}
         self.kept: dict[JobRecord, Kept] = {}
         self.closed: dict[JobRecord, Closed] = {}
+        self.half_barred: dict[JobRecord, None] = {}
         self.priorities: dict[int, int] = {}
         self.queues: dict[QueueName, QueueState] = {}
         self.jobs: dict[JobId, JobRecord] = {}
@@ -168,10 +171,10 @@ class State:
         """Look at some flavors again at an instant, though nothing happens."""
         self.alarms[mask] = min(at, self.alarms.get(mask, at))
 
-    def set_quota(self, queue: QueueName, quota: Quota) -> None:
-        """How much a queue may hold is set anew."""
+    def set_quota(self, holder: Holder, quota: Quota) -> None:
+        """How much a queue or a tenant may hold is set anew."""
         self._begin_to_count()
-        self.quotas.set_quota(queue, quota)
+        self.quotas.set_quota(holder, quota)
 
     def set_limits(self, user: str, limits: Limits) -> None:
         """How much a user may have is set anew."""
@@ -200,17 +203,32 @@ class State:
             self.quotas.give_up(job)
 
     def block(self, job: JobRecord) -> None:
-        """A job is first and may not start now: its queue, or its user, waits with it."""
-        told = job.told
-        if self.quotas.at_limit(job):
-            self.line.block(("user", told.user), job)
-        else:
-            self.line.block(("queue", told.queue), job)
+        """A job is first and may not start now: its queue, tenant or user waits with it."""
+        self.line.block(self.quotas.barrier(job), job)
+
+    def barred(self, job: JobRecord) -> frozenset[int]:
+        """The numbers of the candidates by which a job may not start now. One that may by others is
+        looked at again when what bars these is eased."""
+        if not self.quotas.count:
+            return NOBODY
+        found = self.quotas.barred(job)
+        assert job.shape is not None
+        if found and len(found) < len(job.shape.candidates):
+            self.half_barred[job] = None
+        return found
+
+    def _again(self) -> None:
+        for job in self.half_barred:
+            if job.phase is Phase.IN_LINE and job.shape is not None and job.lane is not None:
+                self.capacity.awake |= job.shape.mask
+                self.line.arrived[job.lane] = None
+        self.half_barred.clear()
 
     def unblock(self) -> None:
         """Those whose blocker may start now, or has left the line, may go on."""
         if self.quotas.eased:
             self.quotas.eased = False
+            self._again()
             for blocker in list(dict.fromkeys(self.line.blocked.values())):
                 assert blocker.shape is not None
                 gone = blocker.phase is not Phase.IN_LINE
@@ -222,8 +240,7 @@ class State:
         moved = self.shares.moved
         if moved:
             for account in moved:
-                blocker = self.line.blocker(account)
-                if blocker is not None:  # another may come first there now
+                for blocker in self.line.blockers(account):  # another may come first there now
                     self.line.unblock(blocker)
             self.line.move(moved)
             moved.clear()
@@ -235,9 +252,9 @@ class State:
     def enter(self, job: JobRecord) -> None:
         """A job takes its place in line."""
         self.assess(job)
-        blocker = self.line.blocker(job.account)
-        if blocker is not None and job.order < blocker.order:
-            self.line.unblock(blocker)  # until its turn comes again
+        for blocker in self.line.blockers(job.account):
+            if job.order < blocker.order:
+                self.line.unblock(blocker)  # until its turn comes again
         self.line.enter(job)
 
     def assess(self, job: JobRecord) -> None:

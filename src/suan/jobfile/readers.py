@@ -42,12 +42,24 @@ def name(reading: Reading, at: At) -> str:
 
 
 def identifier(reading: Reading, at: At) -> str:
-    """A queue's, tenant's or framework's name."""
+    """A queue's or framework's name."""
     value = text(reading, at).strip()
     if not _IDENTIFIER.fullmatch(value):
         raise FieldError(
             f"{value!r} is not a name",
             mend="use up to 63 letters, digits, '.', '_' and '-', starting with a letter or digit",
+        )
+    return value
+
+
+def tenant(reading: Reading, at: At) -> str:
+    """A tenant's name: names joined by slashes."""
+    value = text(reading, at).strip()
+    if len(value) > MAX_NAME or not all(map(_IDENTIFIER.fullmatch, value.split("/"))):
+        raise FieldError(
+            f"{value!r} is not a tenant's name",
+            mend="use names joined by /, as lab/vision: each up to 63 letters, digits, '.', '_' and"
+            f" '-', starting with a letter or digit; at most {MAX_NAME} together",
         )
     return value
 

@@ -205,7 +205,7 @@ TASK_FIELDS: Table = table(
     Field("file_mounts", file_mounts, "mapping", "Paths for the job: `TARGET: SOURCE`."),
     Field("labels", readers.labels, "mapping", "Texts to find the job by."),
     Field("queue", readers.identifier, "name", "The queue; `default`."),
-    Field("tenant", readers.identifier, "name", "Whom it is billed to; `default`."),
+    Field("tenant", readers.tenant, "name", "Whom it is billed to, as `lab/vision`; `default`."),
     Field(
         "priority",
         readers.whole(PRIORITY_MIN, PRIORITY_MAX),

@@ -186,12 +186,23 @@ class QueueChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TenantChanged:
+    """A tenant's weight beside its siblings is set anew, in whatever queue."""
+
+    at: Instant
+    tenant: TenantName
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaChanged:
-    """How much a queue may hold at once is set anew. What runs is left alone."""
+    """How much a queue may hold at once is set anew; or a tenant and those below it, where
+    ``tenant`` names one (``queue`` is empty then). What runs is left alone."""
 
     at: Instant
     queue: QueueName
     quota: Quota
+    tenant: TenantName = TenantName("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +241,7 @@ Event: TypeAlias = (
     | RunStarted
     | RunEnded
     | QueueChanged
+    | TenantChanged
     | QuotaChanged
     | LimitsChanged
     | PolicyChanged
@@ -248,6 +260,7 @@ EVENT_TYPES: tuple[type, ...] = (
     RunStarted,
     RunEnded,
     QueueChanged,
+    TenantChanged,
     QuotaChanged,
     LimitsChanged,
     PolicyChanged,

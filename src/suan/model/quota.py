@@ -1,4 +1,4 @@
-"""Quotas and limits: how much a queue may hold at once, and how much one user may have.
+"""Quotas and limits: what a queue or a tenant may hold at once, and how much one user may have.
 
 Amounts are by kind: ``cpu`` in thousandths, ``memory`` in MiB, an accelerator's model in
 thousandths. A kind that is not named is not limited.
@@ -12,12 +12,13 @@ Amounts: TypeAlias = tuple[tuple[str, int], ...]  # sorted by kind
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a queue may hold at once.
+    """What a queue, or a tenant with all below it, may hold at once.
 
     ``guarantee`` is its own: it gets it back when it needs it, from those who borrowed. What the
-    queues of one ``cohort`` do not use of their guarantees they lend each other, so a queue may
-    hold more than its own while they hold no more than theirs together. ``ceiling`` is what it
-    never holds more than, borrowed or not. A queue without a cohort borrows from nobody.
+    queues (or the tenants of one parent) of one ``cohort`` do not use of their guarantees they lend
+    each other, so one may hold more than its own while they hold no more than theirs together.
+    ``ceiling`` is what it never holds more than, borrowed or not. Without a cohort it borrows from
+    nobody.
     """
 
     guarantee: Amounts = ()
@@ -35,6 +36,20 @@ class Quota:
         for kind, amount in self.guarantee:
             if amount > ceiling.get(kind, amount):
                 raise ValueError(f"ceiling: less {kind} than the guarantee of it")
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """What was set of a tenant: its part in fair share beside its siblings, and its quota."""
+
+    weight: int = 1
+    quota: Quota = Quota()
+
+
+def lineage(tenant: str) -> tuple[str, ...]:
+    """A tenant and those above it, the highest first: ``lab``, ``lab/vision``."""
+    parts = tenant.split("/")
+    return tuple("/".join(parts[: depth + 1]) for depth in range(len(parts)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from suan.model.events import Event
 from suan.model.job import Cause, Job, JobState, Run
-from suan.model.quota import Amounts, Limits, Quota
+from suan.model.quota import Amounts, Limits, Quota, Tenant
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
 from suan.model.units import Duration, Instant, JobId, RunId
@@ -76,7 +76,8 @@ class JobPage:
 class Command:
     """A request to the leader: ``cancel`` (target: a job), ``drain`` or ``undrain`` (a pool),
     ``set_queue`` (a queue, with ``weight``, ``discipline`` and ``open`` in ``args``, and with
-    ``guarantee``, ``ceiling`` and ``cohort`` if its quota is set), ``set_limits`` (a user, with
+    ``guarantee``, ``ceiling`` and ``cohort`` if its quota is set), ``set_tenant`` (a tenant, with
+    ``weight``, and with the same if its quota is set), ``set_limits`` (a user, with
     ``running``)."""
 
     kind: str
@@ -199,6 +200,8 @@ class Cycle:
     drained_pools: dict[str, bool] = field(default_factory=dict)
     queues: dict[str, tuple[int, str, bool]] = field(default_factory=dict)
     quotas: dict[str, Quota] = field(default_factory=dict)  # by queue; an empty one is none
+    tenant_weights: dict[str, int] = field(default_factory=dict)  # one of 1 is none
+    tenant_quotas: dict[str, Quota] = field(default_factory=dict)
     limits: dict[str, Limits] = field(default_factory=dict)  # by user; so here
 
 
@@ -267,12 +270,20 @@ class Ledger(Protocol):
         """By queue, those that limit anything."""
         ...
 
+    async def tenants(self) -> Mapping[str, Tenant]:
+        """Those of whom anything was set."""
+        ...
+
     async def limits(self) -> Mapping[str, Limits]:
         """By user, those that limit anything."""
         ...
 
     async def held(self, queues: Sequence[str]) -> Mapping[str, Amounts]:
         """What the open runs of some queues hold, by queue and kind."""
+        ...
+
+    async def held_by_tenants(self, tenants: Sequence[str]) -> Mapping[str, tuple[int, Amounts]]:
+        """How many open runs some tenants have with those below them, and what these hold."""
         ...
 
     async def job_states(self, jobs: Sequence[JobId]) -> Mapping[JobId, JobState]: ...

@@ -196,8 +196,8 @@ def bounds_view(amounts: Amounts) -> BoundsView:
 
 @dataclass(frozen=True, slots=True)
 class QuotaView:
-    """What a queue may hold at once: its own, what it never passes, and whom it lends and borrows
-    with."""
+    """What a queue or tenant may hold at once: its own, what it never passes, and whom it lends and
+    borrows with."""
 
     guarantee: BoundsView = BoundsView()
     ceiling: BoundsView = BoundsView()
@@ -217,6 +217,18 @@ class QueueView:
     running: int
     quota: QuotaView | None = None
     held: BoundsView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantView:
+    """A tenant of whom something was set, with its weight beside its siblings. ``running`` counts
+    the jobs of it and of those below it that run, and ``held`` is what these hold now."""
+
+    name: str
+    weight: int
+    running: int
+    quota: QuotaView | None = None
+    held: BoundsView = BoundsView()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, or_, select, text, tuple_
 
 from suan.model.job import Job, JobState, Run
-from suan.model.quota import Amounts, Limits, Quota
+from suan.model.quota import Amounts, Limits, Quota, Tenant, lineage
 from suan.model.store import Command, EndedRun, Gathered
 from suan.model.units import Instant, JobId, RunId
 from suan.store import schema
@@ -25,6 +25,7 @@ from suan.store.rows import (
 
 _read_args = json_reader(dict[str, str])
 _read_quota = json_reader(Quota)
+_read_weight = json_reader(int)
 _read_limits = json_reader(Limits)
 
 
@@ -148,6 +149,19 @@ class StoredLedger(Part):
 
         return await self._db.read(work)
 
+    async def tenants(self) -> Mapping[str, Tenant]:
+        def work(connection: Connection) -> Mapping[str, Tenant]:
+            found = {
+                tenant: Tenant(quota=_read_quota(body))
+                for tenant, body in map(tuple, connection.execute(select(schema.tenant_quotas)))
+            }
+            for tenant, body in map(tuple, connection.execute(select(schema.tenant_weights))):
+                quota = found.get(tenant, Tenant()).quota
+                found[tenant] = Tenant(_read_weight(body), quota)
+            return dict(sorted(found.items()))
+
+        return await self._db.read(work)
+
     async def limits(self) -> Mapping[str, Limits]:
         def work(connection: Connection) -> Mapping[str, Limits]:
             rows = connection.execute(select(schema.user_limits)).all()
@@ -169,6 +183,27 @@ class StoredLedger(Part):
                 for row in connection.execute(query.where(jobs.queue.in_(piece))):
                     sums.setdefault(row.queue, Counter()).update(read_held(row))
             return {queue: tuple(sorted(held.items())) for queue, held in sorted(sums.items())}
+
+        return await self._db.read(work)
+
+    async def held_by_tenants(self, tenants: Sequence[str]) -> Mapping[str, tuple[int, Amounts]]:
+        runs, jobs = schema.runs.c, schema.jobs.c
+        query: Select[Any] = (
+            select(jobs.tenant, runs.nodes, runs.per_task)
+            .join(schema.jobs, jobs.id == runs.job)
+            .where(text(f"runs.{schema.UNENDED}"))
+        )
+
+        def work(connection: Connection) -> Mapping[str, tuple[int, Amounts]]:
+            counts: Counter[str] = Counter()
+            sums: dict[str, Counter[str]] = {tenant: Counter() for tenant in sorted(set(tenants))}
+            for row in connection.execute(query):
+                for tenant in sums.keys() & set(lineage(row.tenant)):
+                    counts[tenant] += 1
+                    sums[tenant].update(read_held(row))
+            return {
+                each: (counts[each], tuple(sorted(held.items()))) for each, held in sums.items()
+            }
 
         return await self._db.read(work)
 

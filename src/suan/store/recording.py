@@ -44,6 +44,8 @@ class StoredRecords(Part):
             _set_pools(connection, cycle.drained_pools)
             _set_queues(connection, cycle.queues)
             _set_or_drop(connection, schema.quotas, cycle.quotas, none=Quota())
+            _set_or_drop(connection, schema.tenant_weights, cycle.tenant_weights, none=1)
+            _set_or_drop(connection, schema.tenant_quotas, cycle.tenant_quotas, none=Quota())
             _set_or_drop(connection, schema.user_limits, cycle.limits, none=Limits())
 
         rows = len(jobs) + len(runs) + len(feed) + len(cycle.taken_jobs)

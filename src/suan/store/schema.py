@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0003"  # of the newest migration
+REVISION = "0004"  # of the newest migration
 
 # The conditions of the partial indexes, word for word: a planner uses them only for these words.
 UNTAKEN = "taken = 0"
@@ -201,6 +201,20 @@ quotas = Table(
     "quotas",
     metadata,
     Column("queue", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+tenant_weights = Table(
+    "tenant_weights",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+tenant_quotas = Table(
+    "tenant_quotas",
+    metadata,
+    Column("tenant", Text, primary_key=True),
     Column("body", Text, nullable=False),
 )
 

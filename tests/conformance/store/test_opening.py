@@ -75,6 +75,8 @@ async def test_the_migrations_make_the_tables_of_the_schema(store_url: str) -> N
 
 
 OLD = (  # what the later migrations added, taken away again
+    "DROP TABLE tenant_weights",
+    "DROP TABLE tenant_quotas",
     "DROP TABLE quotas",
     "DROP TABLE user_limits",
     "DROP INDEX ix_runs_past",
@@ -95,6 +97,7 @@ async def test_a_store_of_before_keeps_what_it_said(store_url: str) -> None:
     assert await upgraded.queues() == queues  # its discipline was said, so it is not the policy's
     assert await upgraded.open_runs() == (run,)
     assert not await upgraded.quotas()
+    assert not await upgraded.tenants()
     assert not await upgraded.limits()
     assert len(await upgraded.entries(0, 10)) == 1
     await upgraded.close()

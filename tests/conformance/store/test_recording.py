@@ -8,7 +8,7 @@ from suan.model.bill import Bill
 from suan.model.errors import InputError, LeaseLost, StoreConflict
 from suan.model.events import RunEnded, TimePassed
 from suan.model.job import Cause, JobState, Outcome, RunState
-from suan.model.quota import Limits, Quota
+from suan.model.quota import Limits, Quota, Tenant
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
 from suan.model.store import Command, Cycle, FeedEntry, Lease, Store
@@ -39,6 +39,7 @@ async def everything(store: Store) -> tuple[object, ...]:
         await store.drained_pools(),
         await store.queues(),
         await store.quotas(),
+        await store.tenants(),
         await store.limits(),
     )
 
@@ -54,6 +55,8 @@ def full_cycle(number: int = 1) -> Cycle:
         drained_pools={"there": True},
         queues={"night": (3, "fifo", False)},
         quotas={"night": QUOTA},
+        tenant_weights={"lab/vision": 3},
+        tenant_quotas={"lab": QUOTA},
         limits={"ann": Limits(running=3)},
     )
 
@@ -90,6 +93,7 @@ async def test_a_cycle_changes_everything_it_names(store: Store) -> None:
     assert await store.drained_pools() == ("there",)
     assert await store.queues() == {"night": (3, "fifo", False)}
     assert await store.quotas() == {"night": QUOTA}
+    assert await store.tenants() == {"lab": Tenant(quota=QUOTA), "lab/vision": Tenant(3)}
     assert await store.limits() == {"ann": Limits(running=3)}
     assert await store.feed(0, 10) == (
         FeedEntry(1, NOW, "run.placed", JobId("a"), RunId("a-r1"), {"pool": "here"}),
@@ -234,6 +238,33 @@ async def test_quotas_and_limits_change_back(store: Store) -> None:
     await store.record(cycle(entry(2), quotas=again, limits=eased), lease)
     assert await store.quotas() == {"q": Quota(cohort="lab")}
     assert await store.limits() == {"ben": Limits(running=10**6)}
+
+
+async def test_a_tenants_weight_and_quota_are_set_one_by_one(store: Store) -> None:
+    lease = await lead(store)
+    await store.record(cycle(entry(1), tenant_quotas={"lab": QUOTA, "x": QUOTA}), lease)
+    await store.record(cycle(entry(2), tenant_weights={"lab": 3, "x": 2, "y": 1}), lease)
+    assert await store.tenants() == {"lab": Tenant(3, QUOTA), "x": Tenant(2, QUOTA)}
+    gone = {"x": Quota(), "never": Quota()}
+    await store.record(
+        cycle(entry(3), tenant_weights={"lab": 1, "x": 1}, tenant_quotas=gone), lease
+    )
+    assert await store.tenants() == {"lab": Tenant(quota=QUOTA)}
+
+
+async def test_what_tenants_hold_is_theirs_and_of_all_below(store: Store) -> None:
+    tenants = ("lab", "lab/vision", "labor", "lab/vision/new", "lab")
+    for name, tenant in zip("abcde", tenants, strict=True):
+        await submit(store, name, spec=JobSpec(run="true", tenant=tenant))
+    runs = (*map(placed, "abcd"), replace(placed("e"), state=RunState.ENDED))
+    await store.record(cycle(entry(1), runs=runs), await lead(store))
+    one = (await store.held_by_tenants(["labor"]))["labor"]
+    assert one[0] == 1
+    assert await store.held_by_tenants(["lab", "lab/vision", "none"]) == {
+        "lab": (3, tuple((kind, 3 * amount) for kind, amount in one[1])),
+        "lab/vision": (2, tuple((kind, 2 * amount) for kind, amount in one[1])),
+        "none": (0, ()),
+    }
 
 
 async def test_what_queues_hold_is_summed_over_their_open_runs(store: Store) -> None:

@@ -10,6 +10,7 @@ from suan.api.routes import (
     queues,
     server,
     submit,
+    tenants,
     tokens,
 )
 
@@ -20,6 +21,7 @@ ROUTERS = (
     plans.router,
     pools.router,
     queues.router,
+    tenants.router,
     limits.router,
     events.router,
     server.router,

@@ -1,8 +1,5 @@
 """Limits: what one user may have at once."""
 
-import asyncio
-import time
-
 from fastapi import APIRouter, Request, Response
 
 from suan.api import examples
@@ -11,8 +8,9 @@ from suan.api.auth import USER, Operator, Viewer
 from suan.api.body import read_json
 from suan.api.openapi import json_body
 from suan.api.quotas import limits_args, limits_view
+from suan.api.recorded import recorded
 from suan.api.requests import LimitsRequest
-from suan.api.services import ApiContext, context_of
+from suan.api.services import context_of
 from suan.model.errors import InputError
 from suan.model.quota import Limits
 from suan.model.store import Command
@@ -58,18 +56,12 @@ async def put_limits(request: Request, caller: Operator, user: str) -> Response:
     command = Command("set_limits", user, caller.user, limits_args(limits))
     await context.store.request(command, context.now())
     context.live.nudge()
-    recorded = await _recorded(context, user, limits)
-    return answer(await limits_view(context, user, limits), 200 if recorded else 202)
 
+    async def done() -> bool:
+        return (await context.store.limits()).get(user, Limits()) == limits
 
-async def _recorded(context: ApiContext, user: str, limits: Limits) -> bool:
-    """Wait until the leader has recorded limits as asked for."""
-    deadline = time.monotonic() + RECORDED_WITHIN_S
-    while (await context.store.limits()).get(user, Limits()) != limits:
-        if time.monotonic() >= deadline:
-            return False
-        await asyncio.sleep(0.02)
-    return True
+    in_time = await recorded(done, RECORDED_WITHIN_S)
+    return answer(await limits_view(context, user, limits), 200 if in_time else 202)
 
 
 def _check(user: str) -> None:

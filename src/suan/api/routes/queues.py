@@ -8,13 +8,12 @@ from suan.api import examples
 from suan.api.answers import answer, documented
 from suan.api.auth import Operator, Viewer
 from suan.api.body import read_json
-from suan.api.checks import NAME
+from suan.api.checks import check_name
 from suan.api.openapi import json_body
 from suan.api.queues import Queue
 from suan.api.quotas import quota_args, quota_of, quota_view
 from suan.api.requests import QueueRequest
 from suan.api.services import ApiContext, context_of
-from suan.model.errors import InputError
 from suan.model.job import JobState
 from suan.model.quota import Quota
 from suan.model.store import Command, JobFilter
@@ -44,12 +43,7 @@ async def list_queues(request: Request, _: Viewer) -> Response:
 )
 async def put_queue(request: Request, caller: Operator, name: str) -> Response:
     """Make a queue or change it."""
-    if not NAME.fullmatch(name):
-        raise InputError(
-            f"{name[:80]!r} is not a name",
-            where="name",
-            mend="use letters, digits and . _ - (first a letter or digit), at most 64",
-        )
+    check_name(name, "name")
     context = context_of(request)
     asked = await read_json(request, QueueRequest)
     quota = None if asked.quota is None else quota_of(asked.quota)
