@@ -138,6 +138,7 @@ asked = st.lists(
         st.sampled_from((*LIMITS, *LIMITS, None)),
         st.sampled_from((1, 20, 60, 100, 100)),  # percent of its limit that it runs
         st.sampled_from((None, None, "p", "q")),
+        st.sampled_from((0, 0, 1, 4)),  # tasks more than it needs at least
     ),
     min_size=1,
     max_size=22,
@@ -160,9 +161,9 @@ class World:
         self.promises: dict[str, int] = {}
 
     def submit(self, now: int, seq: int, drawn: tuple) -> None:
-        _, need, tasks, limit, percent, infra = drawn
+        _, need, tasks, limit, percent, infra, more = drawn
         self.percent[f"j{seq}"] = percent
-        self.witness.apply(job(seq, need, tasks, time_limit=limit, infra=infra))
+        self.witness.apply(job(seq, need, tasks, time_limit=limit, infra=infra, more=more))
 
     def end(self, now: int) -> None:
         for run in [run for run, end in self.ends.items() if end <= now]:

@@ -35,6 +35,7 @@ jobs = st.fixed_dictionaries(
     {
         "need": st.sampled_from(NEEDS),
         "tasks": st.sampled_from((1, 1, 1, 2, 4)),
+        "more": st.sampled_from((0, 0, 0, 1, 5)),
         "priority": st.sampled_from((0, 0, 0, 5)),
         "queue": st.sampled_from(QUEUES),
         "tenant": st.sampled_from(("default", "a", "lab/x", "lab/y")),

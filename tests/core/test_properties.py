@@ -43,6 +43,7 @@ jobs = st.fixed_dictionaries(
     {
         "need": st.sampled_from(NEEDS),
         "tasks": st.sampled_from((1, 1, 1, 2, 4)),
+        "more": st.sampled_from((0, 0, 0, 1, 5)),
         "priority": st.sampled_from((0, 0, 5)),
         "queue": st.sampled_from(("default", "batch")),
         "ordered": st.booleans(),

@@ -35,6 +35,7 @@ def res(cpu: float = 1, gib: int = 1, **accelerators: float) -> Resources:
 
 ONE = res()
 FREE = Terms()
+_OF_DEMAND = ("ordered", "framework", "max_hourly_cost", "max_tasks")
 
 
 def pool(name: str, *sizes: Resources, at: int = 0, terms: Terms = FREE, **offer) -> PoolObserved:
@@ -43,10 +44,13 @@ def pool(name: str, *sizes: Resources, at: int = 0, terms: Terms = FREE, **offer
 
 
 def job(seq: int, need: Resources | tuple[Resources, ...] = ONE, tasks: int = 1, **rest):
-    """``rest`` goes to the demand where it has such a field, else to the event."""
+    """``rest`` goes to the demand where it has such a field, else to the event. With ``more`` it
+    is elastic: so many tasks above ``tasks``."""
     needs = need if isinstance(need, tuple) else (need,)
     infra = rest.pop("infra", None)
-    of_demand = {k: rest.pop(k) for k in ("ordered", "framework", "max_hourly_cost") if k in rest}
+    if more := rest.pop("more", 0):
+        rest["max_tasks"] = tasks + more
+    of_demand = {k: rest.pop(k) for k in _OF_DEMAND if k in rest}
     demand = Demand(tasks, tuple(Option(n, infra) for n in needs), **of_demand)
     return JobSubmitted(at=seq, job=f"j{seq}", seq=seq, demand=demand, **rest)
 
@@ -173,7 +177,7 @@ class Witness:
         self.attempts[place.job] = self.attempts.get(place.job, asked.attempts) + 1
         assert place.attempt == self.attempts[place.job]
         assert place.run == run_id(place.job, place.attempt)
-        assert len(place.nodes) == asked.demand.tasks, "a gang is whole"
+        assert asked.demand.tasks <= len(place.nodes) <= asked.demand.most, "a gang is whole"
         assert place.costs[0].pool == place.pool
         assert not any(model == ANY_ACCELERATOR for model, _ in place.per_task.accelerators)
         assert not {place.pool + "?", place.pool + "!"} & self.closed

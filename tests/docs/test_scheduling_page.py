@@ -226,6 +226,16 @@ def lending() -> str:
     return written(jobs, under(["easy", "default"], jobs, told=told), queue=lambda j: j.queue)
 
 
+def elastic() -> str:
+    jobs = [
+        job("a", 4, 0, 90, limit=90),
+        job("e", 1, 0, 120, tasks=2, most=8),
+        job("w", 6, 70, 60),
+        job("f", 1, 75, 60, most=8),
+    ]
+    return written(jobs, under(["fifo", "easy"], jobs), takes=takes)
+
+
 def packing() -> str:
     jobs = [job("a", 2, 0, 60), job("b", 1, 0, 60), job("c", 4, 0, 60), job("g", 1, 0, 60, tasks=2)]
     found = under(["fifo"], jobs, (pool("n", 4, 4, 2),), nodes=True)
@@ -288,6 +298,7 @@ EXAMPLES = (
     service,
     lending,
     capped,
+    elastic,
     packing,
     racks,
 )

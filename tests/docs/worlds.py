@@ -10,7 +10,7 @@ from typing import Any
 
 from suan.core import Scheduler
 from suan.model.demand import Demand, Option
-from suan.model.events import Event, PolicyChanged, RunEnded
+from suan.model.events import Event, JobSubmitted, PolicyChanged, RunEnded
 from suan.model.offer import NodeStatus, Offer, Terms
 from suan.model.plan import Place, Plan
 from suan.model.policy import POLICIES
@@ -57,7 +57,7 @@ def job(name: str, gpus: int, at: int, takes: int, **rest: Any) -> TraceJob:
     for short, field_name in told.items():
         if short in rest:
             rest[field_name] = rest.pop(short) * MINUTE
-    demand = Demand(rest.pop("tasks", 1), (Option(per_task),))
+    demand = Demand(rest.pop("tasks", 1), (Option(per_task),), max_tasks=rest.pop("most", None))
     return TraceJob(name, 0, at * MINUTE, takes * MINUTE, demand, **rest)
 
 
@@ -69,13 +69,19 @@ class Listening:
     scheduler: Scheduler = field(default_factory=Scheduler)
     began: dict[str, tuple[str, Instant, str]] = field(default_factory=dict)
     runs: dict[str, list[str]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    elastic: set[str] = field(default_factory=set)  # jobs whose sizes are shown
     shows_nodes: bool = False
 
     def apply(self, event: Event) -> None:
         self.scheduler.apply(event)
+        if isinstance(event, JobSubmitted) and event.demand.max_tasks is not None:
+            self.elastic.add(event.job)
         if isinstance(event, RunEnded):
             name, began, where = self.began[event.run]
             at = f" on {where}" if self.shows_nodes else ""
+            if name in self.elastic:
+                at = f" with {self.sizes[event.run]}"
             self.runs.setdefault(name, []).append(f"{clock(began)}–{clock(event.at)}{at}")
 
     def decide(self, now: Instant) -> Plan:
@@ -84,6 +90,7 @@ class Listening:
             if isinstance(decision, Place):
                 nodes = " and ".join(dict.fromkeys(decision.nodes))
                 self.began[decision.run] = (decision.job, now, nodes)
+                self.sizes[decision.run] = len(decision.nodes)
         return plan
 
 
@@ -119,7 +126,10 @@ def asked(each: TraceJob) -> str:
     """What a job needs, as the tables say it."""
     option = each.demand.options[0].per_task
     gpus, cpus = option.accelerator(MODEL) // 1000, option.cpu_milli // 1000
-    gang = f"{each.demand.tasks} × " if each.demand.tasks > 1 else ""
+    size = str(each.demand.tasks)
+    if each.demand.max_tasks is not None:
+        size += f"..{each.demand.max_tasks}"
+    gang = f"{size} × " if each.demand.most > 1 else ""
     return f"{gang}{gpus} GPU{'s' * (gpus != 1)}" if gpus else f"{gang}{cpus} CPUs"
 
 

@@ -61,6 +61,7 @@ def _ended(job: Job) -> str:
 def _demand(spec: JobSpec) -> object:
     return (
         spec.num_nodes,
+        spec.max_nodes,
         repr(spec.resources),
         spec.ordered,
         spec.framework,

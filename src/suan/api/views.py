@@ -58,6 +58,8 @@ def job_view(job: Job) -> JobView:
         queue=spec.queue,
         priority=spec.priority,
         num_nodes=spec.num_nodes,
+        max_nodes=spec.max_nodes,
+        nodes=job.nodes,
         resources=" | ".join(map(resources_text, spec.resources)),
         submitted_at=time_of(job.submitted_at),
         started_at=_time(job.started_at),

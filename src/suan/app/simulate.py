@@ -49,6 +49,13 @@ _SQLITE = b"SQLite format 3\0"
 @click.option("--limit", type=click.IntRange(min=1), help="Only the trace's first so many jobs.")
 @click.option("--checkpoint-every", type=DURATION_S, help="Jobs save so often; by default never.")
 @click.option("--restart-cost", type=DURATION_S, help="A run after the first begins with this.")
+@click.option(
+    "--scaling",
+    type=click.FloatRange(0, 1),
+    default=1,
+    show_default=True,
+    help="How much of an elastic job's work is spread over its nodes; the rest is not faster.",
+)
 @click.option("--mtbf", type=DURATION_S, help="Mean time between failures of a node.")
 @click.option("--mttr", type=DURATION_S, help="With --mtbf: mean time until it is back [1h].")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides when nodes fail.")
@@ -84,6 +91,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         mtbf=_us(options["mtbf"]),
         mttr=_us(options["mttr"]) or HOUR,
         seed=options["seed"],
+        parallel=round(1000 * options["scaling"]),
     )
 
 

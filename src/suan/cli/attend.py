@@ -78,7 +78,8 @@ class Attendant:
             note(f"suan: waiting: {why}")
 
     def _show(self, detail: JobDetail, attempt: int) -> None:
-        tasks = detail.job.num_nodes
+        runs = (run for run in detail.runs if run.attempt == attempt)
+        tasks = next((len(run.nodes) for run in runs), detail.job.num_nodes)
         if tasks > MOST_TASKS:
             note(f"suan: showing tasks 0 to {MOST_TASKS - 1} of {tasks}")
         errors = sys.stderr.buffer

@@ -159,7 +159,20 @@ def ran(detail: JobDetail) -> str:
 
 def needs(job: JobView) -> str:
     """What a job asked for: ``4 × (cpus 0.25, memory 128 MiB)``."""
-    return f"{job.num_nodes} × ({job.resources})" if job.num_nodes > 1 else job.resources
+    return f"{size(job)} × ({job.resources})" if most(job) > 1 else job.resources
+
+
+def most(job: JobView) -> int:
+    """How many nodes a run of a job may have."""
+    return job.max_nodes or job.num_nodes
+
+
+def size(job: JobView) -> str:
+    """How many nodes a job is for: ``4``, or ``2..8``; one that runs has ``3 of 2..8``."""
+    if job.max_nodes is None:
+        return str(job.num_nodes)
+    bounds = f"{job.num_nodes}..{job.max_nodes}"
+    return f"{job.nodes} of {bounds}" if job.state == "running" and job.nodes else bounds
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +15,14 @@ import click
 from suan.cli.connect import complete_pool
 from suan.cli.output import note
 from suan.model.errors import InputError
-from suan.model.spec import PRIORITY_MAX, PRIORITY_MIN, After, JobSpec, ResourceOption
+from suan.model.spec import (
+    MAX_NODES,
+    PRIORITY_MAX,
+    PRIORITY_MIN,
+    After,
+    JobSpec,
+    ResourceOption,
+)
 
 if TYPE_CHECKING:  # a command line without a job file never needs its reader
     from suan.jobfile.problems import Problem
@@ -32,7 +39,7 @@ class JobOptions:
     gpus: str | None
     cpus: str | None
     memory: str | None
-    nodes: int | None
+    nodes: str | None
     infra: str | None
     name: str | None
     workdir: str | None
@@ -60,7 +67,13 @@ _OPTIONS = (
     click.option("--gpus", metavar="[MODEL:]N", help="Accelerators for each node: 1, A100:2."),
     click.option("--cpus", metavar="N", help="Processors for each node: 2, 0.5."),
     click.option("--memory", metavar="AMOUNT", help="Memory for each node, in GiB: 16, 512MiB."),
-    click.option("--nodes", type=click.IntRange(min=1), help="How many nodes, all at once."),
+    click.option(
+        "--nodes",
+        "--num-nodes",
+        "nodes",
+        metavar="N[..MOST]",
+        help="How many nodes, all at once; 2..8 starts with 2 and may have up to 8.",
+    ),
     click.option(
         "--infra",
         "--pool",
@@ -190,10 +203,11 @@ def _names_interpreter(path: str) -> bool:
 def _overridden(spec: JobSpec, options: JobOptions) -> JobSpec:
     """The job with what the command line says of it."""
     secrets = _variables(options.secret, "--secret")
+    nodes, most = _nodes(options)
     envs = {name: value for name, value in spec.envs.items() if name not in secrets}
     changes: dict[str, Any] = {
         "name": options.name,
-        "num_nodes": options.nodes,
+        "num_nodes": nodes,
         "queue": options.queue,
         "priority": options.priority,
         "time_limit": _time_limit(options),
@@ -207,8 +221,11 @@ def _overridden(spec: JobSpec, options: JobOptions) -> JobSpec:
     }
     if options.retries is not None:
         changes["retry"] = replace(spec.retry, max_failures=options.retries)
+    changes = {k: v for k, v in changes.items() if v is not None}
+    if nodes is not None:
+        changes["max_nodes"] = most
     try:
-        return replace(spec, **{k: v for k, v in changes.items() if v is not None})
+        return replace(spec, **changes)
     except ValueError as error:
         where, _, message = str(error).partition(": ")
         raise InputError(message or where, where=where if message else "job") from error
@@ -227,6 +244,15 @@ def _needs(need: ResourceOption, options: JobOptions) -> ResourceOption:
             [_read("--gpus", options.gpus, quantities.parse_accelerator)]
         )
     return replace(need, **{k: v for k, v in changes.items() if v is not None})
+
+
+def _nodes(options: JobOptions) -> tuple[int | None, int | None]:
+    """The least and the most, where the command line says so."""
+    from suan.jobfile import quantities
+
+    parse = partial(quantities.parse_nodes, most=MAX_NODES)
+    found: tuple[int, int | None] | None = _read("--nodes", options.nodes, parse)
+    return (None, None) if found is None else found
 
 
 def _time_limit(options: JobOptions) -> int | None:

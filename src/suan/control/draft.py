@@ -223,7 +223,7 @@ class Draft:
         # A pool's clock may be off: what it says is kept within what we know.
         started_at = min(max(started_at, run.placed_at), self.now)
         run = self._note(replace(run, state=RunState.STARTED, started_at=started_at))
-        self.events.append(RunStarted(self.now, run.id))
+        self.events.append(RunStarted(self.now, run.id, len(run.nodes)))
         self._tell("run.started", run=run, pool=run.pool)
         job = self._book.job(run.job)
         if job.started_at is None:
@@ -270,7 +270,14 @@ class Draft:
         self.placed.append(self._note(run))
         self._feed.append(feed.run_placed(run))
         self._enter(
-            replace(job, state=JobState.RUNNING, attempts=place.attempt, pool=place.pool, detail="")
+            replace(
+                job,
+                state=JobState.RUNNING,
+                attempts=place.attempt,
+                pool=place.pool,
+                nodes=len(place.nodes),
+                detail="",
+            )
         )
 
     def _stop(self, stop: Stop) -> None:

@@ -17,7 +17,10 @@ FEED_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("state", "exit_code", "detail"),
     ),
     "job.held": ("A job waits on purpose, because a later start costs less.", ("until", "detail")),
-    "run.placed": ("A run is recorded; its pool will be told.", ("pool", "attempt", "reason")),
+    "run.placed": (
+        "A run is recorded; its pool will be told.",
+        ("pool", "nodes", "attempt", "reason"),
+    ),
     "run.started": ("A pool says that a run's tasks run.", ("pool",)),
     "run.stopping": ("A run is asked to end.", ("pool", "cause", "detail")),
     "run.ended": ("A run is over.", ("pool", "cause", "exit_code", "detail")),
@@ -64,7 +67,13 @@ def run_placed(run: Run) -> FeedEntry:
     """A run has been placed."""
     reason = run.reasons[0] if run.reasons else ""
     return entry(
-        "run.placed", run.placed_at, run=run, pool=run.pool, attempt=run.attempt, reason=reason
+        "run.placed",
+        run.placed_at,
+        run=run,
+        pool=run.pool,
+        nodes=len(run.nodes),
+        attempt=run.attempt,
+        reason=reason,
     )
 
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 from math import prod
 from typing import Generic, TypeVar
 
-from suan.jobfile.environment import Membership, job_environment
+from suan.jobfile.environment import Membership, job_environment, sized
 from suan.jobfile.patterns import expand_pattern
 from suan.jobfile.script import launch_script
 from suan.model.demand import Demand, Option
@@ -69,6 +69,7 @@ def demand_of(spec: JobSpec) -> Demand:
         ordered=spec.ordered,
         framework=spec.framework,
         max_hourly_cost=spec.max_hourly_cost,
+        max_tasks=spec.max_nodes,
     )
 
 
@@ -128,7 +129,7 @@ def launch_of(job: Job, run: Run, secrets: Mapping[str, str]) -> Launch:
     """Everything a pool needs to start a run of a job."""
     spec = job.spec
     env = job_environment(
-        spec,
+        sized(spec, len(run.nodes)),
         job=job.id,
         run=run.id,
         attempt=run.attempt,

@@ -178,6 +178,7 @@ def _enter(book: Book, job: Job) -> None:
                 attempts=job.attempts,
                 started_at=job.started_at,
                 pool=job.pool,
+                nodes=job.nodes,
                 exit_code=job.exit_code,
                 detail=job.detail,
             )

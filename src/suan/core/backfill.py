@@ -235,10 +235,17 @@ class Backfill:
         found = self._room(job, candidate, allowed).find(ALWAYS)
         return None if found is None else found[1]
 
-    def reserve_all(self) -> None:
-        """Reserve for everyone who is first for anything."""
-        self._interest = -1
+    def reserve_for(self, mask: int) -> None:
+        """Reserve for everyone who is first for some of these flavors."""
+        self._interest |= mask
         self.look_ahead()
+
+    def watch(self) -> None:
+        """Look again when what the reservations rest on should have come."""
+        for reservation in self.reservations:
+            shape, kept = reservation.job.shape, self.state.kept.get(reservation.job)
+            if shape is not None and kept is not None:
+                self.state.alarm(shape.mask, kept.stands_until)
 
     def look_ahead(self) -> None:
         """Reserve for everyone who is first for some flavor of interest."""

@@ -14,6 +14,7 @@ for which someone else is first in line now. Why that is enough is in
 from heapq import heappop
 
 from suan.core.backfill import Backfill
+from suan.core.elastic import Extras, is_elastic
 from suan.core.fates import settle_next
 from suan.core.matching import Candidate
 from suan.core.packing import Spots, by_rank, find_first
@@ -29,13 +30,14 @@ from suan.model.units import Instant, run_id
 class Cycle:
     """One call of ``decide``: at most ``limit`` decisions, committed to the state as they fall."""
 
-    __slots__ = ("decisions", "limit", "now", "state")
+    __slots__ = ("decisions", "elastic", "limit", "now", "state")
 
     def __init__(self, state: State, now: Instant, limit: int) -> None:
         self.state = state
         self.now = now
         self.limit = limit
         self.decisions: list[Decision] = []
+        self.elastic: dict[int, RunRecord] = {}  # started in this cycle, by the decision's number
 
     def run(self) -> Plan:
         """All steps, until nothing more follows or the limit is reached."""
@@ -50,6 +52,8 @@ class Cycle:
         state.unblock()
         self._wake()
         self._order()
+        if self.elastic and not self._full():
+            self._stretch()
         return Plan(
             now=self.now,
             decisions=tuple(self.decisions),
@@ -189,6 +193,8 @@ class Cycle:
             option=candidate.option,
         )
         self.state.start(run, self.now)
+        if is_elastic(job.told.demand):
+            self.elastic[len(self.decisions)] = run
         return Place(
             job=job.id,
             run=run.id,
@@ -200,6 +206,20 @@ class Cycle:
             costs=said[0],
             refusals=said[1],
         )
+
+    def _stretch(self) -> None:
+        """Give the elastic runs that were placed what nobody who waits could use."""
+        state = self.state
+        extras = Extras(state, self.now, self.elastic.values())
+        if state.line.windowed and (state.capacity.fresh or state.capacity.renewed):
+            self._backfill()  # a reservation that moved may let others by first
+            if self._full():
+                return
+            extras = Extras(state, self.now, self.elastic.values())
+        for number, run in self.elastic.items():
+            place = self.decisions[number]
+            assert isinstance(place, Place)
+            self.decisions[number] = extras.give(run, place)
 
     def _preempt(self, job: JobRecord, allowed: int) -> None:
         """Where a job may displace others, tell the cheapest ones to stop."""
@@ -237,8 +257,4 @@ class Cycle:
             if state.policy.preemption and backfill.passes_better(job):
                 state.alarm(shape.mask, self.now + state.policy.min_run_time)
         state.line.arrived = {lane: None for _, _, lane in heap}  # where the limit was reached
-        for reservation in backfill.reservations:
-            if reservation.job in state.kept:
-                shape = reservation.job.shape
-                assert shape is not None
-                state.alarm(shape.mask, state.kept[reservation.job].stands_until)
+        backfill.watch()

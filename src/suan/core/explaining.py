@@ -72,11 +72,13 @@ def _of_running(state: State, job: JobRecord) -> Explanation:
         how = "is being stopped"
         if run.makes_room_for is not None and not job.cancelled:
             whom = f", to make room for job {run.makes_room_for.id}"
-    names = list(dict.fromkeys(run.nodes))
+    names, demand, size = list(dict.fromkeys(run.nodes)), job.told.demand, ""
+    if demand.max_tasks is not None:
+        size = f" with {len(run.nodes)} of {demand.tasks}..{demand.max_tasks} nodes"
     nodes = state.capacity.pools[run.pool].nodes
     near = closeness(nodes[name].status.rack for name in names)
     where = f"on {listed([*names])}{near and ', '}{near}"
-    summary = f"It {how} in pool {run.pool}, {where}, as run {run.id}{whom}."
+    summary = f"It {how}{size} in pool {run.pool}, {where}, as run {run.id}{whom}."
     return Explanation(job.id, JobState.RUNNING, summary)
 
 

@@ -26,6 +26,13 @@ class Held:
         self.tasks = tasks
         self.grant: Grant = ()
 
+    def last(self, tasks: int) -> "Held":
+        """What the last of its tasks hold."""
+        part = Held(self.per_task, tasks)
+        first = len(self.grant) * (self.tasks - tasks) // self.tasks
+        part.grant = self.grant[first:]
+        return part
+
 
 class Node:
     """One node: as observed, and what is free of it. ``known`` is false for a node that only

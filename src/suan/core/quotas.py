@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from suan.core.matching import Candidate
-from suan.core.records import JobRecord, RunRecord
+from suan.core.records import JobRecord, Part, RunRecord
 from suan.core.shares import Amounts, Holder, amounts_of
 from suan.model.quota import Limits, Quota
 
@@ -93,13 +93,18 @@ class Quotas:
 
     def take(self, run: RunRecord, times: int = 1) -> None:
         """A run begins to count; with ``times`` below zero it counts no more."""
-        account, amounts = run.job.account, amounts_of(run.per_task, len(run.nodes))
-        for holder in account.holders[:-1]:
+        self.hold(run, times)
+        user = run.job.account.user
+        self.running[user] = self.running.get(user, 0) + times
+        self.eased = self.eased or times < 0
+
+    def hold(self, run: RunRecord | Part, times: int = 1) -> None:
+        """What a run holds, or holds more than before, counts against the quotas it is under."""
+        amounts = amounts_of(run.per_task, len(run.nodes))
+        for holder in run.job.account.holders[:-1]:
             held = self.held.setdefault(holder, {})
             for kind, amount in amounts.items():
                 held[kind] = held.get(kind, 0) + times * amount
-        self.running[account.user] = self.running.get(account.user, 0) + times
-        self.eased = self.eased or times < 0
 
     def claim(self, job: JobRecord, candidate: Candidate) -> None:
         """What a job takes back from others, it is to have."""

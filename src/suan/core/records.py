@@ -98,6 +98,18 @@ class JobRecord:
         )
 
 
+class Part:
+    """Some tasks of a run, one node for each, as if they were a run of their own."""
+
+    __slots__ = ("job", "nodes", "per_task", "run")
+
+    def __init__(self, run: "RunRecord", nodes: tuple[NodeName, ...]) -> None:
+        self.run = run
+        self.job = run.job
+        self.per_task = run.per_task
+        self.nodes = nodes
+
+
 class RunRecord:
     """An open run. ``nodes`` has one entry for each task, in rank order. It ``began`` when it was
     started or, before that is told, placed; ``until`` is when it is expected to end, if that is

@@ -105,7 +105,7 @@ class Room:
             if not flavor.mask & allowed or flavor.misses(need):
                 continue
             for node, held in flavor.holding(need):
-                takes = self._tasks_beside(node, min(left, held))
+                takes = self.beside(node, min(left, held))
                 if takes:
                     spots.append((node, takes))
                     left -= takes
@@ -137,7 +137,7 @@ class Room:
             return ALWAYS
         return reservation.at - self.now
 
-    def _tasks_beside(self, node: Node, most: int) -> int:
+    def beside(self, node: Node, most: int) -> int:
         """How many tasks a node takes without a limit on their time."""
         reservation = self.reserved.get(node)
         if reservation is None or reservation.job is self.job:

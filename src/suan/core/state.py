@@ -11,8 +11,9 @@ from suan.core.forecast import Reservation
 from suan.core.line import Line
 from suan.core.matching import Candidate
 from suan.core.nodes import Held, Node
+from suan.core.packing import Spots, by_rank
 from suan.core.quotas import NOBODY, Quotas
-from suan.core.records import JobRecord, Phase, RunRecord
+from suan.core.records import JobRecord, Part, Phase, RunRecord
 from suan.core.shares import Amounts, Holder, Shares, amounts_of
 from suan.model.events import JobSubmitted
 from suan.model.job import Cause, Outcome
@@ -357,7 +358,20 @@ class State:
                     until = max(run.began + total, until)
                 self.expect_end(run, until)
 
-    def _take(self, run: RunRecord, now: Instant, times: int = 1) -> None:
+    def stretch(self, run: RunRecord, spots: Spots, now: Instant) -> None:
+        """A run that is being placed takes more tasks than its job needs at least."""
+        pool = self.capacity.pools[run.pool]
+        for node, tasks in spots:
+            self.capacity.hold(pool, node.name, run.id, held=Held(run.per_task, tasks))
+        extra = Part(run, by_rank(spots))
+        ranked = sorted((pool.nodes[name].status.rack, name) for name in (*run.nodes, *extra.nodes))
+        run.nodes = tuple(name for _, name in ranked)
+        if self.shares.counts:
+            self._take(extra, now)
+        if self.quotas.count:
+            self.quotas.hold(extra)
+
+    def _take(self, run: RunRecord | Part, now: Instant, times: int = 1) -> None:
         amounts = amounts_of(run.per_task, len(run.nodes))
         self.shares.take(run.job.account, amounts, now, times=times)
 

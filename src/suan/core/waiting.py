@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from suan.core.backfill import Backfill
+from suan.core.backfill import EVERYWHERE, Backfill
 from suan.core.forecast import Reservation
 from suan.core.forking import fork
 from suan.core.lookahead import decide_all
@@ -50,7 +50,7 @@ class Waiting:
         self.backfill: Backfill | None = None
         if state.line.windowed and state.line.front:
             self.backfill = Backfill(state, now)
-            self.backfill.reserve_all()
+            self.backfill.reserve_for(EVERYWHERE)
 
     def asked(self) -> Reasons:
         """The costs of the pools that would take it now, best first, and the refusals of the

@@ -5,8 +5,9 @@ What does (ranks, addresses, visible devices) is the pool's to add.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from suan.jobfile.slurm.shape import sums
 from suan.model.spec import JobSpec
 
 
@@ -20,6 +21,17 @@ class Membership:
     indices: tuple[int, ...] = ()
 
 
+def sized(spec: JobSpec, nodes: int) -> JobSpec:
+    """An elastic job's specification, as a run with so many nodes sees it."""
+    if spec.max_nodes is None:
+        return spec
+    envs = spec.envs
+    if spec.origin == "sbatch":
+        fixed = sums(nodes, envs["SLURM_NTASKS_PER_NODE"], envs["SLURM_CPUS_ON_NODE"])
+        envs = {**envs, **fixed}
+    return replace(spec, num_nodes=nodes, max_nodes=None, envs=envs)
+
+
 def job_environment(
     spec: JobSpec,
     *,
@@ -29,7 +41,8 @@ def job_environment(
     member: Membership | None = None,
     user: str = "",
 ) -> dict[str, str]:
-    """Everything a task's environment holds that does not depend on its node, secrets left out.
+    """Everything a task's environment holds that does not depend on its node, secrets left out;
+    of an elastic job's run ``spec`` is the ``sized`` one.
 
     The user's ``envs`` and a sweep's parameters, then the names that suan, SkyPilot and dstack
     users know, and Slurm's where the job was an ``#SBATCH`` script. Reserved names win.

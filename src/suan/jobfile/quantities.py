@@ -29,6 +29,7 @@ _PIECES = re.compile(rf"(?:\s*{_NUMBER}\s*[a-z]+)+\s*", re.ASCII)
 _CLOCK = re.compile(r"(?:([0-9]+)-)?([0-9]+)(?::([0-9]+))?(?::([0-9]+))?", re.ASCII)
 _MEMORY = re.compile(rf"({_NUMBER})\s*([kmgt]?)(i?b)?\+?", re.ASCII | re.IGNORECASE)
 _ACCELERATOR = re.compile(rf"((?![-+.,/_])[^:\s]+)(?:\s*:\s*({_NUMBER}))?", re.ASCII)
+_COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
 _MEMORY_KIB = {"k": 1, "m": 1 << 10, "g": 1 << 20, "t": 1 << 30}
 _MAX_DIGITS = 18  # what a 64-bit store column can hold
 LARGEST_MIB = 1 << 40  # an exbibyte
@@ -193,6 +194,27 @@ def parse_accelerator(text: str) -> tuple[str, Thousandths]:
 def format_accelerator(model: str, amount: Thousandths) -> str:
     """``A100:2``; ``gpu:1`` for one of any model."""
     return f"{'gpu' if model == ANY_ACCELERATOR else model}:{format_thousandths(amount)}"
+
+
+def parse_nodes(text: str, *, most: int) -> tuple[int, int | None]:
+    """How many nodes: ``4`` as 4 and ``None``, ``2..8`` as the least and the most.
+
+    Raises:
+        ValueError: it is neither, or goes beyond ``most``.
+    """
+    low, dots, high = text.strip().partition("..")
+    bounds = [low, high] if dots else [low]
+    if not all(_COUNT.fullmatch(each) for each in bounds):
+        raise ValueError(f"{text.strip()!r} is no number of nodes; write 4, or 2..8 for a range")
+    numbers = [int(each) for each in bounds]
+    for number in numbers:
+        if not 1 <= number <= most:
+            raise ValueError(f"must be from 1 to {most}, got {number}")
+    if numbers[-1] < numbers[0]:
+        raise ValueError(
+            f"the range {text.strip()} ends before it begins; write {numbers[-1]}..{numbers[0]}"
+        )
+    return numbers[0], numbers[1] if numbers[-1] > numbers[0] else None
 
 
 def parse_money(text: str) -> Money:

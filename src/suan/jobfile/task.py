@@ -54,6 +54,14 @@ def workdir(reading: Reading, at: At) -> str:
     return path
 
 
+def nodes(reading: Reading, at: At) -> tuple[int, int | None]:
+    """The least and, of an elastic job, the most."""
+    written = readers.text(reading, at)
+    if ".." in written:
+        return quantities.parse_nodes(written, most=MAX_NODES)
+    return readers.whole(1, MAX_NODES)(reading, at), None
+
+
 def file_mounts(reading: Reading, at: At) -> dict[str, str]:
     """Where each target comes from; buckets and storage mappings are left out with a warning."""
     mounts: dict[str, str] = {}
@@ -188,7 +196,12 @@ TASK_FIELDS: Table = table(
         "path",
         "The folder to run in; relative ones start from the job file's folder.",
     ),
-    Field("num_nodes", readers.whole(1, MAX_NODES), "whole number", "Tasks of the gang; 1."),
+    Field(
+        "num_nodes",
+        nodes,
+        "whole number or range",
+        "Tasks of the gang; 1. `2..8`: it is elastic, starts with 2 and may have up to 8.",
+    ),
     Field("resources", resources, "mapping", "What each node must have; see below."),
     Field(
         "envs",
@@ -324,5 +337,7 @@ def _merge_resources(values: dict[str, Any]) -> None:
         values["labels"] = {**section.pop("labels"), **values.get("labels", {})}
     for key, value in section.items():
         values.setdefault(key, value)
+    if "num_nodes" in values:
+        values["num_nodes"], values["max_nodes"] = values["num_nodes"]
     if "time" in values:
         values.setdefault("time_limit", values.pop("time"))

@@ -22,7 +22,7 @@ class Demand:
     """What must be free, in one pool and at once, before a job can start.
 
     Tasks of a gang may share a node. With ``ordered`` the first option that fits wins, otherwise
-    the cheapest.
+    the cheapest. An elastic job starts with ``tasks`` and may have up to ``max_tasks``.
     """
 
     tasks: int
@@ -30,3 +30,9 @@ class Demand:
     ordered: bool = False
     framework: str | None = None
     max_hourly_cost: Money | None = None
+    max_tasks: int | None = None
+
+    @property
+    def most(self) -> int:
+        """How many tasks a run of it may have."""
+        return self.tasks if self.max_tasks is None else self.max_tasks

@@ -158,10 +158,11 @@ class RunRemembered:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A pool says that a run's tasks run."""
+    """A pool says that a run's tasks run, and how many they are."""
 
     at: Instant
     run: RunId
+    tasks: int = 1
 
 
 @dataclass(frozen=True, slots=True)

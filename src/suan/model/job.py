@@ -119,5 +119,6 @@ class Job:
     started_at: Instant | None = None
     ended_at: Instant | None = None
     pool: PoolName | None = None  # of the current or last run
+    nodes: int | None = None  # how many that has
     exit_code: int | None = None
     detail: str = ""  # why it ended so, in words

@@ -113,6 +113,7 @@ class JobSpec:
 
     ``array`` lists the indices of an array job; ``sweep`` the values of each parameter, whose
     grid becomes an array with the parameters in the environment. At most one of the two.
+    With ``max_nodes`` it is elastic: it starts with ``num_nodes`` and may have up to so many.
     ``secrets`` are set in the environment and nowhere else: every view leaves them out.
     """
 
@@ -123,6 +124,7 @@ class JobSpec:
     setup: str | None = None
     workdir: str | None = None
     num_nodes: int = 1
+    max_nodes: int | None = None
     resources: tuple[ResourceOption, ...] = (ResourceOption(),)
     ordered: bool = False
     envs: dict[str, str] = field(default_factory=dict)
@@ -156,6 +158,11 @@ class JobSpec:
             raise ValueError("run: the command is empty; write what the job should do")
         if not 1 <= self.num_nodes <= MAX_NODES:
             raise ValueError(f"num_nodes: must be from 1 to {MAX_NODES}, got {self.num_nodes}")
+        if self.max_nodes is not None and not self.num_nodes <= self.max_nodes <= MAX_NODES:
+            raise ValueError(
+                f"max_nodes: must be from num_nodes ({self.num_nodes}) to {MAX_NODES},"
+                f" got {self.max_nodes}"
+            )
         if not PRIORITY_MIN <= self.priority <= PRIORITY_MAX:
             raise ValueError(
                 f"priority: must be from {PRIORITY_MIN} to {PRIORITY_MAX}, got {self.priority}"

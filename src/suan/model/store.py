@@ -172,6 +172,7 @@ class JobUpdate:
     pool: str | None = None
     exit_code: int | None = None
     detail: str = ""
+    nodes: int | None = None  # of the current or last run
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ class JobView:
     array_id: str | None = None
     array_index: int | None = None
     params: dict[str, str] = field(default_factory=dict)
+    max_nodes: int | None = None  # of an elastic job, which has at least ``num_nodes``
+    nodes: int | None = None  # how many its current or last run has
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from suan.sim.failures import Failures
 from suan.sim.living import SUCCEEDED, Living, NodeTurn, Running
 from suan.sim.pools import SimulatedPool
 from suan.sim.results import Ended, Recorder
+from suan.sim.scaling import done_in, lasts
 from suan.sim.settings import Settings
 from suan.sim.traces.job import TraceJob
 
@@ -199,7 +200,8 @@ class Engine:
         else:
             warm = self._settings.restart_cost
         run = Running(living, place, now, warm=warm)
-        length, limit = warm + living.job.runtime - living.kept, living.limit
+        left = living.job.runtime - living.kept
+        length, limit = warm + self._lasts(left, place), living.limit
         if limit is not None and length > limit:
             length, run.outcome = limit, TIMED_OUT
         until = run.until = now + length
@@ -214,7 +216,7 @@ class Engine:
         self._accelerators += run.accelerators
         self._runs[place.run] = run
         heappush(self._heap, (until, next(self._numbers), run))
-        self._apply(RunStarted(now, place.run))
+        self._apply(RunStarted(now, place.run, tasks))
 
     def _stop(self, stop: Stop, now: Instant) -> None:
         """A run is to end: after its grace, unless it ends by itself before."""
@@ -243,7 +245,8 @@ class Engine:
             if outcome.cause is Cause.PREEMPTED:
                 living.preempted += 1
         living.served += served
-        living.lost += served - kept + living.kept
+        living.extra += served * (len(place.nodes) - living.job.demand.tasks)
+        living.lost += served - self._lasts(kept - living.kept, place)
         living.kept = kept
         self._apply(RunEnded(now, place.run, outcome))
         self._recorder.ran(
@@ -260,13 +263,25 @@ class Engine:
         living = run.of
         done = max(0, now - run.began - run.warm)
         if outcome.cause is Cause.TIMED_OUT:
-            return living.kept + done  # its limit is no accident: nothing was thrown away
+            # its limit is no accident: nothing was thrown away
+            return living.kept + self._done(done, run)
         if run.saved_at is not None and outcome.cause is not Cause.LOST:
-            return living.kept + max(0, run.saved_at - run.began - run.warm)
+            saved = max(0, run.saved_at - run.began - run.warm)
+            return living.kept + self._done(saved, run)
         checkpoint = living.job.checkpoint or self._checkpoint
         if checkpoint is None or checkpoint.interval is None:
             return living.kept
-        return living.kept + done - done % checkpoint.interval
+        return living.kept + self._done(done - done % checkpoint.interval, run)
+
+    def _lasts(self, work: Duration, place: Place) -> Duration:
+        """How long some of a job's work takes where it is placed."""
+        least = self._living[place.job].job.demand.tasks
+        return lasts(work, least, len(place.nodes), parallel=self._settings.parallel)
+
+    def _done(self, time: Duration, run: Running) -> Duration:
+        """How much work a run does in some time."""
+        least = run.of.job.demand.tasks
+        return done_in(time, least, len(run.place.nodes), parallel=self._settings.parallel)
 
     def _ended(self, living: Living, now: Instant, state: JobState) -> None:
         """A job leaves."""
@@ -274,7 +289,6 @@ class Engine:
         if self._progress is not None and not self._left % TOLD_EVERY:
             self._progress(self._left)
         job, place = living.job, living.place
-        tasks = job.demand.tasks
         per_task = job.demand.options[0].per_task if place is None else place.per_task
         if self._ends is not None:
             self._ends.note(job.job, state)
@@ -288,9 +302,9 @@ class Engine:
                 job.queue,
                 job.priority,
                 None if place is None else place.pool,
-                tasks,
-                tasks * per_task.cpu_milli,
-                tasks * per_task.accelerators_total if per_task.accelerators else 0,
+                living.of_gang(1),
+                living.of_gang(per_task.cpu_milli),
+                living.of_gang(per_task.accelerators_total) if per_task.accelerators else 0,
                 job.submit,
                 living.started,
                 now,

@@ -11,10 +11,12 @@ SUCCEEDED = Outcome(Cause.SUCCEEDED, exit_code=0)
 
 class Living:
     """A job that has been submitted and has not left. ``kept`` is work that need not be done
-    again, ``served`` the time of all its runs, ``lost`` what of that came to nothing."""
+    again, ``served`` the time of all its runs, ``lost`` what of that came to nothing, and
+    ``extra`` the time of its extra tasks, one after the other."""
 
     __slots__ = (
         "attempts",
+        "extra",
         "job",
         "kept",
         "limit",
@@ -31,10 +33,16 @@ class Living:
         self.kept: Duration = 0
         self.served: Duration = 0
         self.lost: Duration = 0
+        self.extra: Duration = 0
         self.attempts = 0
         self.preempted = 0
         self.started: Instant | None = None
         self.place: Place | None = None  # of its last run
+
+    def of_gang(self, each: int) -> int:
+        """An amount of the whole gang; of an elastic job its mean over the time that it ran."""
+        extra = each * self.extra // self.served if self.extra else 0
+        return self.job.demand.tasks * each + extra
 
 
 class Running:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from suan.model.units import Duration
+from suan.model.units import Duration, Thousandths
 
 Durations: TypeAlias = Literal["requested", "actual", "none"]
 DURATIONS: tuple[Durations, ...] = ("requested", "actual", "none")
@@ -17,6 +17,8 @@ class Settings:
 
     A run that is stopped or lost keeps its work up to the last multiple of ``checkpoint_every``
     (``None``: it keeps nothing); a run after the first begins with ``restart_cost`` of no work.
+    An elastic job works faster with more nodes than its least: ``parallel`` is the share of its
+    work, in thousandths, that is spread over them (``suan.sim.scaling``).
     With ``mtbf`` each node fails, on average so long after it came up, and is back after ``mttr``
     on average, both exponential; ``seed`` decides when.
     """
@@ -27,3 +29,4 @@ class Settings:
     mtbf: Duration | None = None
     mttr: Duration = 0
     seed: int = 0
+    parallel: Thousandths = 1000

@@ -106,6 +106,7 @@ def _job(row: Row[Any], spec: JobSpec) -> Job:
         started_at=row.started_at,
         ended_at=row.ended_at,
         pool=row.pool,
+        nodes=row.nodes,
         exit_code=row.exit_code,
         detail=row.detail,
     )
@@ -149,6 +150,7 @@ def update_values(update: JobUpdate) -> Values:
         "started_at": update.started_at,
         "ended_at": update.ended_at,
         "pool": update.pool,
+        "nodes": update.nodes,
         "exit_code": update.exit_code,
         "detail": _storable(update.detail),
     }

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0004"  # of the newest migration
+REVISION = "0005"  # of the newest migration
 
 # The conditions of the partial indexes, word for word: a planner uses them only for these words.
 UNTAKEN = "taken = 0"
@@ -85,6 +85,7 @@ jobs = Table(
     Column("pool", Text),
     Column("exit_code", BigInteger),
     Column("detail", Text, nullable=False, server_default=text("''")),
+    Column("nodes", Integer),
     Column("taken", SmallInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("id", name="uq_jobs_id"),
     _partial("ix_jobs_untaken", UNTAKEN, "seq"),

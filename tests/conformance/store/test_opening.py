@@ -75,6 +75,7 @@ async def test_the_migrations_make_the_tables_of_the_schema(store_url: str) -> N
 
 
 OLD = (  # what the later migrations added, taken away again
+    "ALTER TABLE jobs DROP COLUMN nodes",
     "DROP TABLE tenant_weights",
     "DROP TABLE tenant_quotas",
     "DROP TABLE quotas",

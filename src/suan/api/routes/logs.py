@@ -82,7 +82,7 @@ async def read_logs(
     """The output of one task of one run: whole, in part, or as it comes."""
     context = context_of(request)
     job = await find_job(context, job_id)
-    _check_task(which.task, job.spec.num_nodes)
+    _check_task(which.task, job.spec.max_nodes or job.spec.num_nodes)
     reader = Reader(context, job, which, await _secrets(context, job))
     run = await reader.run()
     if run is None or not _launched(run):
@@ -143,6 +143,8 @@ class Reader:
             if job is None or job.state.final or over:
                 return
             await pulse.wait()
+        if self.which.task >= len(run.nodes):  # of an elastic job, this run has fewer
+            return
         log = self.log(run)
         async for piece in log.follow(await _first_byte(log, part)):
             yield piece

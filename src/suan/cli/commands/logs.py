@@ -12,6 +12,7 @@ from suan.cli.output import print_json
 from suan.cli.tail import Tail, sinks
 from suan.client.calls import LogPart
 from suan.client.sync import Client
+from suan.model.views import JobDetail
 
 
 @click.command
@@ -33,7 +34,7 @@ def logs(job: str, follow: bool, all_tasks: bool, as_json: bool, **asked: Any) -
     stream = "stderr" if asked["stderr"] else "stdout"
     part = LogPart(attempt=asked["attempt"], tail=asked["tail"], stream=stream)
     with connect() as client:
-        tasks = range(client.get(job).job.num_nodes) if all_tasks else (asked["task"],)
+        tasks = _tasks(client.get(job), asked["attempt"]) if all_tasks else (asked["task"],)
         if as_json:
             print_json(_texts(client, job, tasks, part=part))
             return
@@ -45,6 +46,12 @@ def logs(job: str, follow: bool, all_tasks: bool, as_json: bool, **asked: Any) -
         for task, _, sink in outputs:
             part["task"] = task
             sink.write(client.logs(job, follow=follow, **part))
+
+
+def _tasks(detail: JobDetail, attempt: int | None) -> range:
+    """Those of the attempt; of one that is not there yet, as many as it surely has."""
+    runs = [run for run in detail.runs if attempt in (None, run.attempt)]
+    return range(len(runs[-1].nodes) if runs else detail.job.num_nodes)
 
 
 def _texts(client: Client, job: str, tasks: Iterable[int], *, part: LogPart) -> dict[str, Any]:

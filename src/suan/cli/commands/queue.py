@@ -114,7 +114,7 @@ def _row(job: JobView) -> tuple[str, ...]:
 
 
 def _needs(job: JobView) -> str:
-    return f"{job.num_nodes}× {job.resources}" if job.num_nodes > 1 else job.resources
+    return f"{form.size(job)}× {job.resources}" if form.most(job) > 1 else job.resources
 
 
 def _detail(job: JobView) -> str:

@@ -13,7 +13,18 @@ from suan.model.units import SECOND
 from suan.model.views import JobDetail, RunView
 
 # Shown above, or not worth a line where they hold their default.
-_SAID = {"name", "queue", "priority", "num_nodes", "resources", "run", "setup", "tenant", "origin"}
+_SAID = {
+    "name",
+    "queue",
+    "priority",
+    "num_nodes",
+    "max_nodes",
+    "resources",
+    "run",
+    "setup",
+    "tenant",
+    "origin",
+}
 
 
 @click.command
@@ -40,7 +51,7 @@ def described(detail: JobDetail) -> str:
 
 def _head(detail: JobDetail) -> list[tuple[str, str]]:
     job = detail.job
-    nodes = f"{form.counted(job.num_nodes, 'node')} of " if job.num_nodes > 1 else ""
+    nodes = f"{form.size(job)} nodes of " if form.most(job) > 1 else ""
     return [
         ("id", job.id),
         ("name", job.name),
@@ -86,6 +97,8 @@ def _run(run: RunView) -> str:
     ended = f", {run.cause}" if run.cause else ""
     code = f", exit {run.exit_code}" if run.exit_code is not None else ""
     where = ", ".join(dict.fromkeys(run.nodes))
+    if len(run.nodes) > 1:
+        where += f" ({len(run.nodes)} tasks)"
     about = [f"{run.id}  {run.state}{ended}{code}", f"  where  {run.pool}: {where}"]
     if run.started_at:
         until = f" – {form.moment(run.ended_at)}" if run.ended_at else ""

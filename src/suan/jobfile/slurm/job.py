@@ -40,7 +40,7 @@ def _spec(reading: Reading, options: Options, *, text: str, default_name: str) -
         return None
     if max(shape.memory_mib or 0, shape.cpus_per_node) > LARGEST_MIB:
         reading.problems.error(Spot(1, 1), "needs more than any node has", mend="ask for less")
-    if shape.nodes > 1:
+    if (shape.max_nodes or shape.nodes) > 1:
         message = "the script runs on every node, and srun there starts that node's tasks"
         reading.problems.warn(options.spot("nodes"), message)
     folder = _workdir(reading, options)
@@ -50,6 +50,7 @@ def _spec(reading: Reading, options: Options, *, text: str, default_name: str) -
             name=options.value("job-name", default_name).strip() or default_name,
             workdir=folder,
             num_nodes=shape.nodes,
+            max_nodes=shape.max_nodes,
             resources=(shape.option(),),
             envs={**shape.environment(), **_exports(reading, options), **_submit_dir(reading)},
             labels={key: options.given[key].value for key in _LABELS if key in options.given},

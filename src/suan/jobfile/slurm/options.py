@@ -37,12 +37,16 @@ def count(text: str) -> int:
     return int(text)
 
 
-def nodes(text: str) -> int:
-    """``N``, or ``MIN-MAX``, of which the minimum counts."""
-    number = count(text.partition("-")[0])
-    if number > MAX_NODES:
-        raise ValueError(f"at most {MAX_NODES} nodes, got {number}")
-    return number
+def nodes(text: str) -> tuple[int, int | None]:
+    """``N``, or ``MIN-MAX``: as many as there are, within these bounds."""
+    low, dash, high = text.partition("-")
+    least = count(low)
+    if least > MAX_NODES:
+        raise ValueError(f"at most {MAX_NODES} nodes, got {least}")
+    most = min(count(high), MAX_NODES) if dash else least
+    if most < least:
+        raise ValueError(f"the range {text} ends before it begins; write {most}-{least}")
+    return least, most if most > least else None
 
 
 def limit(text: str) -> int | None:
@@ -116,7 +120,7 @@ def _inert(*options: str) -> tuple[SbatchOption, ...]:
 
 OPTIONS: tuple[SbatchOption, ...] = (
     SbatchOption("job-name", "J", doc="The job's name."),
-    SbatchOption("nodes", "N", nodes, "Nodes; the least of a range."),
+    SbatchOption("nodes", "N", nodes, "Nodes; `2-8` starts with 2 and may have up to 8."),
     SbatchOption("ntasks", "n", count, "Tasks in all; `srun` starts them."),
     SbatchOption("ntasks-per-node", "", count, "Tasks on each node."),
     SbatchOption("cpus-per-task", "c", count, "Processors for each task."),

@@ -11,6 +11,7 @@ class Shape:
     """Nodes and tasks, and what one node must have."""
 
     nodes: int
+    max_nodes: int | None
     tasks: int
     tasks_per_node: int
     cpus_per_task: int | None
@@ -29,17 +30,13 @@ class Shape:
         )
 
     def environment(self) -> dict[str, str]:
-        """Slurm's variables that the script's options fix."""
-        cpus, tasks = str(self.cpus_per_node), str(self.tasks)
-        per_node = str(self.tasks_per_node)
+        """Slurm's variables that the script's options fix, on as many nodes as it starts with."""
         env = {
-            "SLURM_NTASKS": tasks,
-            "SLURM_NPROCS": tasks,
-            "SLURM_NTASKS_PER_NODE": per_node,
-            "SLURM_TASKS_PER_NODE": per_node if self.nodes == 1 else f"{per_node}(x{self.nodes})",
-            "SLURM_CPUS_ON_NODE": cpus,
-            "SLURM_JOB_CPUS_PER_NODE": cpus if self.nodes == 1 else f"{cpus}(x{self.nodes})",
+            "SLURM_NTASKS_PER_NODE": str(self.tasks_per_node),
+            "SLURM_CPUS_ON_NODE": str(self.cpus_per_node),
+            **sums(self.nodes, str(self.tasks_per_node), str(self.cpus_per_node)),
         }
+        env["SLURM_NTASKS"] = env["SLURM_NPROCS"] = str(self.tasks)
         if self.cpus_per_task is not None:
             env["SLURM_CPUS_PER_TASK"] = str(self.cpus_per_task)
         if self.memory_mib is not None:
@@ -49,10 +46,24 @@ class Shape:
         return env
 
 
+def sums(nodes: int, tasks_per_node: str, cpus_per_node: str) -> dict[str, str]:
+    """Slurm's variables that depend on how many nodes a run has."""
+    times = f"(x{nodes})" if nodes > 1 else ""
+    tasks = str(nodes * int(tasks_per_node))
+    return {
+        "SLURM_NTASKS": tasks,
+        "SLURM_NPROCS": tasks,
+        "SLURM_TASKS_PER_NODE": tasks_per_node + times,
+        "SLURM_JOB_CPUS_PER_NODE": cpus_per_node + times,
+    }
+
+
 def shape_of(options: Options) -> Shape:
     """Nodes and tasks by Slurm's rules, filling in what is left out."""
     tasks, per_node = options.value("ntasks", None), options.value("ntasks-per-node", None)
-    nodes = options.value("nodes", None)
+    nodes, most = options.value("nodes", (None, None))
+    if tasks is not None or "gpus" in options.given:  # a sum is shared by a number that is fixed
+        most = None
     if nodes is None:
         nodes = _ceil(tasks, per_node) if tasks and per_node else 1
     if per_node is None or tasks is not None:
@@ -61,6 +72,7 @@ def shape_of(options: Options) -> Shape:
     accelerators = _accelerators(options, nodes, per_node)
     return Shape(
         nodes=nodes,
+        max_nodes=most,
         tasks=tasks or nodes * per_node,
         tasks_per_node=per_node,
         cpus_per_task=cpus,

@@ -1,7 +1,8 @@
 """suan's own journal as a trace: what was submitted, and how long it ran.
 
 A job's run time is that of its last run which came to an end of its own (or was cancelled); a job
-without one is left out. The pools are those of the journal, each node as last observed, whole:
+without one is left out. Of an elastic job it is what its least nodes would have taken, if each
+does as much as any other. The pools are those of the journal, each node as last observed, whole:
 what others used of it and whether it was cordoned is left out. Queues are as last set, and open.
 
 The run times are only known once the journal was read, so it is read whole.
@@ -49,7 +50,7 @@ class History:
         self.runtimes: dict[JobId, Duration] = {}
         self.started: set[JobId] = set()
         self.queues: dict[QueueName, QueueChanged] = {}
-        self._open: dict[RunId, Instant] = {}
+        self._open: dict[RunId, tuple[Instant, int]] = {}  # since when, and with how many tasks
         self._offers: dict[PoolName, Offer] = {}
         self._nodes: dict[PoolName, dict[NodeName, NodeStatus]] = {}
 
@@ -59,10 +60,11 @@ class History:
             if isinstance(event, JobSubmitted):
                 self.jobs.setdefault(event.job, (number, event))  # a new term tells it again
             elif isinstance(event, RunStarted):
-                self._begins(event.run, event.at)
+                self._begins(event.run, event.at, event.tasks)
             elif isinstance(event, RunPlaced):
                 if event.started:
-                    self._begins(event.run, event.at if event.since is None else event.since)
+                    since = event.at if event.since is None else event.since
+                    self._begins(event.run, since, len(event.nodes))
             elif isinstance(event, RunEnded):
                 self._ends(event)
             elif isinstance(event, PoolObserved):
@@ -78,14 +80,19 @@ class History:
             if nodes
         )
 
-    def _begins(self, run: RunId, at: Instant) -> None:
-        self._open.setdefault(run, at)
+    def _begins(self, run: RunId, at: Instant, tasks: int) -> None:
+        self._open.setdefault(run, (at, tasks))
         self.started.add(job_of(run))
 
     def _ends(self, event: RunEnded) -> None:
-        began = self._open.pop(event.run, None)
-        if began is not None and event.outcome.cause in ITS_OWN_END:
-            self.runtimes[job_of(event.run)] = event.at - began
+        began, tasks = self._open.pop(event.run, (None, 1))
+        job = job_of(event.run)
+        if began is not None and event.outcome.cause in ITS_OWN_END and job in self.jobs:
+            demand = self.jobs[job][1].demand
+            took = event.at - began
+            if demand.max_tasks is not None:
+                took = took * tasks // demand.tasks
+            self.runtimes[job] = took
 
     def _observe(self, event: PoolObserved) -> None:
         name = event.offer.pool
