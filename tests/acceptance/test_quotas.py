@@ -97,7 +97,12 @@ def test_a_limit_is_told_and_lifted(running: RunningServer, client: Client) -> N
     why = json.loads(suan(running, "why", jobs[1], "--json").stdout)
     assert [each["code"] for each in why["refusals"]] == ["over_user_limit"]
     listed = suan(running, "limits", "list").stdout.splitlines()
-    assert listed[1].split() == [user, "1", "1"]
+    assert listed[1].split() == [user, "1", "of", "1", "1"]
+    suan(running, "limits", "set", user, "--pending", "1")
+    refused = suan(running, "submit", "--", "true")
+    assert refused.returncode == 6
+    assert f"user {user} may have 1 job pending and has 1" in refused.stderr
+    suan(running, "limits", "set", user, "--pending", "none")
     suan(running, "limits", "set", user, "--running", "none")
     runs(client, jobs[1])
     assert suan(running, "limits", "list").stdout == "no limits\n"

@@ -13,6 +13,7 @@ from suan.model.errors import StoreUnavailable
 from suan.model.live import PoolStatus
 from suan.model.offer import NodeStatus, Offer, Terms
 from suan.model.policy import DISCIPLINES
+from suan.model.quota import Limits
 from suan.model.resources import Resources
 from suan.model.store import FeedEntry, Store
 from suan.model.units import HOUR, SECOND, NodeName, PoolName
@@ -216,7 +217,8 @@ async def test_limits_are_set_and_lifted(api: Api) -> None:
     for running in (3, 0):
         body = {"running": running}
         put, _ = await asyncio.gather(api.http.put("/v1/limits/ann", json=body), leader())
-        ann = {"user": "ann", "running": running, "running_now": 0}
+        pending = {"pending": None, "pending_now": 0}
+        ann = {"user": "ann", "running": running, "running_now": 0, **pending}
         assert (put.status_code, put.json()) == (200, ann)
         assert (await api.http.get("/v1/limits")).json() == {"limits": [ann]}
         assert (await api.http.get("/v1/limits/ann")).json() == ann
@@ -226,13 +228,29 @@ async def test_limits_are_set_and_lifted(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"running": -1}, {"running": "3"}, {"running": 10**12}, {"more": 1}, []]
+    "body",
+    [{"pending": -1}, {"running": -1}, {"running": "3"}, {"running": 10**12}, {"more": 1}, []],
 )
 async def test_limits_that_cannot_be(api: Api, body: object) -> None:
     problem(await api.http.put("/v1/limits/ann", json=body), 422, "invalid_input")
     answer = await api.http.put("/v1/limits/a%20b", json={"running": 1})
     assert problem(answer, 422, "invalid_input")["where"] == "user"
     problem(await api.http.get("/v1/limits/a%20b"), 422, "invalid_input")
+
+
+async def test_more_pending_than_one_may_have_is_refused_with_the_counts(api: Api) -> None:
+    await api.record(limits={"local": Limits(pending=3)})
+    jobs = {"jobs": [{"run": "x"}, {"run": "y"}]}
+    first = await api.http.post("/v1/jobs/batch", json=jobs, headers={"Idempotency-Key": "k"})
+    assert first.status_code == 201
+    told = problem(await api.http.post("/v1/jobs/batch", json=jobs), 409, "over_pending_limit")
+    assert told["detail"] == "user local may have 3 jobs pending and has 2; 2 more are too many"
+    assert told["mend"].startswith("submit at most 1 now, or wait")
+    again = await api.http.post("/v1/jobs/batch", json=jobs, headers={"Idempotency-Key": "k"})
+    assert again.json()["repeated"], "what was acknowledged stays so"
+    assert (await api.http.post("/v1/jobs", json={"run": "x"})).status_code == 201
+    told = problem(await api.http.post("/v1/jobs", json={"run": "x"}), 409, "over_pending_limit")
+    assert told["mend"].startswith("wait until some have started")
 
 
 async def test_limits_that_no_leader_records_are_only_asked_for(

@@ -155,9 +155,9 @@ TENANT = TenantView(
 )
 TENANTS = {"tenants": [TENANT]}
 TENANT_REQUEST = {"weight": 3, "quota": QUEUE_REQUEST["quota"]}
-LIMIT = LimitsView("ada", running=20, running_now=3)
+LIMIT = LimitsView("ada", running=20, running_now=3, pending=500, pending_now=12)
 LIMITS = {"limits": [LIMIT]}
-LIMITS_REQUEST = {"running": 20}
+LIMITS_REQUEST = {"running": 20, "pending": 500}
 _EVENT = EventView(17, _TIME, "job.submitted", _ID)
 EVENTS = {"events": [_EVENT]}
 SSE = (

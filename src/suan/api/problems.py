@@ -21,6 +21,7 @@ CODES: dict[str, tuple[int, str]] = {
     "method_not_allowed": (405, "This address does not take that method"),
     "unsupported_media_type": (415, "This content type is not understood here"),
     "conflict": (409, "The request conflicts with what was done before"),
+    "over_pending_limit": (409, "The user has as many jobs waiting as he may"),
     "too_large": (413, "The request is too large"),
     "unauthenticated": (401, "A valid token is needed"),
     "token_expired": (401, "The token has expired"),

@@ -74,10 +74,16 @@ def quota_view(quota: Quota) -> QuotaView | None:
 
 def limits_args(limits: Limits) -> dict[str, str]:
     """What a request to the leader says of limits."""
-    return {"running": NONE if limits.running is None else str(limits.running)}
+    return {name: NONE if limit is None else str(limit) for name, limit in limits.told}
 
 
 async def limits_view(context: ApiContext, user: str, limits: Limits) -> LimitsView:
     """A user's limits, and what counts against them."""
     counts: Mapping[JobState, int] = await context.store.counts(JobFilter(user=user))
-    return LimitsView(user, limits.running, counts.get(JobState.RUNNING, 0))
+    return LimitsView(
+        user,
+        running=limits.running,
+        running_now=counts.get(JobState.RUNNING, 0),
+        pending=limits.pending,
+        pending_now=counts.get(JobState.PENDING, 0),
+    )

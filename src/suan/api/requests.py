@@ -11,7 +11,7 @@ from suan.api.auth import SCOPES, USER
 from suan.model.policy import DISCIPLINES
 
 MAX_WEIGHT = 1_000_000
-MAX_RUNNING = 1_000_000_000
+MAX_JOBS = 1_000_000_000
 MAX_LIFE_S = 10 * 366 * 86_400
 
 
@@ -77,15 +77,19 @@ class TenantRequest:
 
 @dataclass(frozen=True, slots=True)
 class LimitsRequest:
-    """What a user may have at once: ``running`` jobs; ``null`` is any number."""
+    """What a user may have at once: ``running`` jobs, and ``pending`` ones; ``null``, or nothing,
+    is any number. It replaces what was set before."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
-    running: int | None
+    running: int | None = None
+    pending: int | None = None
 
     def __post_init__(self) -> None:
-        if self.running is not None and not 0 <= self.running <= MAX_RUNNING:
-            raise ValueError(f"running: must be from 0 to {MAX_RUNNING}, got {self.running}")
+        for name, most in (("running", MAX_JOBS), ("pending", MAX_JOBS)):
+            limit = getattr(self, name)
+            if limit is not None and not 0 <= limit <= most:
+                raise ValueError(f"{name}: must be from 0 to {most}, got {limit}")
 
 
 @dataclass(frozen=True, slots=True)

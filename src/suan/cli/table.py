@@ -32,7 +32,7 @@ COMMANDS: Mapping[str, Entry] = {
     "pool": _entry(_POOLS, "pool", "List, show, drain and undrain pools."),
     "queues": _entry(_POOLS, "queues", "List and set queues."),
     "tenants": _entry(_POOLS, "tenants", "List and set what tenants are entitled to and may hold."),
-    "limits": _entry(_POOLS, "limits", "List and set what users may have at once."),
+    "limits": _entry(_POOLS, "limits", "List and set what users may have."),
     "site": _entry(_POOLS, "site", "List the sites on the reference map."),
     "events": _entry(_POOLS, "events", "Show what happened."),
     "up": _entry(_SERVER, "up", "Start the platform on this machine."),

@@ -177,9 +177,11 @@ class AsyncClient:
         """The users who have limits."""
         return await self._line.do(calls.limits())
 
-    async def set_limits(self, user: str, *, running: int | None) -> LimitsView:
+    async def set_limits(
+        self, user: str, *, running: int | None = None, pending: int | None = None
+    ) -> LimitsView:
         """Let a user have so many jobs running at once; ``None`` is any number."""
-        return await self._line.do(calls.set_limits(user, {"running": running}))
+        return await self._line.do(calls.set_limits(user, {"running": running, "pending": pending}))
 
     async def sites(self) -> tuple[SiteView, ...]:
         """The reference map."""

@@ -172,9 +172,11 @@ class Client:
         """The users who have limits."""
         return self._line.do(calls.limits())
 
-    def set_limits(self, user: str, *, running: int | None) -> LimitsView:
+    def set_limits(
+        self, user: str, *, running: int | None = None, pending: int | None = None
+    ) -> LimitsView:
         """Let a user have so many jobs running at once; ``None`` is any number."""
-        return self._line.do(calls.set_limits(user, {"running": running}))
+        return self._line.do(calls.set_limits(user, {"running": running, "pending": pending}))
 
     def sites(self) -> tuple[SiteView, ...]:
         """The reference map."""

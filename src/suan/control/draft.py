@@ -11,7 +11,7 @@ from dataclasses import replace
 from suan.control import feed
 from suan.control.book import Book, PoolSight, overrides
 from suan.control.happenings import Capacity, Happening, Launched, Over, Reported, Unreachable
-from suan.control.quotas import NO_QUEUE, limits_of, quota_of, told_quota, told_running
+from suan.control.quotas import NO_QUEUE, limits_of, quota_of, told_limits, told_quota
 from suan.control.reasons import place_reasons
 from suan.model.bill import Bill
 from suan.model.errors import InvariantViolation
@@ -389,8 +389,8 @@ class Draft:
             return
         self._limits[command.target] = limits
         self.events.append(LimitsChanged(self.now, command.target, limits))
-        running = told_running(limits)
-        self._tell("limits.changed", None, user=command.target, running=running, by=command.by)
+        told = told_limits(limits)
+        self._tell("limits.changed", None, user=command.target, **told, by=command.by)
 
     def _note(self, run: Run) -> Run:
         self._runs[run.id] = run

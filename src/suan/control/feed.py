@@ -37,7 +37,7 @@ FEED_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
         "A tenant's weight or quota is set.",
         ("tenant", "weight", "guarantee", "ceiling", "cohort", "by"),
     ),
-    "limits.changed": ("What a user may have at once is set.", ("user", "running", "by")),
+    "limits.changed": ("What a user may have is set.", ("user", "running", "pending", "by")),
     "leader.changed": ("A process has begun to lead.", ("holder", "url", "token")),
 }
 

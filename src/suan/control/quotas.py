@@ -40,10 +40,10 @@ def limits_of(args: Mapping[str, str]) -> Limits:
     Raises:
         ValueError: they cannot be read, or cannot be.
     """
-    running = args.get("running", NONE)
-    return Limits(None if running == NONE else int(running))
+    wanted = {name: args.get(name, NONE) for name, _ in Limits().told}
+    return Limits(**{name: None if n == NONE else int(n) for name, n in wanted.items()})
 
 
-def told_running(limits: Limits) -> str:
-    """What the feed tells of how many jobs may run."""
-    return NONE if limits.running is None else str(limits.running)
+def told_limits(limits: Limits) -> dict[str, Any]:
+    """What the feed tells of limits."""
+    return {name: NONE if limit is None else str(limit) for name, limit in limits.told}

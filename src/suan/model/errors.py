@@ -14,6 +14,7 @@ SuanError
 │   ├── StoreReadOnly
 │   ├── StoreCorrupt
 │   ├── StoreConflict       a compare-and-set lost, or a unique key is taken
+│   ├── OverPendingLimit    the user would have more jobs waiting than he may
 │   └── LeaseLost           another leader has taken over: stop at once
 ├── NotLeader               only the leader can answer; ``leader_url`` says who it is
 └── InvariantViolation      a bug, with the job's story; never caught below the live loop
@@ -114,6 +115,12 @@ class StoreConflict(StoreError):
     """A compare-and-set lost, or a unique key is taken."""
 
     code = "conflict"
+
+
+class OverPendingLimit(StoreError):
+    """With these jobs their user would have more pending than he may; none was added."""
+
+    code = "over_pending_limit"
 
 
 class LeaseLost(StoreError):

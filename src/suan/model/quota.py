@@ -54,10 +54,18 @@ def lineage(tenant: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one user may have at once: ``running`` jobs. ``None``: as many as there is room for."""
+    """What one user may have at once: ``running`` jobs, and ``pending`` ones, above which none are
+    submitted. ``None`` is any number."""
 
     running: int | None = None
+    pending: int | None = None
 
     def __post_init__(self) -> None:
-        if self.running is not None and self.running < 0:
-            raise ValueError("running: must not be negative")
+        for name, limit in self.told:
+            if limit is not None and limit < 0:
+                raise ValueError(f"{name}: must not be negative")
+
+    @property
+    def told(self) -> tuple[tuple[str, int | None], ...]:
+        """Each limit with its name."""
+        return ("running", self.running), ("pending", self.pending)

@@ -235,11 +235,14 @@ class TenantView:
 
 @dataclass(frozen=True, slots=True)
 class LimitsView:
-    """How many jobs of a user may run at once (``None``: any number), and how many do."""
+    """How many jobs of a user may run, and be pending, at once (``None``: any number), and how many
+    do and are."""
 
     user: str
     running: int | None
     running_now: int
+    pending: int | None = None
+    pending_now: int = 0
 
 
 @dataclass(frozen=True, slots=True)

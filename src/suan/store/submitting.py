@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from suan.model.errors import InputError, StoreConflict
+from suan.model.errors import InputError, OverPendingLimit, StoreConflict
+from suan.model.job import JobState
+from suan.model.quota import Limits
 from suan.model.spec import JobSpec
 from suan.model.store import NewJob, Submission, Submitted
 from suan.model.units import Instant, JobId
@@ -16,6 +18,7 @@ from suan.store.part import Part
 from suan.store.rows import Values, job_values, spec_text
 
 _read_ids = json_reader(tuple[JobId, ...])
+_read_limits = json_reader(Limits)
 
 INLINE = 50  # more jobs than this are made ready in a thread, so that the event loop goes on
 
@@ -45,6 +48,7 @@ class StoredSubmissions(Part):
             InputError: a job cannot be stored at all.
             StoreConflict: a job's id is taken (make new ids and try again), or the key was used
                 for another request.
+            OverPendingLimit: their user would have more jobs pending than he may.
         """
         if len(submission.jobs) > INLINE:
             prepared = await asyncio.to_thread(_prepare, submission, now)
@@ -101,6 +105,7 @@ def _add(connection: Connection, prepared: _Prepared) -> Submitted:
         earlier = _earlier(connection, submission)
         if earlier is not None:
             return Submitted(jobs=earlier, repeated=True)
+    _check_pending(connection, submission)
     # Only one writer is at work at a time (see opening), so the next ids are known.
     newest = connection.execute(select(func.max(schema.specs.c.id))).scalar_one() or 0
     first = newest + 1
@@ -130,6 +135,34 @@ def _earlier(connection: Connection, submission: Submission) -> tuple[JobId, ...
             mend="use a new key for a new request, or repeat the first one unchanged",
         )
     return _read_ids(row.jobs)
+
+
+def _check_pending(connection: Connection, submission: Submission) -> None:
+    """Here, where one writer is at work at a time, so that no two submissions share what is left
+    of a limit."""
+    limited, jobs = schema.user_limits.c, schema.jobs.c
+    body = connection.execute(
+        select(limited.body).where(limited.user_name == submission.user)
+    ).scalar_one_or_none()
+    most = None if body is None else _read_limits(body).pending
+    if most is None:
+        return
+    waiting = connection.execute(
+        select(func.count()).where(
+            jobs.user_name == submission.user, jobs.state == JobState.PENDING.value
+        )
+    ).scalar_one()
+    new = len(submission.jobs)
+    if waiting + new > most:
+        left = max(most - waiting, 0)
+        fewer = f"submit at most {left:,} now, or " if left else ""
+        raise OverPendingLimit(
+            f"user {submission.user} may have {most:,} job{'' if most == 1 else 's'} pending"
+            f" and has {waiting:,};"
+            f" {new:,} more are too many",
+            mend=f"{fewer}wait until some have started, or ask an operator to raise the limit"
+            f" (suan limits set {submission.user} --pending N)",
+        )
 
 
 def _keep_key(connection: Connection, prepared: _Prepared, ids: tuple[JobId, ...]) -> None:

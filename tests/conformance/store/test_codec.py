@@ -50,7 +50,7 @@ CHECKED = {  # values that refuse nonsense when they are made
     "quota": st.one_of(
         st.builds(Quota, guarantee=amounts, cohort=texts), st.builds(Quota, ceiling=amounts)
     ),
-    "limits": st.builds(Limits, running=st.none() | counts),
+    "limits": st.builds(Limits, running=st.none() | counts, pending=st.none() | counts),
 }
 
 

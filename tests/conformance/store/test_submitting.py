@@ -4,12 +4,23 @@ import asyncio
 
 import pytest
 
-from suan.model.errors import InputError, StoreConflict
+from suan.model.errors import InputError, OverPendingLimit, StoreConflict
 from suan.model.job import Job, JobState
+from suan.model.quota import Limits
 from suan.model.spec import After, JobSpec, ResourceOption, RetryPolicy
 from suan.model.store import NewJob, Store, Submission, Submitted
 from suan.model.units import JobId
-from tests.conformance.store.samples import NOW, SPEC, new_jobs, submission, submit
+from tests.conformance.store.samples import (
+    NOW,
+    SPEC,
+    cycle,
+    entry,
+    lead,
+    new_jobs,
+    submission,
+    submit,
+    updated,
+)
 
 RICH = JobSpec(
     run="python train.py\necho 完成",
@@ -191,3 +202,30 @@ async def test_secrets_are_nowhere_but_in_their_column(store: Store) -> None:
     await store.submit(submission("a", spec=JobSpec(run="true", secrets={"K": "hush-42"})), NOW)
     assert "hush-42" not in repr(await store.gather(10))
     assert "hush-42" not in repr(await store.get(JobId("a")))
+
+
+async def test_no_two_submissions_share_what_is_left_of_a_limit(store: Store) -> None:
+    await store.record(cycle(entry(1), limits={"ada": Limits(pending=5)}), await lead(store))
+    several = [submit(store, f"{name}1", f"{name}2") for name in "abcdef"]
+    told = await asyncio.gather(*several, return_exceptions=True)
+    assert sum(isinstance(each, Submitted) for each in told) == 2
+    refused = [each for each in told if not isinstance(each, Submitted)]
+    assert all(isinstance(each, OverPendingLimit) for each in refused)
+    assert str(refused[0]) == "user ada may have 5 jobs pending and has 4; 2 more are too many"
+    assert len((await store.gather(100)).jobs) == 4, "one refused does not take others with it"
+    await submit(store, "g", user="bob")
+
+
+async def test_what_has_started_is_pending_no_more(store: Store) -> None:
+    lease = await lead(store)
+    await store.record(cycle(entry(1), limits={"ada": Limits(pending=1)}), lease)
+    await submit(store, "a")
+    with pytest.raises(OverPendingLimit):
+        await submit(store, "b")
+    await store.record(cycle(entry(2), jobs=(updated("a", JobState.RUNNING),)), lease)
+    await submit(store, "b")
+    await store.record(cycle(entry(3), jobs=(updated("a", JobState.PENDING),)), lease)
+    with pytest.raises(OverPendingLimit, match="may have 1 job pending and has 2"):
+        await submit(store, "c")
+    await store.record(cycle(entry(4), limits={"ada": Limits()}), lease)
+    await submit(store, "c")

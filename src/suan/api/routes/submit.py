@@ -26,6 +26,7 @@ _ANSWERS = documented(
     SubmittedView,
     examples.SUBMITTED,
     "conflict",
+    "over_pending_limit",
     "store_full",
     "store_read_only",
     also={200: "An earlier request with this key had made these jobs"},

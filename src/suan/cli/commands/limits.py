@@ -21,19 +21,19 @@ class _CountOrNone(click.ParamType[int]):
         if value == _NONE:
             return -1
         if isinstance(value, str) and not (value.isascii() and value.isdecimal()):
-            self.fail(f"{value!r} is not a number of jobs; write 20, or {_NONE}", param, ctx)
+            self.fail(f"{value!r} is not a whole number; write 20, or {_NONE}", param, ctx)
         return int(value)
 
 
 @click.group
 def limits() -> None:
-    """List and set what users may have at once. (`suan queues` limits whole queues.)"""
+    """List and set what users may have. (`suan queues` and `suan tenants` have quotas.)"""
 
 
 @limits.command("list")
 @json_option
 def list_limits(as_json: bool) -> None:
-    """List the users who have limits, and how many of their jobs run."""
+    """List the users who have limits, and what counts against them."""
     with connect() as client:
         found = client.limits()
     if as_json:
@@ -47,15 +47,26 @@ def list_limits(as_json: bool) -> None:
 @click.option(
     "--running",
     type=_CountOrNone(),
-    required=True,
     metavar="N|none",
     help="How many of USER's jobs may run at once.",
 )
+@click.option(
+    "--pending",
+    type=_CountOrNone(),
+    metavar="N|none",
+    help="How many may wait; above it none are submitted.",
+)
 @json_option
-def set_limits(user: str, running: int, as_json: bool) -> None:
-    """Limit what USER may have at once. What runs already goes on."""
+def set_limits(user: str, as_json: bool, **wanted: int | None) -> None:
+    """Set what is given of USER's limits and keep the rest. What runs already goes on."""
+    given = {name: n if n >= 0 else None for name, n in wanted.items() if n is not None}
+    if not given:
+        raise click.UsageError(f"give at least one limit: {', '.join(f'--{n}' for n in wanted)}")
     with connect() as client:
-        changed = client.set_limits(user, running=None if running < 0 else running)
+        new = LimitsView(user, running=None, running_now=0)
+        now = next((each for each in client.limits() if each.user == user), new)
+        kept = {name: getattr(now, name) for name in wanted}
+        changed = client.set_limits(user, **{**kept, **given})
     if as_json:
         print_json(changed)
     else:
@@ -64,12 +75,12 @@ def set_limits(user: str, running: int, as_json: bool) -> None:
 
 def _table(found: tuple[LimitsView, ...]) -> str:
     rows = [
-        (
-            each.user,
-            str(each.running_now),
-            _NONE if each.running is None else str(each.running),
-        )
+        (each.user, _of(each.running_now, each.running), _of(each.pending_now, each.pending))
         for each in found
     ]
-    headings = ("USER", "RUNNING", "LIMIT")
+    headings = ("USER", "RUNNING", "PENDING")
     return grid(headings, rows, right=headings[1:])
+
+
+def _of(now: int, most: int | None) -> str:
+    return f"{now:,}" if most is None else f"{now:,} of {most:,}"
