@@ -42,6 +42,18 @@ def test_a_ceiling_is_never_passed_and_binds_its_queue_alone() -> None:
     assert list(places(scheduler.decide(1))) == ["j4"]
 
 
+def test_two_who_pass_in_one_cycle_stay_within_their_ceiling_together() -> None:
+    scheduler = told(PolicyChanged(0, POLICIES["easy"]), pool("p", *[res(8, 64)] * 3))
+    scheduler.apply(QuotaChanged(0, "q", Quota(ceiling=(("cpu", 2000),))))
+    scheduler.apply(job(0, res(7), time_limit=HOUR))
+    scheduler.apply(job(1, res(8), time_limit=HOUR))
+    assert list(places(scheduler.decide(0))) == ["j0", "j1"]
+    scheduler.apply(job(2, res(8), 3, time_limit=HOUR))
+    scheduler.apply(job(3, res(1), queue="q", user="u", time_limit=MINUTE))
+    scheduler.apply(job(4, res(2), queue="q", user="v", time_limit=MINUTE))
+    assert list(places(scheduler.decide(1))) == ["j3"], "with j4 the queue would hold three"
+
+
 def test_the_first_of_a_queue_keeps_its_place_at_the_ceiling() -> None:
     scheduler = world(8, ("q", Quota(ceiling=(("cpu", 4000),))))
     for seq, cpus in enumerate((2, 1, 4, 1), 1):

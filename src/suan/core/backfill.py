@@ -8,16 +8,16 @@ order. Mu'alem and Feitelson, IEEE TPDS 12(6), 2001, describe EASY for one machi
 """
 
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heapreplace
 
 from suan.core.forecast import Reservation, reserve
-from suan.core.line import Lane
+from suan.core.lanes import Lane, Row
 from suan.core.matching import Candidate, Shape
 from suan.core.nodes import Node
 from suan.core.packing import Spots
+from suan.core.quotas import NOBODY
 from suan.core.records import JobRecord, RunRecord
 from suan.core.room import ALWAYS, Room, has_room
-from suan.core.shares import Account
 from suan.core.state import Closed, Kept, State
 from suan.model.units import MINUTE, Duration, Instant
 
@@ -43,6 +43,7 @@ class Backfill:
         "_fresh",
         "_holders",
         "_interest",
+        "_rows",
         "closed",
         "nodes",
         "now",
@@ -59,57 +60,65 @@ class Backfill:
         self._holders: set[JobRecord] = set()  # for whom something is kept
         self._interest = 0
         self._covered = 0
-        # where each shape may stay longest; by account where quotas tell them apart
-        self._fits: dict[tuple[Shape, int, Account | None], Fit | None] = {}
+        # where each shape may stay longest, by where it is looked and what a quota forbids
+        self._fits: dict[tuple[Shape, int, frozenset[int]], Fit | None] = {}
+        self._rows: list[tuple[int, int, int, Row | Lane]] = []  # a heap, by the next to be asked
         self._arrived: dict[Lane, None] = {}  # their jobs may start anywhere; the others …
         self._fresh = 0  # … only on flavors where there is more room than before
 
-    def candidates(self) -> list[tuple[int, int, Lane]]:
-        """Lanes that may have someone to start who could not before: a heap by order.
+    def look(self) -> None:
+        """Find whoever may start now who could not before.
 
         That takes more room on some node, a reservation that is gone, or someone who is new.
         """
         self._let_go()
         self._arrived = self.state.line.arrived
-        lanes = dict.fromkeys(self._arrived)
-        for shape in self._shapes():
-            lanes.update(shape.waiting)
-        barred = self._barred()
-        for lane in list(lanes):
-            contest = lane.contest
+        shapes, barred = self._shapes(), self._barred()
+        rows: list[Row | Lane] = [*self._arrived, *(shape.row for shape in shapes)]
+        for row in rows:
+            contest = row.contest
             if contest is None or not contest.mask & ~barred:
-                del lanes[lane]
-            else:
+                continue
+            head = row.head()
+            if head is not None:
                 self._interest |= contest.mask
-        found = [(job.order, lane.number, lane) for lane in lanes if (job := self._first(lane))]
-        heapify(found)
-        return found
+                self._rows.append((head.order, isinstance(row, Row), row.number, row))
+        heapify(self._rows)
 
-    def _first(self, lane: Lane) -> JobRecord | None:
-        """The first of a lane's jobs that may start, as things are."""
-        head = lane.head()
-        if head is None:
-            return None
-        self.look_ahead()
-        if head in self._holders:
-            return head
-        return self._passing(lane, head)
+    def _hopeless(self, shape: Shape) -> bool:
+        """Whether it is plain that none of its jobs may start where there is more room now."""
+        first = shape.contest.head if shape.contest is not None else None
+        if first is not None and first.shape is shape and first in self._holders:
+            return False
+        longest = self._longest(shape, self._fresh, NOBODY)
+        return longest is None or longest.window < (shape.row.shortest() or ALWAYS)
 
     def _passing(self, lane: Lane, head: JobRecord) -> JobRecord | None:
-        """The first of a lane's jobs that has time enough where the lane may stay longest."""
-        longest = self._longest(lane, head)
+        """The first of a lane's jobs that may start: that has time enough where the lane may stay
+        longest."""
+        if self._own(head) is not None:
+            return head
+        longest = self._longest(lane.shape, self._looked(lane), self.state.barred(head))
         if longest is None:
             return None
         if longest.window >= (head.window or ALWAYS):
             return head
         return lane.first_within(longest.window)
 
-    def _longest(self, lane: Lane, head: JobRecord) -> Fit | None:
-        """Where a lane's jobs may stay longest."""
-        looked = self._looked(lane)
-        key = lane.shape, looked, lane.account if self.state.quotas.count else None
+    def _own(self, head: JobRecord) -> Fit | None:
+        """Where someone for whom something is kept may start, if he may."""
+        if head not in self._holders:
+            return None
+        enough = head.window or ALWAYS
+        assert head.shape is not None
+        own = self.fit(head.shape, enough, barred=self.state.barred(head), own=head)
+        return own if own is not None and own.window >= enough else None
+
+    def _longest(self, shape: Shape, looked: int, barred: frozenset[int]) -> Fit | None:
+        """Where the jobs of a shape may stay longest, but for the candidates ``barred``."""
+        key = shape, looked, barred
         if key not in self._fits:
-            self._fits[key] = self.fit(head, ALWAYS, looked=looked)
+            self._fits[key] = self.fit(shape, ALWAYS, barred=barred, looked=looked)
         return self._fits[key]
 
     def _barred(self) -> int:
@@ -154,73 +163,76 @@ class Backfill:
                 found.update((s, None) for s in contest.shapes if has_room(s, mask & ~barred))
         return found
 
-    def next_start(self, heap: list[tuple[int, int, Lane]]) -> tuple[JobRecord, Fit] | None:
+    def next_start(self) -> tuple[JobRecord, Fit] | None:
         """The first job in order that may start now."""
-        while heap:
-            _, number, lane = heappop(heap)
-            found = self._try(lane)
-            if found is None:
+        self.look_ahead()
+        rows = self._rows
+        while rows:
+            _, kind, number, row = rows[0]
+            hopeless = isinstance(row, Row) and self._hopeless(row.shape)
+            job = None if hopeless else row.first_that(self._passing)
+            if job is None:
+                heappop(rows)
                 continue
-            job = found[0]
-            if heap and job.order > heap[0][0]:
-                heappush(heap, (job.order, number, lane))
-                continue
-            return found
+            heapreplace(rows, (job.order, kind, number, row))
+            if rows[0][3] is row:
+                return job, self._best(job)
         return None
 
     def passes_better(self, job: JobRecord) -> bool:
         """Whether somebody of a higher priority waits, who may displace the job by and by."""
         return any(r.job.told.priority > job.told.priority for r in self.reservations)
 
-    def again(self, heap: list[tuple[int, int, Lane]], lane: Lane) -> None:
-        """One of a lane's jobs has started: its next one may too."""
-        head = lane.head()
-        if head is not None:
-            heappush(heap, (head.order, lane.number, lane))
+    def left(self) -> dict[Lane, None]:
+        """Lanes that were not asked to the end, since the cycle's limit was reached."""
+        left: dict[Lane, None] = {}
+        for _, _, _, row in self._rows:
+            left.update(dict.fromkeys([row] if isinstance(row, Lane) else row.lanes()))
+        return left
 
-    def _try(self, lane: Lane) -> tuple[JobRecord, Fit] | None:
-        """The first of a lane's jobs that may start, and where it goes best."""
-        head = lane.head()
-        if head is None:
-            return None
-        self.look_ahead()
-        if head in self._holders:
-            own = self.fit(head, head.window or ALWAYS, own=True)
-            if own is not None and own.window >= (head.window or ALWAYS):
-                return head, own
-        job, longest = self._passing(lane, head), self._longest(lane, head)
-        if job is None or longest is None:
-            return None
+    def _best(self, job: JobRecord) -> Fit:
+        """Where a job that may start goes best."""
+        own = self._own(job)
+        if own is not None:
+            return own
+        lane = job.lane
+        assert lane is not None
+        looked, barred = self._looked(lane), self.state.barred(job)
+        longest = self._longest(lane.shape, looked, barred)
+        assert longest is not None
         if longest.window == ALWAYS:
-            return job, longest
-        tightest = self.fit(job, job.window, looked=self._looked(lane))
+            return longest
+        tightest = self.fit(lane.shape, job.window, barred=barred, looked=looked)
         assert tightest is not None
-        return job, tightest
+        return tightest
 
     def _looked(self, lane: Lane) -> int:
         """Where a lane's jobs may start who could not before."""
         return EVERYWHERE if lane in self._arrived else self._fresh
 
     def fit(
-        self, job: JobRecord, enough: Duration, *, own: bool = False, looked: int = EVERYWHERE
+        self,
+        shape: Shape,
+        enough: Duration,
+        *,
+        barred: frozenset[int],
+        looked: int = EVERYWHERE,
+        own: JobRecord | None = None,
     ) -> Fit | None:
-        """Where a job has room now on flavors in ``looked`` (a gang: on all of a pool that has
-        one): the first place that is free long ``enough``, or else that is free longest. With
-        ``own``, what is kept for the job itself is free to it; it is not to others of its shape."""
-        shape = job.shape
-        assert shape is not None
+        """Where a shape has room now on flavors in ``looked`` (a gang: on all of a pool that has
+        one), by a candidate that is not ``barred``: the first place that is free long ``enough``,
+        or else that is free longest. What is kept for ``own`` is free to that job alone."""
         closed = 0
         for mask, holder in self.closed:
-            closed |= 0 if own and holder is job else mask
+            closed |= 0 if holder is own else mask
         best: Fit | None = None
-        barred = self.state.barred(job)
         for number, candidate in enumerate(shape.candidates):
             allowed = candidate.mask & ~closed
             if not allowed & looked or number in barred:
                 continue
             if candidate.tasks == 1:
                 allowed &= looked
-            found = self._room(job if own else None, candidate, allowed).find(enough)
+            found = self._room(own, candidate, allowed).find(enough)
             if found is not None and (best is None or found[1] > best.window):
                 best = Fit(number, *found)
                 if best.window >= enough:

@@ -239,22 +239,20 @@ class Cycle:
         if self._full():
             return
         backfill = Backfill(state, self.now)
-        heap = backfill.candidates()
-        while heap and not self._full():
-            found = backfill.next_start(heap)
+        backfill.look()
+        while not self._full():
+            found = backfill.next_start()
             if found is None:
                 break
             job, fit = found
-            lane, shape = job.lane, job.shape
-            assert lane is not None
+            shape = job.shape
             assert shape is not None
             candidate = shape.candidates[fit.number]
             said = of_backfill(shape, fit.number, backfill)
             placed = self._start(job, candidate, fit.spots, said=said)
             self.decisions.append(placed)
             backfill.started(fit.spots, state.runs[placed.run])
-            backfill.again(heap, lane)
             if state.policy.preemption and backfill.passes_better(job):
                 state.alarm(shape.mask, self.now + state.policy.min_run_time)
-        state.line.arrived = {lane: None for _, _, lane in heap}  # where the limit was reached
+        state.line.arrived = backfill.left()
         backfill.watch()

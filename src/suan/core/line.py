@@ -11,166 +11,73 @@ A job's place in the order is its rank, plus the standing of its account where f
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
-from heapq import heappop, heappush, heapreplace
+from operator import attrgetter
 
 from suan.core.capacity import Capacity
+from suan.core.firsts import Firsts
+from suan.core.lanes import Lane, Moves, Row
 from suan.core.matching import Shape
 from suan.core.records import JobRecord, Phase
 from suan.core.shares import Account, Holder
-from suan.core.windows import window_class
 from suan.model.demand import Demand
-from suan.model.units import Duration, PoolName, QueueName
+from suan.model.units import PoolName, QueueName
 
 _PRUNE_AT = 4096
 
-Entry = tuple[int, int, JobRecord]  # rank, the number of the job's entry into the line, the job
-
-
-class Lane:
-    """Jobs of one account, priority and shape, in order of rank. Those that left are passed over
-    when they reach the head; ``size`` counts the others. ``posted`` is the rank at which it is
-    expected, and ``windows`` has the same jobs by the class of time they need,
-    where that is looked at."""
-
-    __slots__ = ("account", "contest", "number", "posted", "shape", "size", "waiting", "windows")
-
-    def __init__(self, account: Account, shape: Shape, number: int) -> None:
-        self.account = account
-        self.shape = shape
-        self.number = number
-        self.size = 0
-        self.waiting: list[Entry] = []  # a heap
-        self.windows: dict[int, list[Entry]] = {}  # heaps
-        self.contest: Contest | None = None
-        self.posted: int | None = None
-
-    def head(self) -> JobRecord | None:
-        """The first job, or ``None``."""
-        return _first(self.waiting)
-
-    def first_within(self, window: Duration) -> JobRecord | None:
-        """The first job that is known to need no longer than ``window``."""
-        last = window_class(window)
-        best: JobRecord | None = None
-        for of, heap in self.windows.items():
-            if of > last:
-                continue
-            found = _first(heap) if of < last else _first_within(heap, window)
-            if found is not None and (best is None or found.rank < best.rank):
-                best = found
-        return best
-
-    def jobs(self) -> list[JobRecord]:
-        """All its jobs, in no order that matters."""
-        return [job for _, entry, job in self.waiting if job.entry == entry]
-
-    def add(self, entry: Entry, window: Duration | None) -> None:
-        """Put a job at its place; among the windows too, if it has one."""
-        heappush(self.waiting, entry)
-        if window:
-            heappush(self.windows.setdefault(window_class(window), []), entry)
-
-
-def _first(heap: list[Entry]) -> JobRecord | None:
-    while heap:
-        _, entry, job = heap[0]
-        if job.entry == entry:
-            return job
-        heappop(heap)
-    return None
-
-
-def _first_within(heap: list[Entry], window: Duration) -> JobRecord | None:
-    """The same among those of one class, some of which need longer."""
-    fitting = [e for e in heap if e[2].entry == e[1] and e[2].window <= window]
-    return min(fitting)[2] if fitting else None
-
 
 class Group:
-    """One account's lanes in a contest. ``posted`` is the order at which the contest expects it."""
+    """One account's lanes in a contest."""
 
-    __slots__ = ("account", "lanes", "number", "posted")
+    __slots__ = ("account", "lanes", "number")
 
     def __init__(self, account: Account, number: int) -> None:
         self.account = account
         self.number = number
-        self.lanes: list[tuple[int, int, Lane]] = []  # a heap, put right as entries reach the top
-        self.posted: int | None = None
+        self.lanes: Firsts[Lane] = Firsts(attrgetter("rank"))
 
-    def first(self, contest: "Contest") -> JobRecord | None:
+    def head(self) -> JobRecord | None:
         """The account's first job."""
-        lanes = self.lanes
-        while lanes:
-            rank, number, lane = lanes[0]
-            if lane.contest is not contest or lane.posted != rank:
-                heappop(lanes)
-                continue
-            head = lane.head()
-            if head is None:
-                heappop(lanes)
-                lane.posted = None
-            elif head.rank == rank:
-                return head
-            else:
-                lane.posted = head.rank
-                heapreplace(lanes, (head.rank, number, lane))
-        return None
+        return self.lanes.first()
 
 
 class Contest:
     """Lanes that contend for the same flavors. ``head`` is its first job, and ``order`` that
     job's, as filed in front; ``shapes`` are those of all its jobs."""
 
-    __slots__ = ("groups", "head", "heap", "mask", "order", "shapes")
+    __slots__ = ("_firsts", "groups", "head", "mask", "order", "shapes")
 
     def __init__(self, mask: int) -> None:
         self.mask = mask
         self.head: JobRecord | None = None
         self.order: int | None = None
         self.groups: dict[Account, Group] = {}
-        self.heap: list[tuple[int, int, Group]] = []  # put right as entries reach the top
         self.shapes: dict[Shape, None] = {}
+        self._firsts: Firsts[Group] = Firsts(attrgetter("order"))
 
-    def post(self, lane: Lane, rank: int) -> None:
-        """Expect a lane at a rank; an entry at another is void."""
+    def expect(self, lane: Lane, rank: int) -> None:
+        """A lane has a job of this rank."""
         group = self.groups.get(lane.account)
         if group is None:
             group = self.groups[lane.account] = Group(lane.account, len(self.groups))
-        lane.posted = rank
-        heappush(group.lanes, (rank, lane.number, lane))
-        order = rank + lane.account.offset
-        if group.posted is None or order < group.posted:
-            self._expect(group, order)
+        group.lanes.expect(lane, rank)
+        self._firsts.expect(group, rank + lane.account.offset)
 
-    def _expect(self, group: Group, order: int) -> None:
-        group.posted = order
-        heappush(self.heap, (order, group.number, group))
+    def drop(self, lane: Lane) -> None:
+        """A lane contends no more."""
+        group = self.groups.get(lane.account)
+        if group is not None:
+            group.lanes.drop(lane)
 
     def move(self, account: Account) -> None:
         """An account's standing has changed: its jobs come earlier or later."""
         group = self.groups[account]
-        head, group.posted = group.first(self), None
+        head = group.head()
         if head is not None:
-            self._expect(group, head.order)
+            self._firsts.expect(group, head.order)
 
     def first(self) -> JobRecord | None:
         """The job that comes first of all."""
-        heap = self.heap
-        while heap:
-            order, number, group = heap[0]
-            if group.posted != order:
-                heappop(heap)
-                continue
-            head = group.first(self)
-            if head is None:
-                heappop(heap)
-                group.posted = None
-            elif head.order == order:
-                return head
-            else:
-                group.posted = head.order
-                heapreplace(heap, (head.order, number, group))
-        return None
+        return self._firsts.first()
 
 
 class Line:
@@ -189,6 +96,7 @@ class Line:
         "contests",
         "front",
         "lanes",
+        "moves",
         "shapes",
         "windowed",
     )
@@ -201,6 +109,7 @@ class Line:
         self.closed: set[QueueName] = set()
         self.blocked: dict[Holder, JobRecord] = {}  # by the first that a quota or limit keeps out
         self.lanes: dict[Account, list[Lane]] = {}
+        self.moves = Moves()
         self.windowed = False  # whether jobs are found by the time they need
         self.arrived: dict[Lane, None] = {}  # where someone joined who may pass those before him
         self._unmatched: list[Shape] = []  # new since the last refresh
@@ -217,6 +126,7 @@ class Line:
             self._prune()
             self._shape_count += 1
             found = self.shapes[key] = Shape(demand, rejected_by, self._shape_count)
+            found.row = Row(found, self.moves)
             self._unmatched.append(found)
         return found
 
@@ -250,10 +160,13 @@ class Line:
             shape.waiting[lane] = None
             if contest is not None:
                 contest.shapes[shape] = None
+        if self.windowed:
+            shape.row.enter(job.entry, job)
         if contest is not None:
             order = job.rank + lane.account.offset
-            if lane.posted is None or job.rank < lane.posted:
-                contest.post(lane, job.rank)
+            contest.expect(lane, job.rank)
+            if self.windowed:
+                shape.row.expect(lane, order)
             if contest.order is None or order < contest.order:
                 self.refile(contest)
             elif self.windowed:
@@ -263,6 +176,7 @@ class Line:
         lane = shape.lanes[key] = Lane(key[0], shape, self._lane_count)
         self._lane_count += 1
         self.lanes.setdefault(key[0], []).append(lane)
+        shape.row.add(lane)
         if self._takes_part(key[0]):
             lane.contest = shape.contest
         return lane
@@ -305,6 +219,7 @@ class Line:
         """The standing of some accounts has changed: their jobs come earlier or later."""
         moved: dict[Contest, None] = {}
         for account in accounts:
+            self.moves.note(account)
             for contest in self.contests.values():
                 if account in contest.groups:
                     contest.move(account)
@@ -397,11 +312,14 @@ class Line:
             return
         if lane.contest is not None and lane.size:
             lane.contest.shapes[lane.shape] = None
-        lane.posted = None
+        row = lane.shape.row
         if before is not None:
+            before.drop(lane)
+            row.drop(lane)
             self.refile(before)
         head = lane.head()
         if lane.contest is not None and head is not None:
-            lane.contest.post(lane, head.rank)
+            lane.contest.expect(lane, head.rank)
+            row.expect(lane, head.order)
             self.refile(lane.contest)
             self.arrived[lane] = None

@@ -23,7 +23,8 @@ from suan.model.resources import Resources
 from suan.model.units import PoolName
 
 if TYPE_CHECKING:
-    from suan.core.line import Contest, Lane
+    from suan.core.lanes import Lane, Row
+    from suan.core.line import Contest
     from suan.core.shares import Account
 
 
@@ -76,7 +77,7 @@ class Shape:
     ``candidates`` are all pools' together, the best first, ``standing`` the refusals of pools
     without any, and ``grounds`` the reasons by the number of the candidate that is chosen.
     ``number`` tells shapes apart; ``jobs`` counts its unfinished jobs, and ``waiting`` has those of
-    its lanes with anyone."""
+    its lanes with anyone; its ``row`` has them in order."""
 
     demand: Demand
     rejected_by: tuple[PoolName, ...]
@@ -91,6 +92,7 @@ class Shape:
     contest: "Contest | None" = None
     lanes: "dict[tuple[Account, int], Lane]" = field(default_factory=dict)
     waiting: "dict[Lane, None]" = field(default_factory=dict)
+    row: "Row" = field(init=False)
     asks: list[tuple[Kin, Asker]] = field(default_factory=list)
 
     def rematch(self, pool: Pool) -> None:

@@ -11,7 +11,7 @@ from suan.model.resources import Resources
 from suan.model.units import Duration, Instant, JobId, NodeName, PoolName, RunId
 
 if TYPE_CHECKING:
-    from suan.core.line import Lane
+    from suan.core.lanes import Lane
     from suan.core.matching import Shape
     from suan.core.shares import Account
 

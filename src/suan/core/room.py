@@ -56,7 +56,7 @@ class Room:
         """The best node that may be held long ``enough``, or else the one that may longest."""
         best: tuple[Spots, Duration] | None = None
         for flavor, need in self.candidate.kinds:
-            if not flavor.mask & self.allowed or flavor.misses(need):
+            if not flavor.mask & self.allowed or flavor.tightest(need) is None:
                 continue
             for node, _ in flavor.holding(need):
                 window = self._window(node)
@@ -102,7 +102,7 @@ class Room:
         spots: Spots = []
         left, limited = self.candidate.tasks, []
         for flavor, need in self.candidate.kinds:
-            if not flavor.mask & allowed or flavor.misses(need):
+            if not flavor.mask & allowed or flavor.tightest(need) is None:
                 continue
             for node, held in flavor.holding(need):
                 takes = self.beside(node, min(left, held))
