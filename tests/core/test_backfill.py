@@ -315,7 +315,8 @@ FOUND = {
 
 @pytest.mark.parametrize("name", FOUND)
 def test_who_comes_first_for_more_than_before_holds_that_too(name: str) -> None:
-    keeps_its_promises(EASY, *FOUND[name])
+    pools, drawn = FOUND[name]
+    keeps_its_promises(EASY, pools, [(*each, 0) for each in drawn])  # nobody is elastic
 
 
 def test_who_follows_does_not_sit_where_the_first_of_his_own_kind_is_promised_a_place() -> None:
