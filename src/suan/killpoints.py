@@ -21,6 +21,8 @@ NAMES = {
     "local.directory_made": "the local pool has made the run's directory, no runner exists",
     "local.launch_written": "the launch is on disk, no runner exists",
     "local.runner_started": "the runner exists, the server has not taken note",
+    "slurm.before_submitting": "the login node has not heard of the run",
+    "slurm.submitted": "the run's job is submitted, the server has not taken note",
     "stop.before": "a stop is recorded, the pool has not heard of it",
     "stop.after": "the pool was asked to stop a run",
     "observe.after": "a pool's reports are read, none is recorded",

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.pool.trial import KINDS, LocalKind, Trial
+from tests.conformance.pool.trial import KINDS, Kind, Trial
+from tests.slurm import slurm_clusters
+
+__all__ = ["slurm_clusters"]
 
 
 @pytest.fixture(autouse=True)
@@ -15,11 +18,13 @@ def short_lived_fork_servers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=sorted(KINDS))
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> LocalKind:
-    return KINDS[request.param](tmp_path)
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
+    of_kind = KINDS[request.param]
+    given = request.getfixturevalue(of_kind.needs) if of_kind.needs else None
+    return of_kind(tmp_path, given)
 
 
 @pytest.fixture
-async def trial(kind: LocalKind) -> AsyncIterator[Trial]:
+async def trial(kind: Kind) -> AsyncIterator[Trial]:
     async with kind.trial() as trial:
         yield trial

@@ -9,7 +9,8 @@ import pytest
 
 from suan.model.job import Cause
 from suan.model.units import MINUTE, SECOND
-from tests.conformance.pool.trial import LocalKind, Trial
+from tests.conformance.pool.trial import Kind, Trial
+from tests.waiting import until
 
 PYTHON = sys.executable
 
@@ -122,7 +123,7 @@ async def test_what_escapes_its_session_is_killed_on_cancel(trial: Trial) -> Non
     assert alive(pid)
     await trial.pool.cancel(ref, SECOND // 5)
     await trial.end("esc-r1")
-    assert not alive(pid)
+    await asyncio.to_thread(until, lambda: not alive(pid), what="the end of what escaped")
 
 
 async def test_what_escapes_does_not_outlive_a_run_that_ends_by_itself(trial: Trial) -> None:
@@ -132,10 +133,10 @@ async def test_what_escapes_does_not_outlive_a_run_that_ends_by_itself(trial: Tr
     pid = await escaped(trial, "esc-r2")
     mark.write_text("")
     assert (await trial.end("esc-r2")).cause is Cause.SUCCEEDED
-    assert not alive(pid)
+    await asyncio.to_thread(until, lambda: not alive(pid), what="the end of what escaped")
 
 
-async def test_cancel_reaches_a_run_launched_by_an_earlier_server(kind: LocalKind) -> None:
+async def test_cancel_reaches_a_run_launched_by_an_earlier_server(kind: Kind) -> None:
     async with kind.trial() as before:
         ref = await before.launch("old-r1", "echo ready; sleep 600")
         await before.output_holds("old-r1", b"ready")

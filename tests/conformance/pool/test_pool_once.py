@@ -8,7 +8,7 @@ import pytest
 from suan.model.errors import PoolOutcomeUnknown
 from suan.model.job import Cause
 from suan.model.units import RunId
-from tests.conformance.pool.trial import LocalKind, Trial
+from tests.conformance.pool.trial import Kind, Trial
 
 MANY = int(os.environ.get("SUAN_TEST_MANY_RUNS", "300"))
 
@@ -24,7 +24,7 @@ async def test_repeated_launches_start_one_run(trial: Trial) -> None:
     assert count.read_text() == "x\n"
 
 
-async def test_concurrent_launches_by_several_servers_start_one_run(kind: LocalKind) -> None:
+async def test_concurrent_launches_by_several_servers_start_one_run(kind: Kind) -> None:
     count = kind.directory / "count"
     async with kind.trial() as one, kind.trial() as two, kind.trial() as three:
         for number in range(10):
@@ -54,7 +54,7 @@ async def test_who_asked_in_vain_may_launch(trial: Trial) -> None:
     assert (await trial.end("late-r1")).cause is Cause.SUCCEEDED
 
 
-async def test_after_another_server_asked_in_vain_a_launch_must_ask_first(kind: LocalKind) -> None:
+async def test_after_another_server_asked_in_vain_a_launch_must_ask_first(kind: Kind) -> None:
     """The old server still lives, and wakes up after its successor settled the run."""
     mark = kind.directory / "ran"
     async with kind.trial() as old, kind.trial() as new:
@@ -66,7 +66,7 @@ async def test_after_another_server_asked_in_vain_a_launch_must_ask_first(kind: 
         assert (await new.end("fence-r1")).cause is Cause.SUCCEEDED
 
 
-async def test_runs_go_on_without_a_server_and_are_adopted(kind: LocalKind) -> None:
+async def test_runs_go_on_without_a_server_and_are_adopted(kind: Kind) -> None:
     fifo = kind.directory / "fifo"
     os.mkfifo(fifo)
     async with kind.trial() as before:

@@ -7,14 +7,14 @@ import pytest
 from suan.model.job import Cause
 from suan.model.pool import Preempt
 from suan.model.units import MINUTE, SECOND
-from tests.conformance.pool.trial import LocalKind, Trial
+from tests.conformance.pool.trial import Kind, Trial
 
 FOREVER = "echo ready; while true; do sleep 0.1; done"
 SAVES = "trap 'echo saved > {mark}; echo saved; exit 0' USR1; " + FOREVER
 
 
 @pytest.fixture
-async def trial(kind: LocalKind) -> AsyncIterator[Trial]:
+async def trial(kind: Kind) -> AsyncIterator[Trial]:
     async with kind.trial() as trial:
         if not isinstance(trial.pool, Preempt):
             pytest.skip("this kind of pool sends no signals of a job's own")

@@ -163,10 +163,11 @@ async def test_time_limit_ends_the_run(trial: Trial) -> None:
 
 
 async def test_memory_limit_is_told_as_such(trial: Trial) -> None:
-    script = f"exec {PYTHON} -c 'x = bytearray(400 << 20); print(len(x))'"
-    await trial.launch("mem-r1", script, memory_limit_mib=200)
+    holds = "import sys, time; x = b'x' * (400 << 20); time.sleep(float(sys.argv[1]))"
+    script = f'exec {PYTHON} -c "{holds}"'
+    await trial.launch("mem-r1", script + " 60", memory_limit_mib=200)
     assert (await trial.end("mem-r1")).cause is Cause.OUT_OF_MEMORY
-    await trial.launch("mem-r2", script, memory_limit_mib=800)
+    await trial.launch("mem-r2", script + " 0", memory_limit_mib=800)
     assert (await trial.end("mem-r2")).cause is Cause.SUCCEEDED
 
 

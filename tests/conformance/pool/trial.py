@@ -94,17 +94,20 @@ class Trial:
                 await asyncio.sleep(0.01)
 
 
-class LocalKind:
-    """How the suite gets a local pool. Another kind joins by a class like this in ``KINDS``."""
+class Kind:
+    """How the suite gets a pool of a kind. Another kind joins by a class like those below in
+    ``KINDS``; ``needs`` names a fixture whose value it is made with, if it needs one."""
 
-    def __init__(self, directory: Path) -> None:
+    needs: str | None = None
+
+    def __init__(self, directory: Path, given: Any = None) -> None:
         self.directory = directory
         self.home = directory / "home"
+        self.given = given
 
     def open(self) -> Pool:
         """The pool, as a server that has just started opens it."""
-        (declaration,) = load_pools(None, home=self.home)
-        return open_pool(declaration, home=self.home)
+        raise NotImplementedError
 
     @asynccontextmanager
     async def trial(self) -> AsyncIterator[Trial]:
@@ -117,4 +120,33 @@ class LocalKind:
             await pool.close()
 
 
-KINDS = {"local": LocalKind}
+class LocalKind(Kind):
+    """This machine."""
+
+    def open(self) -> Pool:
+        (declaration,) = load_pools(None, home=self.home)
+        return open_pool(declaration, home=self.home)
+
+
+class SlurmKind(Kind):
+    """A real cluster of ``infra/slurm``, three nodes, with a directory of the test's own."""
+
+    needs = "slurm_clusters"
+    cluster = "c1"
+    more = ""  # further lines of the declaration
+
+    @property
+    def conf(self) -> Path:
+        return Path(self.given[self.cluster])
+
+    def open(self) -> Pool:
+        path = self.directory / "pools.yaml"
+        path.write_text(
+            f"pools:\n- name: slurm\n  kind: slurm\n  conf: {self.conf}\n"
+            f"  directory: {self.directory / 'shared'}\n  poll_s: 0.5\n{self.more}"
+        )
+        (declaration,) = load_pools(path, home=self.home)
+        return open_pool(declaration, home=self.home)
+
+
+KINDS: dict[str, type[Kind]] = {"local": LocalKind, "slurm": SlurmKind}

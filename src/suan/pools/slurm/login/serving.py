@@ -1,0 +1,214 @@
+"""The program itself: requests in, answers out, one line of JSON each, in any order."""
+
+# The oldest Python of a login node sets the style: plain paths, no later conveniences.
+# ruff: noqa: FURB188, PTH100, PTH103, PTH105, PTH110, PTH111, PTH118
+
+import base64
+import json
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from suan.pools.slurm.login import files
+from suan.pools.slurm.login.attempts import Attempts, write
+from suan.pools.slurm.login.clusterview import Cluster
+from suan.pools.slurm.login.commands import Slurm, Trouble
+from suan.pools.slurm.login.launching import Asker, Launcher
+from suan.pools.slurm.login.watching import Watching
+
+_SUBMITTING_THREADS, _OTHER_THREADS = 4, 8
+_SLURM_PATIENCE_S = 40.0
+_STREAMS = "stdout", "stderr"
+
+
+class Program:
+    """One pool's program. ``settings`` are the first line that it reads."""
+
+    def __init__(self, settings: "dict[str, Any]") -> None:
+        directory = os.path.abspath(os.path.expanduser(str(settings["directory"])))
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        settings["user"] = _user()
+        settings["keeper"] = _keeper(directory, str(settings.pop("keeper_text")))
+        self._slurm = Slurm(settings.get("conf"), _SLURM_PATIENCE_S)
+        cluster = Cluster(self._slurm, settings)
+        self._cluster = cluster
+        self._launcher = Launcher(self._slurm, cluster, directory=directory, settings=settings)
+        self._watching = Watching(self._slurm, cluster, directory=directory, settings=settings)
+        self._told = 0
+        self._submitting = ThreadPoolExecutor(_SUBMITTING_THREADS)
+        self._others = ThreadPoolExecutor(_OTHER_THREADS)
+        self._writing = threading.Lock()
+
+    def serve(self) -> None:
+        """Until the other end closes."""
+        threading.Thread(target=self._go_round, daemon=True).start()
+        self.write({"ready": True, "version": sys.version_info[:2]})
+        for line in sys.stdin.buffer:
+            request = json.loads(line.decode())
+            threads = self._submitting if request["do"] == "launch" else self._others
+            threads.submit(self._answer, request)
+        os._exit(0)
+
+    def _go_round(self) -> None:
+        while True:
+            try:
+                self._watching.step()
+            except (OSError, Trouble) as error:
+                sys.stderr.write(f"suan: {error}\n")
+                time.sleep(1.0)
+            if self._watching.sequence != self._told:
+                self._told = self._watching.sequence
+                self.write({"news": self._told})
+            self._watching.pause()
+
+    def _answer(self, request: "dict[str, Any]") -> None:
+        try:
+            work = getattr(self, "do_" + request["do"])
+            self.write({"id": request["id"], "ok": work(**request["with"])})
+        except Trouble as trouble:
+            told = [trouble.word, trouble.message, trouble.mend]
+            self.write({"id": request["id"], "error": told})
+        except OSError as error:
+            self.write({"id": request["id"], "error": ["unavailable", str(error), ""]})
+        except Exception as bug:  # noqa: BLE001 - the boundary of the program: the other end tells
+            self.write({"id": request["id"], "error": ["unknown", repr(bug), ""]})
+
+    def write(self, answer: "dict[str, Any]") -> None:
+        """One line, whole."""
+        data = json.dumps(answer).encode() + b"\n"
+        with self._writing:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+    # What can be asked
+
+    def do_observe(self, cursor: "str | None") -> "dict[str, Any]":
+        return self._watching.observe(cursor)
+
+    def do_launch(self, *, run: str, asked: "dict[str, Any]", owner: str, ticket: int) -> None:
+        attempt = self._launcher.launch(run, asked, Asker(owner, ticket))
+        self._watching.launched(run, self._launcher.attempts(run), attempt)
+
+    def do_find(self, run: str, owner: str, ticket: int) -> bool:
+        attempt = self._launcher.find(run, Asker(owner, ticket))
+        if attempt is not None:
+            self._watching.launched(run, self._launcher.attempts(run), attempt)
+        return attempt is not None
+
+    def do_cancel(self, run: str, signal: str, grace_s: float) -> None:
+        """Signal every process of a run now, and end them after the grace."""
+        attempts = self._launcher.attempts(run)
+        while True:
+            attempt, record = attempts.newest()
+            if record is not None and "abandoned_by" not in record:
+                break
+            over = {"cause": "cancelled", "detail": "cancelled before it started"}
+            nothing = {
+                "tasks": 1,
+                "nodes": [],
+                "limit": 0,
+                "over": {**over, "ended_at": time.time()},
+            }
+            if attempts.make(attempt + 1, nothing):
+                self._watching.launched(run, attempts, attempt + 1)
+                return
+        if "over" in record or attempts.end(attempt) or attempts.json("over", attempt) is not None:
+            return
+        if attempts.revoke(attempt):
+            self._unstarted(run, attempts, attempt)
+        else:
+            self._stop(run, attempts, (attempt, signal, grace_s))
+
+    def _unstarted(self, run: str, attempts: Attempts, attempt: int) -> None:
+        over = {"cause": "cancelled", "detail": "cancelled before it started"}
+        self._watching.over(run, attempts, attempt, outcome=over)
+        job = attempts.job(attempt)
+        if job is not None:
+            self._slurm.run(["scancel", "--quiet", job])
+
+    def _stop(self, run: str, attempts: Attempts, how: "tuple[int, str, float]") -> None:
+        attempt, signal, grace_s = how
+        record = attempts.json("launch", attempt) or {}
+        earlier = attempts.json("cancel", attempt)
+        kill_at = time.time() + grace_s
+        if earlier:
+            kill_at = min(kill_at, float(earlier.get("kill_at", kill_at)))
+        text = json.dumps({"signal": signal, "kill_at": kill_at})
+        attempts.write("cancel", attempt, text)
+        self._watching.launched(run, attempts, attempt)
+        turn = attempts.turn(attempt)
+        if grace_s > 0 and turn and (earlier or {}).get("signal") != signal:
+            # A signal to srun would end a gang at once: there only the tasks get it.
+            whole = ["--batch"] if record.get("tasks") == 1 else []
+            name = signal[3:] if signal.startswith("SIG") else signal
+            self._slurm.run(["scancel", "--quiet", *whole, "--signal=" + name, turn[0]])
+        self._watching.kill_at(run, max(0.0, kill_at - time.time()))
+
+    def do_log(self, *, run: str, task: int, stream: str, span: "list[int]") -> "list[Any]":
+        """A piece of a task's output: its bytes, where the next piece begins, and if it is all."""
+        attempts = self._launcher.attempts(run)
+        _, record = attempts.newest()
+        if record is None or "abandoned_by" in record or "over" in record:
+            mend = "it was never launched"
+            raise Trouble("rejected", f"run {run} has no logs here", mend)
+        if stream not in _STREAMS or not 0 <= task < record["tasks"]:
+            raise Trouble("rejected", f"run {run} has no {stream!r} of task {task}")
+        self._watching.look_at(run)
+        ended = self._watching.outcome(run) is not None  # before reading: nothing follows an end
+        offset, limit = span
+        if stream == "stderr" and files.together(record):
+            return ["", max(offset, 0), ended]
+        path = files.stream_paths(attempts.directory, record)[stream]
+        data, following, size = files.read(path.replace("@RANK@", str(task)), offset, limit)
+        return [base64.b64encode(data).decode(), following, ended and following >= size]
+
+    def do_check(self) -> "list[str]":
+        """What there is, in words; trouble is raised."""
+        version = self._slurm.run(["sinfo", "--version"]).strip()
+        partitions = self._cluster.partitions()
+        nodes = self._cluster.nodes()
+        open_ = sum(1 for node in nodes if node["open"])
+        self._slurm.run(["squeue", "-h", "-u", _user(), "-o", "%A"])
+        self._slurm.run(["sbatch", "--version"])
+        return [
+            version,
+            "partitions: " + ", ".join(sorted(partitions)),
+            f"{len(nodes)} nodes, {open_} of them take new jobs",
+        ]
+
+
+def _user() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def _keeper(directory: str, text: str) -> str:
+    """The keeper's script, in a file called after its content: an older pool's jobs keep theirs."""
+    import hashlib
+
+    name = f"keeper-{hashlib.sha256(text.encode()).hexdigest()[:16]}.sh"
+    path = os.path.join(directory, name)
+    if not os.path.exists(path):
+        draft = f"{path}.{os.getpid()}"
+        write(draft, text)
+        os.replace(draft, path)
+    return path
+
+
+def main() -> None:
+    """Read the settings, and serve."""
+    settings = json.loads(sys.stdin.buffer.readline().decode())
+    try:
+        program = Program(settings)
+    except OSError as error:
+        said = "the directory %s cannot be used on the login node: %s"
+        told = ["unavailable", said % (settings.get("directory"), error.strerror), ""]
+        told[2] = "set `directory` to one that you may write and that the nodes share"
+        sys.stdout.write(json.dumps({"error": told}) + "\n")
+        sys.stdout.flush()
+        return
+    program.serve()

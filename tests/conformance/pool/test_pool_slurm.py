@@ -1,0 +1,290 @@
+"""Slurm alone: what only a cluster, its other users and its operator can do to a run."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from suan.model.errors import PoolError, PoolRejected, PoolUnavailable
+from suan.model.job import Cause
+from suan.model.offer import NodeStatus
+from suan.model.resources import Resources
+from suan.model.units import MINUTE, RunId
+from tests.conformance.pool.trial import SlurmKind, Trial
+from tests.slurm import command, up
+from tests.waiting import until, until_async
+
+ROOT = str(Path(__file__).parents[3])
+LAUNCH_AND_DIE = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tests.conformance.pool.trial import SlurmKind
+async def main():
+    kind = SlurmKind(Path(sys.argv[2]), {"c1": sys.argv[3]})
+    async with kind.trial() as trial:
+        await trial.launch("kill-r1", "echo x >> " + sys.argv[2] + "/count")
+asyncio.run(main())
+"""
+GPUS = "H100"
+
+
+@pytest.fixture
+def kind(tmp_path: Path, slurm_clusters: dict[str, Path]) -> SlurmKind:
+    return SlurmKind(tmp_path, slurm_clusters)
+
+
+@pytest.fixture
+def own(tmp_path: Path, slurm_clusters: dict[str, Path]) -> Iterator[SlurmKind]:
+    """A cluster that no other test uses meanwhile, so that it may be broken."""
+    kind = SlurmKind(tmp_path, slurm_clusters)
+    kind.cluster = "c2"
+    with (kind.conf.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield kind
+        command(kind.conf, "scancel", "--user", "root")
+
+
+async def job_of(trial: Trial, kind: SlurmKind, run: str) -> str:
+    """The Slurm job of a run."""
+    argv = ("squeue", "-h", f"--name={run}", "-o", "%A %k")
+    (line,) = command(kind.conf, *argv).splitlines()
+    job, comment = line.split()
+    assert comment.startswith(f"suan:slurm:{run}:")
+    return job
+
+
+async def node(trial: Trial, name: str) -> NodeStatus:
+    everything = await trial.pool.observe(None)
+    assert everything.nodes is not None
+    return next(each for each in everything.nodes if each.name == name)
+
+
+@pytest.mark.parametrize("point", ["before_submitting", "submitted"])
+async def test_server_killed_while_it_launches(kind: SlurmKind, point: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCH_AND_DIE, ROOT, str(kind.directory), str(kind.conf)],
+        env={**os.environ, "SUAN_KILL_AT": f"slurm.{point}"},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    count = kind.directory / "count"
+    async with kind.trial() as trial:
+        found = await trial.pool.find(RunId("kill-r1"))
+        assert (found is None) == (point == "before_submitting")
+        if found is None:
+            await trial.launch("kill-r1", f"echo x >> {count}")
+        assert (await trial.end("kill-r1")).cause is Cause.SUCCEEDED
+    assert count.read_text() == "x\n"
+
+
+async def test_a_submission_that_nobody_noted_is_found_by_its_name(own: SlurmKind) -> None:
+    own.more = "  sbatch_options: [--hold]\n"
+    async with own.trial() as trial:
+        await trial.launch("noted-r1", "echo ran")
+    (own.directory / "shared" / "runs" / "noted-r1" / "job.1").unlink()
+    async with own.trial() as after:
+        assert await after.pool.find(RunId("noted-r1")) == "noted-r1"
+        command(own.conf, "scontrol", "release", await job_of(after, own, "noted-r1"))
+        assert (await after.end("noted-r1")).cause is Cause.SUCCEEDED
+        assert await after.output("noted-r1") == b"ran\n"
+
+
+async def test_the_line_to_the_login_node_breaks_and_is_made_anew(kind: SlurmKind) -> None:
+    async with kind.trial() as trial:
+        await trial.launch("line-r1", "echo one; sleep 1; echo two")
+        process = trial.pool._line._process
+        os.kill(process.pid, signal.SIGKILL)
+        await until_async(lambda: gone(process), what="the program's end")
+        assert (await trial.end("line-r1")).cause is Cause.SUCCEEDED
+        assert await trial.output("line-r1") == b"one\ntwo\n"
+
+
+async def gone(process) -> bool:
+    return process.returncode is not None
+
+
+async def test_a_job_that_slurm_keeps_waiting_is_taken_back(own: SlurmKind) -> None:
+    own.more = "  sbatch_options: [--hold]\n  patience_s: 1\n"
+    async with own.trial() as trial:
+        await trial.launch("wait-r1", "echo never")
+        outcome = await trial.end("wait-r1")
+        assert outcome.cause is Cause.UNLAUNCHED
+        assert "JobHeldUser" in outcome.detail
+        assert command(own.conf, "squeue", "-h", "--name=wait-r1") == ""
+
+
+async def test_cancelled_while_slurm_keeps_it_waiting(own: SlurmKind) -> None:
+    own.more = "  sbatch_options: [--hold]\n"
+    async with own.trial() as trial:
+        ref = await trial.launch("hold-r1", "echo never")
+        await trial.pool.cancel(ref, MINUTE)
+        assert (await trial.end("hold-r1")).cause is Cause.CANCELLED
+        assert command(own.conf, "squeue", "-h", "--name=hold-r1") == ""
+
+
+async def test_cancelled_by_somebody_in_slurm(kind: SlurmKind) -> None:
+    async with kind.trial() as trial:
+        await trial.launch("ext-r1", "echo ready; sleep 600")
+        await trial.output_holds("ext-r1", b"ready")
+        command(kind.conf, "scancel", await job_of(trial, kind, "ext-r1"))
+        outcome = await trial.end("ext-r1")
+        assert outcome.cause is Cause.CANCELLED
+        assert "not by suan" in outcome.detail
+
+
+async def test_a_failed_node_means_lost(own: SlurmKind) -> None:
+    async with own.trial() as trial:
+        await trial.launch("node-r1", "echo ready; sleep 600", nodes=("c2-n2",))
+        await trial.output_holds("node-r1", b"ready")
+        command(own.conf, "scontrol", "update", "node=c2-n2", "state=down", "reason=test")
+        try:
+            outcome = await trial.end("node-r1")
+            assert outcome.cause is Cause.LOST
+            assert "node failed" in outcome.detail
+        finally:
+            until(lambda: back(own, "c2-n2"), what="the node's return")
+
+
+def back(kind: SlurmKind, name: str) -> bool:
+    """Whether a node that was set down is in use again; the operator's word is given once more."""
+    env = {**os.environ, "SLURM_CONF": str(kind.conf)}
+    resume = ("scontrol", "update", f"node={name}", "state=resume")
+    subprocess.run(resume, env=env, capture_output=True, check=False)
+    return command(kind.conf, "sinfo", "-h", "-n", name, "-o", "%T").strip() == "idle"
+
+
+async def test_what_slurm_requeues_does_not_run_twice(own: SlurmKind) -> None:
+    own.more = "  sbatch_options: [--requeue]\n"
+    count = own.directory / "count"
+    async with own.trial() as trial:
+        await trial.launch("req-r1", f"echo x >> {count}; echo ready; sleep 600")
+        await trial.output_holds("req-r1", b"ready")
+        command(own.conf, "scontrol", "requeue", await job_of(trial, own, "req-r1"))
+        outcome = await trial.end("req-r1")
+        assert outcome.cause is Cause.LOST
+        assert "requeued" in outcome.detail
+        until(
+            lambda: command(own.conf, "squeue", "-h", "--name=req-r1") == "",
+            what="the job's end",
+        )
+    assert count.read_text() == "x\n"
+
+
+async def test_jobs_of_others_and_the_operators_word_are_respected(own: SlurmKind) -> None:
+    slurm = own.conf
+    theirs = ("-c", "10", "--mem=1000", "--gres=gpu:h100:3", "-w", "c2-n1", "-o", "/dev/null")
+    async with own.trial() as trial:
+        command(slurm, "sbatch", *theirs, "--wrap", "sleep 600")
+        command(slurm, "scontrol", "update", "node=c2-n2", "state=drain", "reason=test")
+        reserve = ("create", "reservation=maint", "starttime=now+1hour", "duration=60", "user=root")
+        command(slurm, "scontrol", *reserve, "nodes=c2-n3")
+        try:
+            first = await until_async(lambda: taken(trial, "c2-n1"), what="their job")
+            assert first.others_use == Resources(10_000, 1000, ((GPUS, 3000),))
+            assert first.total == Resources(64_000, 512_000, ((GPUS, 8000),))
+            assert first.schedulable
+            assert not (await node(trial, "c2-n2")).schedulable
+            assert not (await node(trial, "c2-n3")).schedulable
+        finally:
+            command(slurm, "scontrol", "delete", "reservation=maint")
+            command(slurm, "scontrol", "update", "node=c2-n2", "state=resume")
+
+
+async def taken(trial: Trial, name: str) -> NodeStatus | None:
+    found = await node(trial, name)
+    return found if found.others_use.cpu_milli else None
+
+
+async def test_our_own_runs_are_not_counted_as_others(own: SlurmKind) -> None:
+    need = Resources(4000, 2048, ((GPUS, 2000),))
+    async with own.trial() as trial:
+        ref = await trial.launch("own-r1", "echo ready; sleep 600", per_task=need)
+        await trial.output_holds("own-r1", b"ready")
+        assert (await node(trial, "c2-n1")).others_use == Resources()
+        await trial.pool.cancel(ref, 0)
+        await trial.end("own-r1")
+
+
+async def test_each_task_of_an_uneven_gang_has_devices_of_its_own(own: SlurmKind) -> None:
+    script = 'echo "$SUAN_TASK_RANK $SUAN_NODE $CUDA_VISIBLE_DEVICES"'
+    nodes = ("c2-n1", "c2-n2", "c2-n1")
+    need = Resources(1000, 512, ((GPUS, 2000),))
+    async with own.trial() as trial:
+        await trial.launch("dev-r1", script, nodes=nodes, per_task=need)
+        assert (await trial.end("dev-r1")).cause is Cause.SUCCEEDED
+        said = [(await trial.output("dev-r1", task=rank)).decode().split() for rank in range(3)]
+    assert [(rank, name) for rank, name, _ in said] == [
+        (str(rank), name) for rank, name in enumerate(nodes)
+    ]
+    devices = [set(each.split(",")) for _, _, each in said]
+    assert all(len(each) == 2 for each in devices)
+    assert not devices[0] & devices[2]
+
+
+async def test_the_controller_dies_and_comes_back(own: SlurmKind) -> None:
+    directory = own.conf.parent
+    fifo = own.directory / "fifo"
+    os.mkfifo(fifo)
+    async with own.trial() as trial:
+        await trial.launch("ctl-r1", f"echo ready; cat {fifo}")
+        await trial.output_holds("ctl-r1", b"ready")
+        saved, now = directory / "state" / "job_state", time.time()
+        until(lambda: saved.exists() and saved.stat().st_mtime > now, 30, what="saved state")
+        controller = int((directory / "slurmctld.pid").read_text())
+        os.kill(controller, signal.SIGKILL)
+        try:
+            with pytest.raises(PoolUnavailable):
+                await trial.pool.observe(None)
+            with pytest.raises(PoolError):
+                await trial.launch("ctl-r2", "true")
+            fifo.write_text("went on\n")
+        finally:
+            until(lambda: not Path(f"/proc/{controller}").exists(), what="the controller's end")
+            (directory / "slurmctld.pid").unlink()
+            up(directory.parent, "-c", "2", "-n", "3")
+        assert (await trial.end("ctl-r1")).cause is Cause.SUCCEEDED
+        assert await trial.output("ctl-r1") == b"ready\nwent on\n"
+        if await trial.pool.find(RunId("ctl-r2")) is None:
+            await trial.launch("ctl-r2", "true")
+        assert (await trial.end("ctl-r2")).cause is Cause.SUCCEEDED
+
+
+async def test_a_partition_that_is_not_there(kind: SlurmKind) -> None:
+    kind.more = "  partition: nosuch\n"
+    pool = kind.open()
+    with pytest.raises(PoolRejected, match="no partition called 'nosuch'") as raised:
+        await pool.observe(None)
+    assert "main" in raised.value.mend
+    await pool.close()
+
+
+async def test_no_commands_on_the_login_node(
+    kind: SlurmKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = kind.open()
+    monkeypatch.setenv("PATH", str(kind.directory))
+    with pytest.raises(PoolUnavailable, match="cannot be run on the login node") as raised:
+        await pool.observe(None)
+    assert "PATH" in raised.value.mend
+    await pool.close()
+
+
+async def test_what_is_recorded_holds_no_secret(kind: SlurmKind) -> None:
+    secret = "hunter2-" * 4
+    async with kind.trial() as trial:
+        await trial.launch("sec-r1", 'test -n "$PASSWORD"', secrets={"PASSWORD": secret})
+        assert (await trial.end("sec-r1")).cause is Cause.SUCCEEDED
+    for path in kind.directory.rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
+    record = json.loads((kind.directory / "shared/runs/sec-r1/launch.1").read_text())
+    assert record["tasks"] == 1

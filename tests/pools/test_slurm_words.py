@@ -1,0 +1,146 @@
+"""What Slurm's commands print, of several releases, and what the program makes of it."""
+
+import ast
+from importlib import resources
+
+import pytest
+
+from suan.pools.slurm import shipping
+from suan.pools.slurm.login.attempts import told
+from suan.pools.slurm.login.clusterview import fields, gres, hosts, usable
+from suan.pools.slurm.login.commands import complaint
+from suan.pools.slurm.translation import Names
+
+# Lines as `scontrol -o -d show node` prints them, shortened; by release.
+NODE_20 = (
+    "NodeName=gpu01 Arch=x86_64 CoresPerSocket=32  CPUAlloc=12 CPUTot=64 CPULoad=1.01"
+    " AvailableFeatures=a,b ActiveFeatures=a,b Gres=gpu:a100:8(S:0-1),nic:2"
+    " GresUsed=gpu:a100:3(IDX:0-2),nic:0(IDX:N/A) NodeAddr=10.0.0.1 OS=Linux 4.18.0 #1 SMP"
+    " RealMemory=512000 AllocMem=1000 State=MIXED Partitions=main,long Reason=Not responding"
+)
+NODE_24 = (
+    "NodeName=gpu01 CPUAlloc=12 CPUEfctv=62 CPUTot=64 Gres=gpu:nvidia_a100:4,gpu:h100:2"
+    " GresUsed=gpu:nvidia_a100:0,gpu:h100:1(IDX:3) RealMemory=512000 MemSpecLimit=2000"
+    " State=IDLE+DRAIN+DYNAMIC_NORM Partitions=main Comment=a=b c"
+)
+
+
+def test_fields_hold_blanks_and_lists() -> None:
+    node = fields(NODE_20)
+    assert node["NodeName"] == "gpu01"
+    assert node["OS"] == "Linux 4.18.0 #1 SMP"
+    assert node["Reason"] == "Not responding"
+    assert fields(NODE_24)["CPUEfctv"] == "62"
+    assert "CPUEfctv" not in node
+
+
+def test_gres_with_types_sockets_and_indices() -> None:
+    assert gres(fields(NODE_20)["Gres"]) == {"gpu:a100": 8, "nic": 2}
+    assert gres(fields(NODE_20)["GresUsed"]) == {"gpu:a100": 3, "nic": 0}
+    assert gres(fields(NODE_24)["Gres"]) == {"gpu:nvidia_a100": 4, "gpu:h100": 2}
+    assert gres("(null)") == {}
+    assert gres("shard:4K") == {"shard": 4096}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("n1", ["n1"]),
+        ("n[08-10,12],x", ["n08", "n09", "n10", "n12", "x"]),
+        ("r[1-2]n[3-4]", ["r1n3", "r1n4", "r2n3", "r2n4"]),
+        ("", []),
+    ],
+)
+def test_host_lists(text: str, names: list[str]) -> None:
+    assert hosts(text) == names
+
+
+@pytest.mark.parametrize(
+    "state", ["IDLE", "MIXED", "ALLOCATED", "IDLE+CLOUD", "MIXED+PLANNED", "IDLE~"]
+)
+def test_nodes_that_take_jobs(state: str) -> None:
+    assert usable(state)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "DOWN",
+        "IDLE+DRAIN",
+        "MIXED+DRAIN",
+        "IDLE*",
+        "IDLE+RESERVED",
+        "MIXED+MAINT",
+        "DOWN+NOT_RESPONDING",
+        "FUTURE",
+        "",
+    ],
+)
+def test_nodes_that_do_not(state: str) -> None:
+    assert not usable(state)
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "word"),
+    [
+        (
+            "sbatch",
+            "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+            "unknown",
+        ),
+        ("squeue", "slurm_load_jobs error: Socket timed out on send/recv operation", "unavailable"),
+        (
+            "sbatch",
+            "sbatch: error: Unable to contact slurm controller (connect failure)",
+            "unavailable",
+        ),
+        ("sbatch", "sbatch: error: invalid partition specified: x", "rejected"),
+        ("sbatch", "sbatch: error: QOSMaxSubmitJobPerUserLimit", "unavailable"),
+        ("sbatch", "", "rejected"),
+    ],
+)
+def test_complaints_say_whether_it_happened(command: str, said: str, word: str) -> None:
+    trouble = complaint(command, said)
+    assert trouble.word == word
+    assert trouble.message
+
+
+def test_an_end_counts_once_it_is_whole() -> None:
+    whole = "0m0.001s 0m0.002s\n0m1.500s 0m0.500s\nend 3 1700000000.5 -\n"
+    assert told(whole) == ["3", "1700000000.5", "-", "0m1.500s 0m0.500s"]
+    for length in range(len(whole)):
+        assert told(whole[:length]) is None
+
+
+def test_models_behind_gres() -> None:
+    names = Names({"gpu": "V100", "gpu:big": "A100"})
+    assert names.model("gpu:big") == "A100-80GB"
+    assert names.model("gpu") == "V100"
+    assert names.model("gpu:other") == "OTHER"
+    assert Names().model("gpu:h100") == "H100"
+    assert Names().model("gpu") == "UNTYPED-GPU"
+    assert Names().model("nic") is None
+
+
+def test_the_program_is_whole_and_old_enough() -> None:
+    """Python 3.6 can read it, and everything that it imports of ours travels with it."""
+    shipped = shipping.modules()
+    names = {name for name, _, _ in shipped}
+    files = {each.name for each in resources.files(shipping.PACKAGE).iterdir()}
+    assert {f"{name.rpartition('.')[2]}.py" for name, package, _ in shipped if not package} == {
+        name for name in files if name.endswith(".py") and name != "__init__.py"
+    }
+    known: set[str] = set()
+    for name, _, source in shipped:
+        tree = ast.parse(source, feature_version=(3, 6))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("suan"):
+                assert node.module in names
+                assert node.module in known or node.module == shipping.PACKAGE
+            if isinstance(node, ast.FunctionDef):
+                told = [
+                    node.returns,
+                    *(a.annotation for a in node.args.args + node.args.kwonlyargs),
+                ]
+                assert not any(isinstance(each, ast.Subscript | ast.BinOp) for each in told)
+        known.add(name)
