@@ -19,7 +19,7 @@ from suan.core.fates import settle_next
 from suan.core.matching import Candidate
 from suan.core.packing import Spots, by_rank, find_first
 from suan.core.preemption import may_displace, spare, victims, yield_to
-from suan.core.reasons import Holders, Reasons, of_backfill, of_placement
+from suan.core.reasons import Front, Reasons, of_backfill, of_placement
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
 from suan.model.job import Cause
@@ -42,24 +42,27 @@ class Cycle:
     def run(self) -> Plan:
         """All steps, until nothing more follows or the limit is reached."""
         state = self.state
-        self._stop()
-        self._settle()
-        self._return()
-        state.refresh()
+        if state.stops:
+            self._stop()
+        if state.unsettled:
+            self._settle()
+        if state.back_off:
+            self._return()
+        if state.capacity.changed or state.line.unmatched:
+            state.refresh()
         if state.shares.counts:
             state.shares.tick(self.now)
-        state.settle_order()
-        state.unblock()
-        self._wake()
-        self._order()
+        if state.shares.moved:
+            state.settle_order()
+        if state.quotas.eased:
+            state.unblock()
+        if state.alarms:
+            self._wake()
+        if state.capacity.awake or state.line.windowed:
+            self._order()
         if self.elastic and not self._full():
             self._stretch()
-        return Plan(
-            now=self.now,
-            decisions=tuple(self.decisions),
-            wake_at=self._wake_at(),
-            more=self._more(),
-        )
+        return Plan(self.now, tuple(self.decisions), self._wake_at(), self._more())
 
     def _wake(self) -> None:
         """Flavors whose time has come are looked at again."""
@@ -70,10 +73,13 @@ class Cycle:
             self.state.line.unblock_within(mask)
 
     def _wake_at(self) -> Instant | None:
-        times = list(self.state.alarms.values())
-        if self.state.back_off:
-            times.append(self.state.back_off[0][0])
-        return min(times, default=None)
+        state = self.state
+        if not state.alarms and not state.back_off:
+            return None
+        times = list(state.alarms.values())
+        if state.back_off:
+            times.append(state.back_off[0][0])
+        return min(times)
 
     def _full(self) -> bool:
         return len(self.decisions) >= self.limit
@@ -140,30 +146,24 @@ class Cycle:
         state = self.state
         front, capacity = state.line.front, state.capacity
         reserved, at = 0, 0
-        holders: Holders = []
-        while at < len(front):
-            if not capacity.awake & ~reserved:
-                break
+        while at < len(front) and (awake := capacity.awake & ~reserved):
             _, mask, contest = front[at]
-            job = contest.head
-            assert job is not None
-            allowed = mask & ~reserved
-            if allowed & capacity.awake:
+            if mask & awake:
+                job = contest.head
+                assert job is not None
                 if self._full():
                     return
-                if self._try(job, allowed, holders):
+                if self._try(job, mask & ~reserved, front[:at]):
                     if state.shares.moved or job.phase is Phase.IN_LINE:  # others come first now
                         state.settle_order()
                         reserved, at = 0, 0
-                        holders.clear()
                     continue
             reserved |= mask
-            holders.append((mask, job))
             at += 1
 
-    def _try(self, job: JobRecord, allowed: int, holders: Holders) -> bool:
+    def _try(self, job: JobRecord, allowed: int, before: Front) -> bool:
         """Start the first job for some flavors, or take it out of their contest with its queue
-        where a quota or limit keeps it out; or else it holds them."""
+        where a quota or limit keeps it out; or else it holds them. Those ``before`` it wait."""
         shape, barred = job.shape, self.state.barred(job)
         assert shape is not None
         # on what sleeps it was tried before
@@ -171,7 +171,7 @@ class Cycle:
         found = find_first(shape.candidates, allowed, awake, barred=barred)
         if found is not None:
             number, spots = found
-            said = of_placement(shape, number, allowed, holders=holders)
+            said = of_placement(shape, number, allowed, before=before)
             self.decisions.append(self._start(job, shape.candidates[number], spots, said=said))
             return True
         place = job.order
@@ -195,16 +195,9 @@ class Cycle:
         self.state.start(run, self.now)
         if is_elastic(job.told.demand):
             self.elastic[len(self.decisions)] = run
+        nodes, per_task = run.nodes, run.per_task
         return Place(
-            job=job.id,
-            run=run.id,
-            attempt=job.attempts,
-            pool=run.pool,
-            option=run.option,
-            nodes=run.nodes,
-            per_task=run.per_task,
-            costs=said[0],
-            refusals=said[1],
+            job.id, run.id, job.attempts, run.pool, run.option, nodes, per_task, said[0], said[1]
         )
 
     def _stretch(self) -> None:

@@ -30,11 +30,13 @@ def choose(devices: list[Thousandths], amount: Thousandths) -> list[tuple[int, T
     freest devices, which become negative and are offered to nobody.
     """
     whole, share = divmod(amount, WHOLE)
-    if not share:
-        found = [(at, WHOLE) for at, free in enumerate(devices) if free >= WHOLE]
-        if len(found) >= whole:
-            return found[:whole]
     chosen: list[tuple[int, Thousandths]] = []
+    if not share and devices.count(WHOLE) >= whole:
+        at = -1
+        for _ in range(whole):
+            at = devices.index(WHOLE, at + 1)
+            chosen.append((at, WHOLE))
+        return chosen
     if share:
         fits = [(free, at) for at, free in enumerate(devices) if free >= share]
         at = min(fits)[1] if fits else devices.index(max(devices))

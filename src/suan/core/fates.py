@@ -15,6 +15,8 @@ FULFILS = {
 }
 """Which final states fulfil each condition of a dependency."""
 
+_SUCCEEDED, _HAS_SUCCEEDED = Cause.SUCCEEDED, JobState.SUCCEEDED  # each look-up takes a while
+
 
 def settle_next(state: State, now: Instant) -> Decision:
     """Answer the oldest of what is unsettled."""
@@ -24,8 +26,8 @@ def settle_next(state: State, now: Instant) -> Decision:
         if ended.skipped and not job.cancelled:
             return finish(state, job, JobState.SKIPPED, detail=ended.skipped)
         return finish(state, job, JobState.CANCELLED, detail="cancelled before it ran")
-    if outcome.cause is Cause.SUCCEEDED:
-        return finish(state, job, JobState.SUCCEEDED, run=run.id, detail=outcome.detail)
+    if outcome.cause is _SUCCEEDED:
+        return finish(state, job, _HAS_SUCCEEDED, run=run.id, detail=outcome.detail)
     if job.cancelled:
         detail = outcome.detail or "cancelled while it ran"
         return finish(state, job, JobState.CANCELLED, run=run.id, detail=detail)

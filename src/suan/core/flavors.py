@@ -262,10 +262,13 @@ def _looseness(bucket: Bucket, kin: Kin) -> tuple[object, ...]:
 
 def index(node: Node) -> None:
     """File a node of a flavor under what is free of it now."""
-    flavor = node.flavor
+    put(node, _bucket_of(node))
+
+
+def _bucket_of(node: Node) -> Bucket:
+    flavor, devices = node.flavor, node.free_devices()
     assert flavor is not None
-    devices = node.free_devices()
-    put(node, flavor.buckets.get(devices) or flavor.bucket(devices))
+    return flavor.buckets.get(devices) or flavor.bucket(devices)
 
 
 def put(node: Node, home: Bucket) -> None:
@@ -284,10 +287,7 @@ def refile(node: Node, *, devices_changed: bool) -> None:
     if home is None or entry is None:
         return
     _take_out(node, home, entry)
-    if devices_changed:
-        index(node)
-    else:
-        put(node, home)
+    put(node, _bucket_of(node) if devices_changed else home)
 
 
 def unindex(node: Node) -> None:

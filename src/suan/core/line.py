@@ -88,7 +88,6 @@ class Line:
         "_lane_count",
         "_prune_at",
         "_shape_count",
-        "_unmatched",
         "arrived",
         "blocked",
         "capacity",
@@ -98,6 +97,7 @@ class Line:
         "lanes",
         "moves",
         "shapes",
+        "unmatched",
         "windowed",
     )
 
@@ -112,7 +112,7 @@ class Line:
         self.moves = Moves()
         self.windowed = False  # whether jobs are found by the time they need
         self.arrived: dict[Lane, None] = {}  # where someone joined who may pass those before him
-        self._unmatched: list[Shape] = []  # new since the last refresh
+        self.unmatched: list[Shape] = []  # new since the last refresh
         self._entries = 0
         self._lane_count = 0
         self._shape_count = 0
@@ -127,7 +127,7 @@ class Line:
             self._shape_count += 1
             found = self.shapes[key] = Shape(demand, rejected_by, self._shape_count)
             found.row = Row(found, self.moves)
-            self._unmatched.append(found)
+            self.unmatched.append(found)
         return found
 
     def _prune(self) -> None:
@@ -270,9 +270,9 @@ class Line:
 
     def refresh(self) -> None:
         """Match what is new: new shapes with every pool, every shape with changed pools."""
-        for shape in self._unmatched:
+        for shape in self.unmatched:
             self._match(shape, self.capacity.pools)
-        self._unmatched.clear()
+        self.unmatched.clear()
         changed = self.capacity.changed
         if not changed:
             return

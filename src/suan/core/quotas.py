@@ -37,7 +37,7 @@ class Quotas:
     """The quotas, the limits, and what counts against them. ``eased`` says that somebody who
     waited for one of them may go on."""
 
-    __slots__ = ("claims", "cohorts", "eased", "held", "limits", "quotas", "running")
+    __slots__ = ("claims", "cohorts", "count", "eased", "held", "limits", "quotas", "running")
 
     def __init__(self) -> None:
         self.quotas: dict[Holder, Quota] = {}
@@ -46,12 +46,8 @@ class Quotas:
         self.held: Sums = {}
         self.claims: dict[JobRecord, Amounts] = {}
         self.running: dict[str, int] = {}
+        self.count = False  # whether there are any
         self.eased = False
-
-    @property
-    def count(self) -> bool:
-        """Whether there are any."""
-        return bool(self.quotas or self.limits)
 
     def fork(self) -> "Quotas":
         """The same once more."""
@@ -59,7 +55,8 @@ class Quotas:
         other.quotas, other.limits = dict(self.quotas), dict(self.limits)
         other.cohorts = {name: list(holders) for name, holders in self.cohorts.items()}
         other.held = {holder: dict(held) for holder, held in self.held.items()}
-        other.running, other.eased = dict(self.running), self.eased
+        other.running = dict(self.running)
+        other.count, other.eased = self.count, self.eased
         return other
 
     def set_quota(self, holder: Holder, quota: Quota) -> None:
@@ -73,6 +70,10 @@ class Quotas:
             cohort = self._cohort(name)
             if cohort is not None:
                 self.cohorts.setdefault(cohort, []).append(name)
+        self._changed()
+
+    def _changed(self) -> None:
+        self.count = bool(self.quotas or self.limits)
         self.eased = True
 
     def _cohort(self, holder: Holder) -> Cohort | None:
@@ -89,7 +90,7 @@ class Quotas:
             self.limits.pop(user, None)
         else:
             self.limits[user] = limits
-        self.eased = True
+        self._changed()
 
     def take(self, run: RunRecord, times: int = 1) -> None:
         """A run begins to count; with ``times`` below zero it counts no more."""

@@ -17,17 +17,19 @@ from suan.model.units import PoolName
 
 if TYPE_CHECKING:
     from suan.core.backfill import Backfill
+    from suan.core.line import Contest
     from suan.core.state import State
 
+Front = list[tuple[int, int, "Contest"]]  # as in ``core.line``
 Holders = list[tuple[int, JobRecord]]  # earlier jobs that wait, and the flavors they hold
 Reasons = tuple[tuple[Cost, ...], tuple[Refusal, ...]]
 
 
-def of_placement(shape: Shape, chosen: int, allowed: int, *, holders: Holders) -> Reasons:
+def of_placement(shape: Shape, chosen: int, allowed: int, *, before: Front) -> Reasons:
     """What is said when candidate number ``chosen`` is the first that takes the job.
 
-    ``allowed`` has the flavors that no earlier job holds. Pools that come later were not asked;
-    those that came before are full, or behind an earlier job.
+    ``allowed`` has the flavors that no earlier job, of those that wait ``before`` it, holds. Pools
+    that come later were not asked; those that came before are full, or behind an earlier job.
     """
     grounds = shape.grounds.get(chosen)
     if grounds is None:
@@ -35,7 +37,7 @@ def of_placement(shape: Shape, chosen: int, allowed: int, *, holders: Holders) -
     if not grounds.mask & ~allowed:
         return grounds.costs, grounds.all_full
     passed = [
-        _behind(match, _holder_of(held, holders))
+        _behind(match, _holder_of(held, before))
         if (held := match.mask & ~allowed)
         else full_of(match)
         for match in grounds.passed
@@ -82,11 +84,11 @@ def _behind(match: Match, holder: JobRecord) -> Refusal:
     return pool.behind[1]
 
 
-def _holder_of(mask: int, holders: Holders) -> JobRecord:
+def _holder_of(mask: int, before: Front) -> JobRecord:
     """The first of the earlier jobs that hold some of these flavors."""
-    for flavors, job in holders:
-        if flavors & mask:
-            return job
+    for _, flavors, contest in before:
+        if flavors & mask and contest.head is not None:
+            return contest.head
     raise InvariantViolation(f"flavors {mask:b} are held by nobody")
 
 

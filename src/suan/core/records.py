@@ -1,7 +1,6 @@
 """What the scheduler remembers of each unfinished job and of each open run."""
 
-from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from suan.core.disciplines import devices_of
 from suan.core.retry import Tries
@@ -18,15 +17,16 @@ if TYPE_CHECKING:
 NO_TRIES = Tries()
 
 
-class Phase(Enum):
-    """Where an unfinished job stands."""
+class Phase:
+    """Where an unfinished job stands. Plain strings, because a member of an ``Enum`` takes longer
+    to look up than most of the steps between two phases."""
 
-    WAITS = "waits"  # for other jobs to end
-    BACKS_OFF = "backs off"  # until a time
-    IN_LINE = "in line"
-    RUNS = "runs"
-    SETTLES = "settles"  # its run has ended; what follows is decided in the next cycle
-    ENDED = "ended"
+    WAITS: Final = "waits"  # for other jobs to end
+    BACKS_OFF: Final = "backs off"  # until a time
+    IN_LINE: Final = "in line"
+    RUNS: Final = "runs"
+    SETTLES: Final = "settles"  # its run has ended; what follows is decided in the next cycle
+    ENDED: Final = "ended"
 
 
 class JobRecord:
@@ -75,7 +75,7 @@ class JobRecord:
         self.making_room: set[RunId] | None = None
         self.nobody_yields_until: Instant = 0
         self.attempts = told.attempts
-        self.phase = Phase.WAITS
+        self.phase: str = Phase.WAITS
         self.tries = NO_TRIES
         self.rejected_by: tuple[PoolName, ...] = ()
         self.cancelled = False
@@ -93,7 +93,7 @@ class JobRecord:
     def story(self) -> str:
         """What is known of it, for a violated invariant's message."""
         return (
-            f"job {self.id} (seq {self.told.seq}, {self.phase.value}, {self.attempts} attempts,"
+            f"job {self.id} (seq {self.told.seq}, {self.phase}, {self.attempts} attempts,"
             f" run {self.run.id if self.run else 'none'})"
         )
 

@@ -305,21 +305,19 @@ class State:
         job = run.job
         in_line, job.phase = job.phase is Phase.IN_LINE, Phase.RUNS
         job.run = run
-        self.give_up(job)
+        if job.claims:
+            self.give_up(job)
         self.runs[run.id] = run
         self.started += 1
         run.number = self.started
-        self.queue(job.told.queue).running += 1
+        self.queues[job.told.queue].running += 1
         priority = job.told.priority
         self.priorities[priority] = self.priorities.get(priority, 0) + 1
         pool = self.capacity.pool(run.pool)
         pool.open[run.id] = run
         nodes = run.nodes
-        if len(nodes) == 1:
-            self.capacity.hold(pool, nodes[0], run.id, held=Held(run.per_task, 1))
-        else:
-            for name, tasks in _tally(run).items():
-                self.capacity.hold(pool, name, run.id, held=Held(run.per_task, tasks))
+        for name, tasks in _tally(run).items() if len(nodes) > 1 else ((nodes[0], 1),):
+            self.capacity.hold(pool, name, run.id, held=Held(run.per_task, tasks))
         self.begin(run, now)
         if self.shares.counts:
             self._take(run, now)

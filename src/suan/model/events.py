@@ -23,6 +23,7 @@ from suan.model.units import (
     RunId,
     TenantName,
 )
+from suan.model.value import quick
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class PastRun:
     per_task: Resources | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class JobSubmitted:
     """A job joins the line. ``seq`` orders it; ``attempts`` counts runs it has already had.
@@ -156,6 +158,7 @@ class RunRemembered:
     cause: Cause
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RunStarted:
     """A pool says that a run's tasks run, and how many they are."""
@@ -165,6 +168,7 @@ class RunStarted:
     tasks: int = 1
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RunEnded:
     """A run is over and its resources are free. An unknown or already ended run is ignored."""

@@ -8,6 +8,7 @@ from suan.model.job import Cause, JobState
 from suan.model.refusal import Refusal
 from suan.model.resources import Resources
 from suan.model.units import Instant, JobId, Money, NodeName, PoolName, RunId
+from suan.model.value import quick
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Cost:
     total: Money
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Place:
     """Start a run of a job on these nodes, one for each task in rank order.
@@ -59,6 +61,7 @@ class Requeue:
     detail: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Finish:
     """A job has reached a final state. ``run`` is the run that brought it there, if any."""
@@ -81,6 +84,7 @@ class Hold:
 Decision: TypeAlias = Place | Stop | Requeue | Finish | Hold
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The decisions of one cycle, in order.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from suan.model.units import Instant, JobId, PoolName
+from suan.model.value import quick
 
 
 class RefusalCode(StrEnum):
@@ -30,6 +31,7 @@ class RefusalCode(StrEnum):
     QUEUE_CLOSED = "queue_closed"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why one pool (or, with ``pool`` of ``None``, the whole platform) does not take a job now.
