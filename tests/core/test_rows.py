@@ -107,10 +107,11 @@ def test_a_row_knows_its_first_job_and_its_shortest(drawn: list) -> None:
         for shape in line_of(scheduler).shapes.values():
             heads = [lane.head() for lane in shape.waiting if lane.contest is not None]
             first = min((head.order for head in heads), default=None)
-            head = shape.row.head()
+            [row] = shape.rows.values()
+            head = row.head()
             assert (None if head is None else head.order) == first
             known = [each.window for lane in shape.waiting for each in lane.jobs() if each.window]
-            assert shape.row.shortest() == min(known, default=None)
+            assert row.shortest() == min(known, default=None)
 
 
 def calls_of(function: Callable[[], object]) -> int:

@@ -13,9 +13,10 @@ import pytest
 
 from suan.core.disciplines import LAS_LEVELS
 from suan.core.shares import AHEAD, STEPS, Shares
-from suan.model.events import QueueChanged, QuotaChanged, TenantChanged
+from suan.model.events import QueueChanged, QuotaChanged, ReservationMade, TenantChanged
 from suan.model.policy import POLICIES, Policy
 from suan.model.quota import Quota
+from suan.model.reservation import Reservation
 from suan.model.spec import Checkpoint
 from suan.model.units import DAY, HOUR, MINUTE
 from suan.sim.traces.job import TraceJob
@@ -279,6 +280,24 @@ def standings() -> str:
     return table("at | what | ann | bob", rows)
 
 
+def reserving() -> str:
+    jobs = [
+        job("a", 8, 0, 60, limit=60),
+        job("b", 8, 10, 120, limit=120),
+        job("c", 8, 20, 60, limit=60),
+        job("d", 8, 30, 60, tenant="lab"),
+    ]
+    node, span = ("gpus-1",), (2 * HOUR, 4 * HOUR)
+    repair = ReservationMade(0, Reservation("repair", "gpus", node, *span))
+    course = ReservationMade(0, Reservation("course", "gpus", node, *span, tenants=("lab",)))
+    found = {
+        "nothing is reserved": timeline(jobs, ONE, "easy"),
+        "maintenance": timeline(jobs, ONE, "easy", told=(repair,)),
+        "reserved for `lab`": timeline(jobs, ONE, "easy", told=(course,)),
+    }
+    return written(jobs, found, limit=limits, takes=takes, tenant=lambda each: each.tenant)
+
+
 EXAMPLES = (
     flavors,
     disciplines,
@@ -298,6 +317,7 @@ EXAMPLES = (
     service,
     lending,
     capped,
+    reserving,
     elastic,
     packing,
     racks,

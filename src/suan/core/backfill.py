@@ -60,8 +60,8 @@ class Backfill:
         self._holders: set[JobRecord] = set()  # for whom something is kept
         self._interest = 0
         self._covered = 0
-        # where each shape may stay longest, by where it is looked and what a quota forbids
-        self._fits: dict[tuple[Shape, int, frozenset[int]], Fit | None] = {}
+        # where each row may stay longest, by where it is looked and what a quota forbids
+        self._fits: dict[tuple[Row, int, frozenset[int]], Fit | None] = {}
         self._rows: list[tuple[int, int, int, Row | Lane]] = []  # a heap, by the next to be asked
         self._arrived: dict[Lane, None] = {}  # their jobs may start anywhere; the others …
         self._fresh = 0  # … only on flavors where there is more room than before
@@ -74,7 +74,9 @@ class Backfill:
         self._let_go()
         self._arrived = self.state.line.arrived
         shapes, barred = self._shapes(), self._barred()
-        rows: list[Row | Lane] = [*self._arrived, *(shape.row for shape in shapes)]
+        rows: list[Row | Lane] = [*self._arrived]
+        for shape in shapes:
+            rows += shape.rows.values()
         for row in rows:
             contest = row.contest
             if contest is None or not contest.mask & ~barred:
@@ -85,20 +87,20 @@ class Backfill:
                 self._rows.append((head.order, isinstance(row, Row), row.number, row))
         heapify(self._rows)
 
-    def _hopeless(self, shape: Shape) -> bool:
+    def _hopeless(self, row: Row) -> bool:
         """Whether it is plain that none of its jobs may start where there is more room now."""
-        first = shape.contest.head if shape.contest is not None else None
-        if first is not None and first.shape is shape and first in self._holders:
+        first = row.contest.head if row.contest is not None else None
+        if first is not None and first.shape is row.shape and first in self._holders:
             return False
-        longest = self._longest(shape, self._fresh, NOBODY)
-        return longest is None or longest.window < (shape.row.shortest() or ALWAYS)
+        longest = self._longest(row, self._fresh, NOBODY)
+        return longest is None or longest.window < (row.shortest() or ALWAYS)
 
     def _passing(self, lane: Lane, head: JobRecord) -> JobRecord | None:
         """The first of a lane's jobs that may start: that has time enough where the lane may stay
         longest."""
         if self._own(head) is not None:
             return head
-        longest = self._longest(lane.shape, self._looked(lane), self.state.barred(head))
+        longest = self._longest(lane.row, self._looked(lane), self.state.barred(head))
         if longest is None:
             return None
         if longest.window >= (head.window or ALWAYS):
@@ -110,15 +112,15 @@ class Backfill:
         if head not in self._holders:
             return None
         enough = head.window or ALWAYS
-        assert head.shape is not None
-        own = self.fit(head.shape, enough, barred=self.state.barred(head), own=head)
+        assert head.lane is not None
+        own = self.fit(head.lane.row, enough, barred=self.state.barred(head), own=head)
         return own if own is not None and own.window >= enough else None
 
-    def _longest(self, shape: Shape, looked: int, barred: frozenset[int]) -> Fit | None:
-        """Where the jobs of a shape may stay longest, but for the candidates ``barred``."""
-        key = shape, looked, barred
+    def _longest(self, row: Row, looked: int, barred: frozenset[int]) -> Fit | None:
+        """Where the jobs of a row may stay longest, but for the candidates ``barred``."""
+        key = row, looked, barred
         if key not in self._fits:
-            self._fits[key] = self.fit(shape, ALWAYS, barred=barred, looked=looked)
+            self._fits[key] = self.fit(row, ALWAYS, barred=barred, looked=looked)
         return self._fits[key]
 
     def _barred(self) -> int:
@@ -169,7 +171,7 @@ class Backfill:
         rows = self._rows
         while rows:
             _, kind, number, row = rows[0]
-            hopeless = isinstance(row, Row) and self._hopeless(row.shape)
+            hopeless = isinstance(row, Row) and self._hopeless(row)
             job = None if hopeless else row.first_that(self._passing)
             if job is None:
                 heappop(rows)
@@ -198,11 +200,11 @@ class Backfill:
         lane = job.lane
         assert lane is not None
         looked, barred = self._looked(lane), self.state.barred(job)
-        longest = self._longest(lane.shape, looked, barred)
+        longest = self._longest(lane.row, looked, barred)
         assert longest is not None
         if longest.window == ALWAYS:
             return longest
-        tightest = self.fit(lane.shape, job.window, barred=barred, looked=looked)
+        tightest = self.fit(lane.row, job.window, barred=barred, looked=looked)
         assert tightest is not None
         return tightest
 
@@ -212,22 +214,23 @@ class Backfill:
 
     def fit(
         self,
-        shape: Shape,
+        row: Row,
         enough: Duration,
         *,
         barred: frozenset[int],
         looked: int = EVERYWHERE,
         own: JobRecord | None = None,
     ) -> Fit | None:
-        """Where a shape has room now on flavors in ``looked`` (a gang: on all of a pool that has
+        """Where a row has room now on flavors in ``looked`` (a gang: on all of a pool that has
         one), by a candidate that is not ``barred``: the first place that is free long ``enough``,
         or else that is free longest. What is kept for ``own`` is free to that job alone."""
         closed = 0
         for mask, holder in self.closed:
             closed |= 0 if holder is own else mask
         best: Fit | None = None
-        for number, candidate in enumerate(shape.candidates):
-            allowed = candidate.mask & ~closed
+        usable = row.usable & ~closed
+        for number, candidate in enumerate(row.shape.candidates):
+            allowed = candidate.mask & usable
             if not allowed & looked or number in barred:
                 continue
             if candidate.tasks == 1:
@@ -287,7 +290,8 @@ class Backfill:
         if before is not None and rests_on is not None and before.rests_on == rests_on:
             found = before.found
         else:
-            found = reserve(job, allowed, self.now, taken=self.nodes, without=barred)
+            spans = state.advance.spans(job)
+            found = reserve(job, allowed, self.now, taken=self.nodes, without=barred, spans=spans)
         if found is None:
             state.closed[job] = Closed(allowed, self.now + MINUTE)
         else:

@@ -1,13 +1,14 @@
 """What there is and what is free: pools, their flavors and nodes, kept as runs come and go.
 
 A *flavor* is a kind of node inside one pool: equal processors, accelerators, and memory to the
-GiB. Every growth is noted in ``Capacity.awake``, one bit a flavor: work follows change. Not for:
-deciding who gets what.
+GiB, and kept by the same reservations. Every growth is noted in ``Capacity.awake``, one bit a
+flavor: work follows change. Not for: deciding who gets what.
 """
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from suan.core.advance import Advance
 from suan.core.ends import Ends
 from suan.core.flavors import Flavor, FlavorKey, index, refile, unindex
 from suan.core.nodes import (
@@ -72,7 +73,9 @@ class Pool:
 
     @property
     def kinds(self) -> tuple[Flavor, ...]:
-        """The flavors, those with the fewest accelerators first, then the smallest."""
+        """The flavors, those with the fewest accelerators first, then the smallest. Of equals
+        those come first that are reserved now, which none but the admitted may use, and those last
+        that are going to be."""
         return self._sorted()[0]
 
     @property
@@ -82,7 +85,7 @@ class Pool:
 
     def _sorted(self) -> tuple[tuple[Flavor, ...], tuple[str, ...]]:
         if self._kinds is None:
-            kinds = sorted(self.flavors.values(), key=lambda f: (devices_of(f.key), f.key))
+            kinds = sorted(self.flavors.values(), key=_smallness)
             models = sorted({model for flavor in kinds for model in flavor.models})
             self._kinds = (tuple(kinds), tuple(models))
         return self._kinds
@@ -106,15 +109,26 @@ class Capacity:
     For who may pass others, ``fresh`` has the nodes on which there is more room since that was
     last decided, and ``renewed`` the bits of flavors all of whose nodes count as such."""
 
-    __slots__ = ("_bits", "awake", "changed", "fresh", "pools", "renewed")
+    __slots__ = (
+        "_bits",
+        "_closed",
+        "advance",
+        "awake",
+        "changed",
+        "fresh",
+        "pools",
+        "renewed",
+    )
 
     def __init__(self) -> None:
+        self.advance = Advance()
         self.pools: dict[PoolName, Pool] = {}
         self.awake = 0
         self.changed: dict[PoolName, None] = {}
         self.fresh: dict[Node, None] = {}
         self.renewed = 0
         self._bits = 0  # the flavors' bits in use
+        self._closed: dict[int, int] = {}  # flavors, by those whom their reservations bar
 
     def pool(self, name: PoolName) -> Pool:
         """A pool, made (unavailable, and empty) if nothing was heard of it yet."""
@@ -128,6 +142,7 @@ class Capacity:
         """Forget a pool. Its flavors' bits are free for others once shapes are matched anew."""
         del self.pools[name]
         self.changed[name] = None
+        self._closed.clear()
 
     def observe(
         self,
@@ -172,8 +187,9 @@ class Capacity:
         """Put a node under its flavor, with its runs charged."""
         pool.version += 1
         total = node.status.total
-        key = (total.accelerators, total.cpu_milli, total.memory_mib // _MIB_A_GIB)
-        flavor = pool.flavors.get(key) or pool.add_flavor(key, self._new_bit())
+        kept = self.advance.names(pool.name, node.name)
+        key = (total.accelerators, total.cpu_milli, total.memory_mib // _MIB_A_GIB, kept)
+        flavor = pool.flavors.get(key) or self.add_flavor(pool, key, self._new_bit())
         node.flavor = flavor
         node.changes = pool.changes if node.status.rack else None
         reach = recharge(node)
@@ -197,6 +213,38 @@ class Capacity:
         node.flavor = None
         if not flavor.totals:
             pool.drop_flavor(flavor)
+            self._closed.clear()
+
+    def file_anew(self, name: PoolName, nodes: Iterable[NodeName]) -> None:
+        """Other reservations keep these nodes now, or one of them has begun."""
+        pool = self.pools.get(name)
+        if pool is None:
+            return
+        known = [n for node in nodes if (n := pool.nodes.get(node)) is not None and n.known]
+        for node in known:
+            self._unfile(pool, node)
+        for node in known:
+            self.file(pool, node)
+            self.changed[name] = None
+
+    def add_flavor(self, pool: Pool, key: FlavorKey, mask: int) -> Flavor:
+        """A new kind of node."""
+        self._closed.clear()
+        flavor = pool.add_flavor(key, mask)
+        flavor.has_begun = self.advance.has_begun(key[3])
+        return flavor
+
+    def closed_to(self, bars: int) -> int:
+        """The flavors that a job may not start on, by the bits of the reservations that bar it."""
+        found = self._closed.get(bars)
+        if found is None:
+            found = 0
+            for name in self.advance.of_node if bars else ():
+                pool = self.pools.get(name)
+                for flavor in pool.flavors.values() if pool is not None else ():
+                    found |= flavor.mask if self.advance.bits(flavor.key[3]) & bars else 0
+            self._closed[bars] = found
+        return found
 
     def _new_bit(self) -> int:
         bit = ~self._bits & (self._bits + 1)
@@ -254,6 +302,11 @@ class Capacity:
 def devices_of(key: FlavorKey) -> Thousandths:
     """The accelerators of one node of a flavor."""
     return sum(amount for _, amount in key[0])
+
+
+def _smallness(flavor: Flavor) -> tuple[object, ...]:
+    """Sorts flavors of one pool."""
+    return devices_of(flavor.key), flavor.key[:3], not flavor.has_begun, flavor.key[3]
 
 
 def _count(counts: dict[Vector, int], vector: Vector, by: int) -> None:

@@ -13,6 +13,8 @@ for which someone else is first in line now. Why that is enough is in
 
 from heapq import heappop
 
+from suan.core.advance import pass_time
+from suan.core.advance_words import kept_from
 from suan.core.backfill import Backfill
 from suan.core.elastic import Extras, is_elastic
 from suan.core.fates import settle_next
@@ -42,6 +44,10 @@ class Cycle:
     def run(self) -> Plan:
         """All steps, until nothing more follows or the limit is reached."""
         state = self.state
+        if state.advance.kept:
+            pass_time(state, self.now)
+        else:
+            state.advance.now = self.now
         if state.stops:
             self._stop()
         if state.unsettled:
@@ -74,12 +80,14 @@ class Cycle:
 
     def _wake_at(self) -> Instant | None:
         state = self.state
-        if not state.alarms and not state.back_off:
+        if not state.alarms and not state.back_off and not state.advance.kept:
             return None
         times = list(state.alarms.values())
         if state.back_off:
             times.append(state.back_off[0][0])
-        return min(times)
+        if (reserved := state.advance.wake_at()) is not None:
+            times.append(reserved)
+        return min(times, default=None)
 
     def _full(self) -> bool:
         return len(self.decisions) >= self.limit
@@ -171,7 +179,8 @@ class Cycle:
         found = find_first(shape.candidates, allowed, awake, barred=barred)
         if found is not None:
             number, spots = found
-            said = of_placement(shape, number, allowed, before=before)
+            kept = kept_from(self.state, job, self.now) if job.bars else None
+            said = of_placement(shape, number, allowed, before=before, kept=kept)
             self.decisions.append(self._start(job, shape.candidates[number], spots, said=said))
             return True
         place = job.order
@@ -241,7 +250,8 @@ class Cycle:
             shape = job.shape
             assert shape is not None
             candidate = shape.candidates[fit.number]
-            said = of_backfill(shape, fit.number, backfill)
+            kept = kept_from(state, job, self.now)
+            said = of_backfill(shape, fit.number, backfill, kept)
             placed = self._start(job, candidate, fit.spots, said=said)
             self.decisions.append(placed)
             backfill.started(fit.spots, state.runs[placed.run])

@@ -2,9 +2,9 @@
 
 The minimum follows every rule of an ordinary job. Extras are given when a cycle has started all
 who may start, of what none of those who still wait could use now: no flavor that is held for a job
-without a forecast, and of what is reserved only what the reservation leaves to spare, or for as
-long as the job is known to need before its instant. They stay within the quota of the queue and
-the job's limit on cost, as the minimum does.
+without a forecast, none that an advance reservation keeps from it, and of what is reserved only
+what the reservation leaves to spare, or for as long as the job is known to need before its instant.
+They stay within the quota of the queue and the job's limit on cost, as the minimum does.
 """
 
 from collections.abc import Iterable
@@ -60,7 +60,8 @@ class Extras:
         """Where a run may have more tasks now."""
         left, spots = self._within_limits(run, candidate), Spots()
         self._goes_on(run)
-        allowed = candidate.mask & ~self._held()
+        closed = self.state.capacity.closed_to(self.state.advance.bars(run.job, self.now))
+        allowed = candidate.mask & ~self._held() & ~closed
         reserved = self._backfill.nodes
         room = Room(candidate, allowed, reserved, now=self.now, job=None)
         racks = self._racks(run)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from suan.core import advance
 from suan.core.disciplines import devices_of
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.retry import fate
@@ -21,6 +22,8 @@ from suan.model.events import (
     PoolRemoved,
     QueueChanged,
     QuotaChanged,
+    ReservationCancelled,
+    ReservationMade,
     RunEnded,
     RunPlaced,
     RunRemembered,
@@ -170,6 +173,14 @@ def _limits_changed(state: State, event: LimitsChanged) -> None:
     state.set_limits(event.user, event.limits)
 
 
+def _reservation_made(state: State, event: ReservationMade) -> None:
+    advance.make(state, event.reservation)
+
+
+def _reservation_cancelled(state: State, event: ReservationCancelled) -> None:
+    advance.cancel(state, event.name)
+
+
 def _policy_changed(state: State, event: PolicyChanged) -> None:
     state.set_policy(event.policy)
 
@@ -193,6 +204,8 @@ APPLY: dict[type, Callable[[State, Any], None]] = {
     TenantChanged: _tenant_changed,
     QuotaChanged: _quota_changed,
     LimitsChanged: _limits_changed,
+    ReservationMade: _reservation_made,
+    ReservationCancelled: _reservation_cancelled,
     PolicyChanged: _policy_changed,
     TimePassed: _time_passed,
 }

@@ -262,11 +262,18 @@ def _summary(refusals: tuple[Refusal, ...]) -> str:
     """One true sentence: the cause nearest to being lifted, and what lifts it."""
     behind = [r for r in refusals if r.code is RefusalCode.BEHIND_EARLIER_JOB]
     full = [r for r in refusals if r.code is RefusalCode.NO_CAPACITY]
+    reserved = [r for r in refusals if r.code is RefusalCode.RESERVED]
     barred = [r for r in refusals if r.code in _BARRED and not r.permanent]
     if barred and not full and not behind:
         return _waits(barred[0])
     passing = [r for r in refusals if not r.permanent]
-    for some, say in ((full, "is full"), (behind, "is held"), (passing, "is not ready")):
+    states = (
+        (full, "is full"),
+        (behind, "is held"),
+        (reserved, "is reserved"),
+        (passing, "is not ready"),
+    )
+    for some, say in states:
         if some:
             first = some[0]
             others = [r.pool or "" for r in some[1:]]

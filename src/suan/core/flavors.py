@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from suan.core.racks import Index
 
 FreeDevices = Sequence[Sequence[Thousandths]]  # of each device, by model, in any order
-FlavorKey = tuple[tuple[tuple[str, Thousandths], ...], Thousandths, int]
+FlavorKey = tuple[tuple[tuple[str, Thousandths], ...], Thousandths, int, tuple[str, ...]]
 Entry = tuple[Thousandths, int, NodeName, Node]
 Amounts = tuple[tuple[int, Thousandths], ...]  # (model's index, amount) each
 Asker = tuple[Thousandths, int, int, "Shape"]  # processors, memory, the shape's number
@@ -90,12 +90,14 @@ class Flavor:
     nodes would offer if every run of suan's ended, ``totals`` what all its nodes have.
 
     ``growth`` counts how often it grew, and ``kins`` are the needs that were asked about;
-    ``whole`` finds the racks of its whole nodes, once somebody asked for these."""
+    ``whole`` finds the racks of its whole nodes, once somebody asked for these. Of the reservations
+    that keep its nodes, which its key names, one ``has_begun`` or none."""
 
     __slots__ = (
         "_asked",
         "buckets",
         "growth",
+        "has_begun",
         "key",
         "kins",
         "mask",
@@ -116,6 +118,7 @@ class Flavor:
         self.reach: dict[Vector, int] = {}
         self.growth = 0
         self.whole: Index | None = None
+        self.has_begun = False
 
     def need(self, per_task: Resources) -> Need | None:
         """What a task takes here, or ``None`` if this kind of node lacks a model."""

@@ -5,9 +5,11 @@ When runs are expected to end is told in ``core.ends``.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import merge
 from typing import TYPE_CHECKING
 
-from suan.core.flavors import Need
+from suan.core.advance import Spans
+from suan.core.flavors import Flavor, Need
 from suan.core.matching import Candidate
 from suan.core.nodes import Held, Node
 from suan.model.units import Instant
@@ -67,16 +69,19 @@ def reserve(
     *,
     taken: Iterable[Node],
     without: frozenset[int] = frozenset(),
+    spans: Spans | None = None,
 ) -> Reservation | None:
     """A reservation in the pool where the job starts earliest, on flavors in ``allowed``, on none
-    of the nodes ``taken``, and by no candidate whose number is in ``without``; ``None`` if that
-    cannot be told. Of pools in which it starts at the same time the cheapest is chosen."""
+    of the nodes ``taken``, by no candidate whose number is in ``without``, and not when an advance
+    reservation bars it (``spans``); ``None`` if that cannot be told. Of pools in which it starts at
+    the same time the cheapest is chosen."""
     assert job.shape is not None
     best: Reservation | None = None
     nodes = set(taken)
     for number, candidate in enumerate(job.shape.candidates):
         if candidate.mask & allowed and number not in without:
-            search = _Search(candidate, allowed, nodes, before=best.at if best else None)
+            before = best.at if best else None
+            search = _Search(candidate, allowed, nodes, before=before, spans=spans or {})
             found = search.run(now)
             if found is not None:
                 best = Reservation(job, candidate, *found)
@@ -86,15 +91,26 @@ def reserve(
 class _Search:
     """The ends of one pool, one after the other, until the whole gang fits."""
 
-    __slots__ = ("before", "candidate", "found", "futures", "needs", "slots", "taken")
+    __slots__ = ("before", "candidate", "closed", "found", "futures", "needs", "slots", "taken")
 
     def __init__(
-        self, candidate: Candidate, allowed: int, taken: set[Node], *, before: Instant | None
+        self,
+        candidate: Candidate,
+        allowed: int,
+        taken: set[Node],
+        *,
+        before: Instant | None,
+        spans: Spans,
     ) -> None:
         self.candidate = candidate
         self.taken = taken
         self.before = before  # a later start is of no interest
         self.needs = {id(f): need for f, need in candidate.kinds if f.mask & allowed}
+        self.closed = {  # from and until when it may not start there
+            id(f): found
+            for f, _ in candidate.kinds
+            if f.mask & allowed and (found := [spans[n] for n in f.key[3] if n in spans])
+        }
         self.futures: dict[Node, Future] = {}
         self.slots: dict[Node, int] = {}  # in the order in which the nodes came to have room
         self.found = 0
@@ -103,16 +119,32 @@ class _Search:
         tasks = self.candidate.tasks
         if tasks > 1:
             self._free_now()
-        if self.found >= tasks:
-            return now, self._spots()
+        if self._enough(now):
+            return now, self._spots(now)
         pool = self.candidate.pool
-        for until, run in pool.ends:
+        for until, run in merge(pool.ends, self._openings(now), key=lambda each: each[0]):
             if self.before is not None and until >= self.before:
                 break
-            self._end(pool, run)
-            if self.found >= tasks:
-                return until, self._spots()
+            if run is not None:
+                self._end(pool, run)
+            if self._enough(until):
+                return until, self._spots(until)
         return None
+
+    def _openings(self, now: Instant) -> list[tuple[Instant, "RunRecord | None"]]:
+        """When reservations end that keep it out."""
+        ends = {end for spans in self.closed.values() for _, end in spans if end > now}
+        return [(end, None) for end in sorted(ends)]
+
+    def _enough(self, at: Instant) -> bool:
+        tasks = self.candidate.tasks
+        if self.found < tasks or not self.closed:
+            return self.found >= tasks
+        return sum(n for node, n in self.slots.items() if self._open(node.flavor, at)) >= tasks
+
+    def _open(self, flavor: Flavor | None, at: Instant) -> bool:
+        """Whether no reservation keeps the job out of a flavor's nodes at an instant."""
+        return all(not begin <= at < end for begin, end in self.closed.get(id(flavor), ()))
 
     def _free_now(self) -> None:
         tasks = self.candidate.tasks
@@ -142,10 +174,12 @@ class _Search:
                 self.slots[node] = slots
                 self.found += slots - before
 
-    def _spots(self) -> dict[Node, Spot]:
+    def _spots(self, at: Instant) -> dict[Node, Spot]:
         left = self.candidate.tasks
         spots: dict[Node, Spot] = {}
         for node, slots in self.slots.items():
+            if self.closed and not self._open(node.flavor, at):
+                continue
             takes = min(left, slots)
             need = self.needs[id(node.flavor)]
             spots[node] = Spot(need, takes, self.futures.get(node) or Future(node))

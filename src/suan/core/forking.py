@@ -28,6 +28,7 @@ def fork(state: State, line: Container[JobId] | None = None) -> State:
     other.shares = state.shares.fork()
     other.quotas = state.quotas.fork()
     other.started = state.started
+    other.advance.restore(state.advance.now, state.advance.kept_by_bit())
     other.line.closed = set(state.line.closed)
     for pool in state.capacity.pools.values():
         _pool(other.capacity, pool)
@@ -65,7 +66,7 @@ def _pool(capacity: Capacity, pool: Pool) -> None:
     other.offer, other.available, other.drained = pool.offer, pool.available, pool.drained
     other.detail, other.observed_at = pool.detail, pool.observed_at
     for key, flavor in pool.flavors.items():
-        other.add_flavor(key, flavor.mask)
+        capacity.add_flavor(other, key, flavor.mask)
     for node in pool.nodes.values():
         copy = other.nodes[node.name] = Node(node.name)
         copy.status, copy.known = node.status, node.known
@@ -102,6 +103,7 @@ def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:
     shape.jobs += 1
     other.shape = shape
     if job.phase is Phase.IN_LINE:
+        other.bars = state.advance.judge(other)
         state.line.enter(other)
     return other
 

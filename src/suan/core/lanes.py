@@ -1,9 +1,10 @@
 """Lanes, and rows of them: waiting jobs that differ in nothing but their rank and their time.
 
-Jobs of one account, priority and shape stand in a *lane*, all lanes of a shape in its *row*. The
-row is what backfill asks: whatever fits one of its jobs fits all, so the cost of an event follows
-the shapes that have room, however many tenants, users and priorities share them. A row is put in
-order when it is asked: by those whose standing has changed since, and no others.
+Jobs of one account, priority and shape that the same advance reservations bar stand in a *lane*,
+all lanes of a shape that these bar in a *row*. The row is what backfill asks: whatever fits one of
+its jobs fits all, so the cost of an event follows the shapes that have room, however many tenants,
+users and priorities share them. A row is put in order when it is asked: by those whose standing has
+changed since, and no others.
 """
 
 from collections.abc import Callable
@@ -27,15 +28,16 @@ CLEARED = 64  # entries that are not worth clearing up
 
 
 class Lane:
-    """Jobs of one account, priority and shape, in order of rank. Those that left are passed over
+    """Jobs of one account and priority in a row, in order of rank. Those that left are passed over
     when they reach the head; ``size`` counts the others. ``windows`` has the same jobs by the class
     of time they need, where that is looked at."""
 
-    __slots__ = ("account", "contest", "number", "shape", "size", "waiting", "windows")
+    __slots__ = ("account", "contest", "number", "row", "shape", "size", "waiting", "windows")
 
-    def __init__(self, account: Account, shape: "Shape", number: int) -> None:
+    def __init__(self, account: Account, row: "Row", number: int) -> None:
         self.account = account
-        self.shape = shape
+        self.row = row
+        self.shape = row.shape
         self.number = number
         self.size = 0
         self.waiting: list[Entry] = []  # a heap
@@ -116,12 +118,27 @@ class Moves:
 
 
 class Row:
-    """The lanes of one shape that take part in their contest, by the order of their first jobs."""
+    """The lanes of one shape and of the same ``bars``, as far as they take part in their
+    ``contest``, by the order of their first jobs."""
 
-    __slots__ = ("_by_account", "_clear_at", "_firsts", "_moves", "_seen", "_short", "shape")
+    __slots__ = (
+        "_by_account",
+        "_clear_at",
+        "_firsts",
+        "_moves",
+        "_seen",
+        "_short",
+        "bars",
+        "contest",
+        "number",
+        "shape",
+    )
 
-    def __init__(self, shape: "Shape", moves: Moves) -> None:
+    def __init__(self, shape: "Shape", bars: int, moves: Moves, *, number: int) -> None:
         self.shape = shape
+        self.bars = bars
+        self.number = number
+        self.contest: Contest | None = None
         self._moves = moves
         self._seen = moves.count
         self._firsts: Firsts[Lane] = Firsts(attrgetter("order"))
@@ -130,18 +147,14 @@ class Row:
         self._clear_at = CLEARED
 
     @property
-    def number(self) -> int:
-        """Tells rows apart."""
-        return self.shape.number
-
-    @property
-    def contest(self) -> "Contest | None":
-        """Whose lanes these are, as far as they take part."""
-        return self.shape.contest
+    def usable(self) -> int:
+        """The flavors that its jobs could use now."""
+        return self.contest.mask if self.contest is not None else 0
 
     def lanes(self) -> list[Lane]:
         """All that take part and have anyone, in no order that matters."""
-        return [lane for lane in self.shape.waiting if lane.contest is not None]
+        waiting = self.shape.waiting
+        return [lane for lane in waiting if lane.row is self and lane.contest is not None]
 
     def add(self, lane: Lane) -> None:
         """A lane is new."""

@@ -1,10 +1,11 @@
 """Order: who is first in line for which flavors.
 
-Jobs of one account, priority and shape stand in a *lane*. Lanes whose jobs could use the very same
-set of flavors contend with each other alone: they form a *contest*, known by that set's bits. The
-*front* holds each contest's first job, in order. Strict order needs no more than that: if the
-first of a contest must wait, it holds all the flavors that anyone behind it could use. So a
-million waiting jobs cost a cycle no more than the number of contests.
+Jobs of one account, priority and shape, barred by the same reservations, stand in a *lane*. Lanes
+whose jobs could use the very same set of flavors contend with each other alone: they form a
+*contest*, known by that set's bits. The *front* holds each contest's first job, in order. Strict
+order needs no more than that: if the first of a contest must wait, it holds all the flavors that
+anyone behind it could use. So a million waiting jobs cost a cycle no more than the number of
+contests.
 
 A job's place in the order is its rank, plus the standing of its account where fair share counts.
 """
@@ -87,6 +88,7 @@ class Line:
         "_entries",
         "_lane_count",
         "_prune_at",
+        "_row_count",
         "_shape_count",
         "arrived",
         "blocked",
@@ -115,6 +117,7 @@ class Line:
         self.unmatched: list[Shape] = []  # new since the last refresh
         self._entries = 0
         self._lane_count = 0
+        self._row_count = 0
         self._shape_count = 0
         self._prune_at = _PRUNE_AT
 
@@ -126,7 +129,6 @@ class Line:
             self._prune()
             self._shape_count += 1
             found = self.shapes[key] = Shape(demand, rejected_by, self._shape_count)
-            found.row = Row(found, self.moves)
             self.unmatched.append(found)
         return found
 
@@ -146,7 +148,7 @@ class Line:
         shape = job.shape
         assert shape is not None
         job.phase = Phase.IN_LINE
-        key = (job.account, job.told.priority)
+        key = (job.account, job.told.priority, job.bars)
         lane = shape.lanes.get(key)
         if lane is None:
             lane = self._new_lane(shape, key)
@@ -161,25 +163,44 @@ class Line:
             if contest is not None:
                 contest.shapes[shape] = None
         if self.windowed:
-            shape.row.enter(job.entry, job)
+            lane.row.enter(job.entry, job)
         if contest is not None:
             order = job.rank + lane.account.offset
             contest.expect(lane, job.rank)
             if self.windowed:
-                shape.row.expect(lane, order)
+                lane.row.expect(lane, order)
             if contest.order is None or order < contest.order:
                 self.refile(contest)
             elif self.windowed:
                 self.arrived[lane] = None
 
-    def _new_lane(self, shape: Shape, key: tuple[Account, int]) -> Lane:
-        lane = shape.lanes[key] = Lane(key[0], shape, self._lane_count)
+    def _new_lane(self, shape: Shape, key: tuple[Account, int, int]) -> Lane:
+        row = self._row(shape, key[2])
+        lane = shape.lanes[key] = Lane(key[0], row, self._lane_count)
         self._lane_count += 1
         self.lanes.setdefault(key[0], []).append(lane)
-        shape.row.add(lane)
-        if self._takes_part(key[0]):
-            lane.contest = shape.contest
+        row.add(lane)
+        lane.contest = row.contest if self._takes_part(lane.account) else None
         return lane
+
+    def _row(self, shape: Shape, bars: int) -> Row:
+        row = shape.rows.get(bars)
+        if row is None:
+            self._row_count += 1
+            row = shape.rows[bars] = Row(shape, bars, self.moves, number=self._row_count)
+            row.contest = self._contest(row)
+        return row
+
+    def _contest(self, row: Row) -> Contest | None:
+        """The contest for the flavors that a row's jobs could use now."""
+        shape = row.shape
+        mask = shape.usable(self.capacity.closed_to(row.bars)) if row.bars else shape.mask
+        if not mask:
+            return None
+        found = self.contests.get(mask)
+        if found is None:
+            found = self.contests[mask] = Contest(mask)
+        return found
 
     def _takes_part(self, account: Account) -> bool:
         return account.queue not in self.closed and not self.blockers(account)
@@ -195,7 +216,7 @@ class Line:
         if not lane.size:
             del shape.waiting[lane]
             self.arrived.pop(lane, None)
-            if not shape.waiting and contest is not None:
+            if contest is not None and not any(each.contest is contest for each in shape.waiting):
                 contest.shapes.pop(shape, None)
         if contest is not None and contest.head is job:
             self.refile(contest)
@@ -266,7 +287,7 @@ class Line:
 
     def _enlist_all(self, account: Account) -> None:
         for lane in self.lanes.get(account, ()):
-            self._enlist(lane, lane.shape.contest)
+            self._enlist(lane)
 
     def refresh(self) -> None:
         """Match what is new: new shapes with every pool, every shape with changed pools."""
@@ -278,7 +299,7 @@ class Line:
             return
         for shape in self.shapes.values():
             self._match(shape, changed)
-        kept = (shape.contest for shape in self.shapes.values())
+        kept = (row.contest for shape in self.shapes.values() for row in shape.rows.values())
         self.contests = {contest.mask: contest for contest in kept if contest}
         self.capacity.settle()
 
@@ -294,25 +315,24 @@ class Line:
 
     def _assign(self, shape: Shape) -> None:
         """Bring a shape's lanes to the contest of the flavors it can use now."""
-        contest = None
-        if shape.mask:
-            contest = self.contests.get(shape.mask)
-            if contest is None:
-                contest = self.contests[shape.mask] = Contest(shape.mask)
-        if shape.contest is not contest and shape.contest is not None:
-            shape.contest.shapes.pop(shape, None)
-        shape.contest = contest
+        before = [row.contest for row in shape.rows.values()]
+        for row in shape.rows.values():
+            row.contest = self._contest(row)
+        after = [row.contest for row in shape.rows.values()]
+        for contest in before:
+            if contest is not None and contest not in after:
+                contest.shapes.pop(shape, None)
         for lane in shape.lanes.values():
-            self._enlist(lane, contest)
+            self._enlist(lane)
 
-    def _enlist(self, lane: Lane, contest: Contest | None) -> None:
+    def _enlist(self, lane: Lane) -> None:
         before = lane.contest
-        lane.contest = contest if self._takes_part(lane.account) else None
+        lane.contest = lane.row.contest if self._takes_part(lane.account) else None
         if lane.contest is before:
             return
         if lane.contest is not None and lane.size:
             lane.contest.shapes[lane.shape] = None
-        row = lane.shape.row
+        row = lane.row
         if before is not None:
             before.drop(lane)
             row.drop(lane)

@@ -55,7 +55,7 @@ class Course:
     how far was looked, and ``cut`` whether there was more to see. ``rests`` counts the ends that
     came before by what they rest on, and whether the run began on the way; ``endless`` are runs
     that tell no end, where they may have to do with it. ``entered`` is when it took its place in
-    line, if it was not there."""
+    line, if it was not there. ``over`` names the reservations that end on the way."""
 
     entered: Instant = 0
     start: Instant | None = None
@@ -63,6 +63,7 @@ class Course:
     cut: bool = False
     rests: dict[tuple[int, bool], int] = field(default_factory=dict)
     endless: list[RunRecord] = field(default_factory=list)
+    over: list[str] = field(default_factory=list)
 
 
 def foreseeable(state: State) -> bool:
@@ -158,6 +159,7 @@ class _Ahead:
     def run(self) -> Course:
         """Until the job starts, or nothing more happens, or the bound is reached."""
         course, steps, looks = self.course, 0, 0
+        kept = [r for r in self.state.advance.kept.values() if r.pool in self.pools]
         wake = self._decide()
         while course.start is None and steps < MOST_STEPS and looks < MOST_STEPS:
             looks += 1
@@ -174,6 +176,7 @@ class _Ahead:
             steps += self.state.started - before
         course.cut = max(steps, looks) >= MOST_STEPS and course.start is None
         course.endless = self._endless()
+        course.over = sorted(each.name for each in kept if each.end <= self.now)
         return course
 
     def _gated(self) -> bool:
@@ -314,6 +317,8 @@ def _told(course: Course, now: Instant) -> str:
         both = [counted(here, "run")] if here else []
         both += [f"{counted(then, 'job')} before it"] if then else []
         parts += [f"{name} {listed(both)}"] if both else []
+    ends = [f"reservation {name}" for name in course.over]
+    parts += [f"the end of {listed(ends)}"] if ends else []
     said = [listed(parts)] if parts else []
     if course.endless:
         more = len(course.endless) - 1

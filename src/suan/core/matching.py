@@ -24,7 +24,6 @@ from suan.model.units import PoolName
 
 if TYPE_CHECKING:
     from suan.core.lanes import Lane, Row
-    from suan.core.line import Contest
     from suan.core.shares import Account
 
 
@@ -45,6 +44,17 @@ class Candidate:
     mask: int
     missed_at: int = -1
     missed_in: int = 0
+
+    def open_part(self, closed: int) -> int:
+        """The bits of its flavors that are not in ``closed``, if the whole gang would fit there
+        though all our runs ended; or else none."""
+        left = self.mask & ~closed
+        if left == self.mask or not left or self.tasks == 1:
+            return left
+        room = sum(
+            _reach_of(flavor, need, self.tasks) for flavor, need in self.kinds if flavor.mask & left
+        )
+        return left if room >= self.tasks else 0
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +87,7 @@ class Shape:
     ``candidates`` are all pools' together, the best first, ``standing`` the refusals of pools
     without any, and ``grounds`` the reasons by the number of the candidate that is chosen.
     ``number`` tells shapes apart; ``jobs`` counts its unfinished jobs, and ``waiting`` has those of
-    its lanes with anyone; its ``row`` has them in order."""
+    its lanes with anyone; its ``rows`` have them in order, by the bits of what bars them."""
 
     demand: Demand
     rejected_by: tuple[PoolName, ...]
@@ -89,10 +99,9 @@ class Shape:
     candidates: tuple[Candidate, ...] = ()
     standing: tuple[Refusal, ...] = ()
     grounds: dict[int, Grounds] = field(default_factory=dict)
-    contest: "Contest | None" = None
-    lanes: "dict[tuple[Account, int], Lane]" = field(default_factory=dict)
+    lanes: "dict[tuple[Account, int, int], Lane]" = field(default_factory=dict)
     waiting: "dict[Lane, None]" = field(default_factory=dict)
-    row: "Row" = field(init=False)
+    rows: "dict[int, Row]" = field(default_factory=dict)
     asks: list[tuple[Kin, Asker]] = field(default_factory=list)
 
     def rematch(self, pool: Pool) -> None:
@@ -119,6 +128,16 @@ class Shape:
         self.candidates = tuple(every)
         self.mask = mask_of(every)
         self._ask(every)
+
+    def usable(self, closed: int) -> int:
+        """The bits of the flavors that a job could use which may not start on those in
+        ``closed``."""
+        if not self.mask & closed:
+            return self.mask
+        found = 0
+        for candidate in self.candidates:
+            found |= candidate.open_part(closed)
+        return found
 
     def _ask(self, candidates: list[Candidate]) -> None:
         """Be found from the nodes that could hold a task (``Flavor.askers``)."""
@@ -176,7 +195,7 @@ def _candidate(ask: Ask, pool: Pool) -> Candidate | None:
         need = flavor.need(ask.per_task)
         if need is None:
             continue
-        held = sum(n * need.slots(vector, ask.tasks) for vector, n in flavor.reach.items())
+        held = _reach_of(flavor, need, ask.tasks)
         if held:
             kinds.append((flavor, need))
             room += held
@@ -185,6 +204,11 @@ def _candidate(ask: Ask, pool: Pool) -> Candidate | None:
     mask = mask_of(flavor for flavor, _ in kinds)
     cost = cost_of(ask, pool.offer)
     return Candidate(pool, ask.option, ask.tasks, ask.per_task, cost, tuple(kinds), mask)
+
+
+def _reach_of(flavor: Flavor, need: Need, tasks: int) -> int:
+    """How many of so many tasks a flavor would hold if every run of suan's ended."""
+    return sum(n * need.slots(vector, tasks) for vector, n in flavor.reach.items())
 
 
 def _held_by_others(ask: Ask, pool: Pool) -> Refusal:

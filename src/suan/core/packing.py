@@ -144,11 +144,12 @@ def by_rank(spots: Spots) -> tuple[NodeName, ...]:
     return tuple(name for _, name, tasks in ranked for _ in range(tasks))
 
 
-def room(candidate: Candidate) -> int:
-    """How many tasks of a gang its pool has room for now, at most as many as the gang has."""
+def room(candidate: Candidate, allowed: int) -> int:
+    """How many tasks of a gang there is room for now on the flavors in ``allowed``, at most as many
+    as the gang has."""
     found = 0
     for flavor, need in candidate.kinds:
-        for bucket in flavor.buckets.values():
+        for bucket in flavor.buckets.values() if flavor.mask & allowed else ():
             for cpu, memory, _, _ in bucket.nodes:
                 found += need.slots((cpu, memory, bucket.devices), candidate.tasks)
     return min(found, candidate.tasks)

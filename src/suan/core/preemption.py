@@ -91,9 +91,7 @@ def yield_to(state: State, run: RunRecord, job: JobRecord, *, now: Instant) -> N
     if job.making_room is None:
         job.making_room = set()
     job.making_room.add(run.id)
-    checkpoint = run.job.told.checkpoint
-    grace = checkpoint.grace if checkpoint is not None else None
-    state.expect_end(run, now + (STOPS_WITHIN if grace is None else grace))
+    state.expect_end(run, now + _grace(run))
 
 
 def spare(state: State, run: RunRecord) -> None:
@@ -115,6 +113,9 @@ def _willing(
     short = quotas.count and quotas.short(job, candidate) is not None
     runs = state.runs if short else candidate.pool.open  # a quota is one over all pools
     for run in runs.values():
+        here = run.pool == candidate.pool.name
+        if here and state.advance.kept and _stops_too_late(state, job, run, now=now):
+            continue
         at = _yields_at(state, job, candidate, run=run)
         if at <= now:
             found.append((lost_work(run, now), run))
@@ -122,6 +123,20 @@ def _willing(
             later = min(later, at)
     found.sort(key=lambda each: (each[0], each[1].number))
     return found, later
+
+
+def _stops_too_late(state: State, job: JobRecord, run: RunRecord, *, now: Instant) -> bool:
+    """Whether a reservation will keep the job from where a run is once that has ended."""
+    names = [state.advance.names(run.pool, node) for node in run.nodes]
+    bars = state.advance.bars(job, now + _grace(run))
+    return any(state.advance.bits(each) & bars for each in names)
+
+
+def _grace(run: RunRecord) -> Duration:
+    """How long a run may take to stop."""
+    checkpoint = run.job.told.checkpoint
+    grace = checkpoint.grace if checkpoint is not None else None
+    return STOPS_WITHIN if grace is None else grace
 
 
 def _yields_at(state: State, job: JobRecord, candidate: Candidate, *, run: RunRecord) -> Instant:

@@ -16,6 +16,7 @@ from suan.model.refusal import Refusal, RefusalCode
 from suan.model.units import PoolName
 
 if TYPE_CHECKING:
+    from suan.core.advance_words import KeptFrom
     from suan.core.backfill import Backfill
     from suan.core.line import Contest
     from suan.core.state import State
@@ -25,23 +26,26 @@ Holders = list[tuple[int, JobRecord]]  # earlier jobs that wait, and the flavors
 Reasons = tuple[tuple[Cost, ...], tuple[Refusal, ...]]
 
 
-def of_placement(shape: Shape, chosen: int, allowed: int, *, before: Front) -> Reasons:
+def of_placement(
+    shape: Shape, chosen: int, allowed: int, *, before: Front, kept: "KeptFrom | None"
+) -> Reasons:
     """What is said when candidate number ``chosen`` is the first that takes the job.
 
-    ``allowed`` has the flavors that no earlier job, of those that wait ``before`` it, holds. Pools
-    that come later were not asked; those that came before are full, or behind an earlier job.
+    ``allowed`` has the flavors that no earlier job, of those that wait ``before`` it, holds, but
+    for what reservations have ``kept`` from it. Pools that come later were not asked; those that
+    came before are full, or behind an earlier job.
     """
     grounds = shape.grounds.get(chosen)
     if grounds is None:
         grounds = shape.grounds[chosen] = _grounds(shape, chosen)
     if not grounds.mask & ~allowed:
         return grounds.costs, grounds.all_full
-    passed = [
-        _behind(match, _holder_of(held, before))
-        if (held := match.mask & ~allowed)
-        else full_of(match)
-        for match in grounds.passed
-    ]
+    open_, passed = shape.mask if kept is None else kept.usable, []
+    for match in grounds.passed:
+        said = None if kept is None else kept.word_of(match)
+        if said is None and (held := match.mask & open_ & ~allowed):
+            said = _behind(match, _holder_of(held, before))
+        passed.append(said or full_of(match))
     return grounds.costs, (*passed, *shape.standing)
 
 
@@ -55,7 +59,9 @@ def _grounds(shape: Shape, chosen: int) -> Grounds:
     return Grounds(tuple(costs.values()), passed, mask_of(passed), all_full)
 
 
-def of_backfill(shape: Shape, chosen: int, backfill: "Backfill") -> Reasons:
+def of_backfill(
+    shape: Shape, chosen: int, backfill: "Backfill", kept: "KeptFrom | None"
+) -> Reasons:
     """What is said when candidate number ``chosen`` takes a job that passes others: of the pools
     that come before it, those with a reservation keep what they have for that."""
     grounds = shape.grounds.get(chosen)
@@ -66,7 +72,10 @@ def of_backfill(shape: Shape, chosen: int, backfill: "Backfill") -> Reasons:
     for match in grounds.passed:
         held = next((job for mask, job in backfill.closed if mask & match.mask), None)
         holder = held or keeps.get(match.pool.name)
-        passed.append(full_of(match) if holder is None else _behind(match, holder))
+        said = None if kept is None else kept.word_of(match)
+        if said is None and holder is not None:
+            said = _behind(match, holder)
+        passed.append(said or full_of(match))
     return grounds.costs, (*passed, *shape.standing)
 
 

@@ -34,13 +34,16 @@ class JobRecord:
     ``order`` all jobs. ``window`` is how long it is known to need, for certain where it has a time
     limit, and ``expected`` how long it will probably run, both in µs and 0 where nothing is known.
 
-    ``served`` is the device-time its ended runs have had, in µs of an accelerator (or processor),
-    ``making_room`` the runs that were told to stop for it; before ``nobody_yields_until`` none may
-    be. ``entry`` numbers its place in line."""
+    ``bars`` has the bits of the reservations that keep it out now (``core.advance``), which is
+    looked at again at ``barred_until``. ``served`` is the device-time its ended runs have had, in
+    µs of an accelerator (or processor), ``making_room`` the runs that were told to stop for it;
+    before ``nobody_yields_until`` none may be. ``entry`` numbers its place in line."""
 
     __slots__ = (
         "account",
         "attempts",
+        "barred_until",
+        "bars",
         "cancelled",
         "claims",
         "entry",
@@ -69,6 +72,8 @@ class JobRecord:
         self.rank = 0
         self.entry = 0
         self.claims = False  # it displaces others by its queue's quota, and so comes first of all
+        self.bars = 0
+        self.barred_until: Instant = 0
         self.window: Duration = 0
         self.expected: Duration = 0
         self.served: Duration = 0

@@ -17,14 +17,15 @@ BY_SUBMISSION = "it was submitted earlier"
 def ahead(state: State, job: JobRecord) -> tuple[int, JobRecord | None]:
     """How many jobs, of any queue, come before it for something that it could use, and the first
     of them. Takes a step for each job in line."""
-    shape = job.shape
-    assert shape is not None
+    assert job.shape is not None
+    lane = job.lane
+    mask = lane.contest.mask if lane is not None and lane.contest is not None else job.shape.mask
     count, first = 0, None
     for other in state.line.shapes.values():
-        if not other.mask & shape.mask:
+        if not other.mask & mask:
             continue
         for lane in other.waiting:
-            if lane.contest is None:
+            if lane.contest is None or not lane.contest.mask & mask:
                 continue
             before = job.order - lane.account.offset
             count += sum(

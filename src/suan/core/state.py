@@ -83,6 +83,7 @@ class State:
     jobs that a quota or limit kept from some of what could take them."""
 
     __slots__ = (
+        "advance",
         "alarms",
         "back_off",
         "capacity",
@@ -106,6 +107,7 @@ class State:
 
     def __init__(self) -> None:
         self.capacity = Capacity()
+        self.advance = self.capacity.advance
         self.line = Line(self.capacity)
         self.durations = Durations()
         self.quotas = Quotas()
@@ -253,6 +255,7 @@ class State:
     def enter(self, job: JobRecord) -> None:
         """A job takes its place in line."""
         self.assess(job)
+        job.bars = self.advance.judge(job)
         for blocker in self.line.blockers(job.account):
             if job.order < blocker.order:
                 self.line.unblock(blocker)  # until its turn comes again

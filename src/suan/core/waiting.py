@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from suan.core.advance_words import first_to_open, reserved
 from suan.core.backfill import EVERYWHERE, Backfill
 from suan.core.forecast import Reservation
 from suan.core.forking import fork
@@ -35,7 +36,7 @@ class Waiting:
     """One waiting job, and those before it. ``origin`` is the state that is explained, where
     ``state`` is a copy of it: what a user could do is tried out on another copy."""
 
-    __slots__ = ("backfill", "holders", "job", "now", "origin", "shape", "state")
+    __slots__ = ("backfill", "closed", "holders", "job", "now", "origin", "shape", "state")
 
     def __init__(
         self, state: State, job: JobRecord, now: Instant, *, origin: State | None = None
@@ -46,6 +47,7 @@ class Waiting:
         self.job = job
         self.now = now
         self.shape: Shape = job.shape
+        self.closed = state.capacity.closed_to(state.advance.bars(job, now))
         self.holders: Holders = holders_before(state, job)
         self.backfill: Backfill | None = None
         if state.line.windowed and state.line.front:
@@ -58,7 +60,7 @@ class Waiting:
         costs: dict[PoolName, Cost] = {}
         for candidate in self.shape.candidates:
             name = candidate.pool.name
-            fitting = name not in costs and fits(candidate, candidate.mask)
+            fitting = name not in costs and fits(candidate, self._open(candidate))
             if fitting and self._against(candidate) is None:
                 costs[name] = candidate.cost
         refusals = [
@@ -78,17 +80,35 @@ class Waiting:
         mask = self.shape.matches[pool].mask
         return next((job for held, job in self.holders if held & mask), None)
 
+    def _open(self, candidate: Candidate) -> int:
+        """The flavors of a candidate that no reservation keeps from it."""
+        return candidate.open_part(self.closed)
+
     def _word_of(self, found: Match) -> Refusal:
         """What a pool says that could run the job, but not now."""
         forbidden = [forbids(self.state, self.job, each) for each in found.candidates]
         if all(forbidden):
             return forbidden[0] or self._full(found)
-        fitting = [each for each in found.candidates if fits(each, each.mask)]
+        fitting = [each for each in found.candidates if fits(each, self._open(each))]
+        if not fitting and (kept := self._kept_for_others(found)):
+            return kept
         for candidate in fitting:
             against = self._against(candidate)
             if against is not None:
                 return against
         return self._overlooked(fitting[0]) if fitting else self._full(found)
+
+    def _kept_for_others(self, found: Match) -> Refusal | None:
+        """What a pool says if reservations keep from it what it has room on, or all it has."""
+        some = any(self._open(each) for each in found.candidates)
+        if some and not any(fits(each, each.mask) for each in found.candidates):
+            return None
+        kept = first_to_open(self.state, self.job, found, self.now)
+        if kept is None:
+            return None
+        left = kept[0].begin - self.now
+        limit = left >= MINUTE and self._would_pass(left)
+        return reserved(self.job, kept[0], self.now, until=kept[1], limit=limit)
 
     def _against(self, candidate: Candidate) -> Refusal | None:
         """What keeps it from the room that there is by a candidate."""
@@ -100,12 +120,13 @@ class Waiting:
         held = 0
         for mask, holder in holders:
             held |= mask if holder is not self.job else 0
-        if not fits(candidate, candidate.mask & ~held):
+        own = self._open(candidate) & ~held
+        if not fits(candidate, own):
             first = self._holder(candidate, holders)
             return None if first is None else self._behind(candidate, first)
         if self.backfill is None:
             return None
-        window = self.backfill.window(self.job, candidate, candidate.mask & ~held)
+        window = self.backfill.window(self.job, candidate, own)
         if window is None or window >= (self.job.window or ALWAYS):
             return None
         return self._reserved(self._reservation(candidate, window))
@@ -114,7 +135,7 @@ class Waiting:
         """The first in order that keeps some of the room there is."""
         before = 0
         for mask, holder in holders:
-            own = mask & ~before & candidate.mask
+            own = mask & ~before & self._open(candidate)
             before |= mask
             if holder is not self.job and any(
                 flavor.mask & own and flavor.tightest(need) is not None
@@ -232,7 +253,7 @@ class Waiting:
 
     def _full(self, found: Match) -> Refusal:
         refusal = full_of(found)
-        detail = f"{refusal.detail}; {_figures(self.shape, found)}"
+        detail = f"{refusal.detail}; {_figures(self.shape, found, self.closed)}"
         ending = self._ending(found)
         if ending:
             names = listed([f"run {run.id}" for run in ending])
@@ -260,7 +281,7 @@ class Waiting:
         to wait."""
         if self.job.making_room or not may_displace(self.state, self.job, NEVER):
             return None
-        least, own = self.state.policy.min_run_time, found.mask
+        least, own = self.state.policy.min_run_time, found.mask & ~self.closed
         for mask, _ in self.holders:
             own &= ~mask
         times = {run.began + least for run in found.pool.open.values()}
@@ -276,7 +297,7 @@ class Waiting:
         bold = JobRecord(replace(self.job.told, priority=PRIORITY_MAX), self.job.account)
         bold.shape, bold.served = self.shape, self.job.served
         at = self.now + self.state.policy.min_run_time
-        return self._displaces(bold, found, found.mask, at=at)
+        return self._displaces(bold, found, found.mask & ~self.closed, at=at)
 
     def _displaces(self, job: JobRecord, found: Match, allowed: int, *, at: Instant) -> bool:
         """Whether a job would displace others in a pool."""
@@ -309,12 +330,13 @@ def _ended(ending: list[RunRecord]) -> str:
     return f"these {counted(len(ending), 'run')} have ended"
 
 
-def _figures(shape: Shape, found: Match) -> str:
-    """What a full pool has room for now."""
+def _figures(shape: Shape, found: Match, closed: int) -> str:
+    """What a full pool has room for now, but for what reservations keep from the job."""
     if shape.demand.tasks > 1:
-        best = max(room(candidate) for candidate in found.candidates)
+        best = max(room(candidate, candidate.open_part(closed)) for candidate in found.candidates)
         return f"there is room for {best} of {shape.demand.tasks} tasks now"
-    flavors = {id(flavor) for flavor, _ in found.candidates[0].kinds}
+    first = next(each for each in found.candidates if each.open_part(closed))
+    flavors = {id(flavor) for flavor, _ in first.kinds if not flavor.mask & closed}
     frees = [node.free() for node in found.pool.nodes.values() if id(node.flavor) in flavors]
     return f"the freest node there has {amount_of(max(frees, key=_size))} free"
 

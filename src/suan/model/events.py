@@ -11,6 +11,7 @@ from suan.model.job import Cause, Outcome
 from suan.model.offer import NodeStatus, Offer
 from suan.model.policy import Policy
 from suan.model.quota import Limits, Quota
+from suan.model.reservation import Reservation
 from suan.model.resources import Resources
 from suan.model.spec import Checkpoint, RetryPolicy
 from suan.model.units import (
@@ -220,6 +221,23 @@ class LimitsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReservationMade:
+    """Nodes are kept for a while. What runs on them is left alone."""
+
+    at: Instant
+    reservation: Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationCancelled:
+    """A reservation keeps nothing any more. One that is not known is ignored."""
+
+    at: Instant
+    name: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyChanged:
     """From now on another policy decides. What runs is left alone."""
 
@@ -249,6 +267,8 @@ Event: TypeAlias = (
     | TenantChanged
     | QuotaChanged
     | LimitsChanged
+    | ReservationMade
+    | ReservationCancelled
     | PolicyChanged
     | TimePassed
 )
@@ -268,6 +288,8 @@ EVENT_TYPES: tuple[type, ...] = (
     TenantChanged,
     QuotaChanged,
     LimitsChanged,
+    ReservationMade,
+    ReservationCancelled,
     PolicyChanged,
     TimePassed,
 )

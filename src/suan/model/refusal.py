@@ -22,6 +22,7 @@ class RefusalCode(StrEnum):
     REJECTED_BY_POOL = "rejected_by_pool"  # the pool refused an earlier run of this job for good
     NO_CAPACITY = "no_capacity"  # it fits, but what it needs is in use
     BEHIND_EARLIER_JOB = "behind_earlier_job"  # an earlier job waits for the same capacity
+    RESERVED = "reserved"  # an operator keeps the nodes for others, or for maintenance
     OVER_CEILING = "over_ceiling"  # its queue would hold more than it ever may
     OVER_GUARANTEE = "over_guarantee"  # its queue borrows from nobody, and uses what is its own
     NOTHING_TO_BORROW = "nothing_to_borrow"  # its queue's cohort uses all that is theirs together

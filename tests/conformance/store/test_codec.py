@@ -13,6 +13,7 @@ from suan.model.errors import StoreCorrupt
 from suan.model.events import EVENT_TYPES, Event
 from suan.model.policy import BACKFILLS, DISCIPLINES, Policy
 from suan.model.quota import Limits, Quota
+from suan.model.reservation import Reservation
 from suan.model.spec import CHECKPOINT_SIGNALS, Checkpoint, RetryPolicy
 from suan.store.codec import decode_events, encode_events
 
@@ -29,6 +30,7 @@ def built(kind: type) -> st.SearchStrategy[Event]:
 
 counts = st.integers(0, 2**31)
 amounts = st.dictionaries(texts, counts, max_size=4).map(lambda found: tuple(sorted(found.items())))
+names = st.sets(texts, max_size=3).map(lambda found: tuple(sorted(found)))
 CHECKED = {  # values that refuse nonsense when they are made
     "retry": st.builds(
         RetryPolicy, max_failures=counts, max_lost=counts, max_preempted=counts, backoff=counts
@@ -49,6 +51,14 @@ CHECKED = {  # values that refuse nonsense when they are made
     ),
     "quota": st.one_of(
         st.builds(Quota, guarantee=amounts, cohort=texts), st.builds(Quota, ceiling=amounts)
+    ),
+    "reservation": st.builds(
+        Reservation,
+        nodes=names.filter(bool),
+        begin=st.integers(-(2**63), 0),
+        end=st.integers(1, 2**63 - 1),
+        tenants=names,
+        users=names,
     ),
     "limits": st.builds(Limits, running=st.none() | counts, pending=st.none() | counts),
 }
