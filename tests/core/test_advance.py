@@ -180,6 +180,12 @@ def test_a_gang_stands_aside_where_too_little_is_left() -> None:
         assert starts(scheduler, 4 * HOUR) == ["j1"]
 
 
+def test_extras_of_an_elastic_job_are_kept_out_as_well() -> None:
+    scheduler = world(made(), nodes=3)
+    scheduler.apply(job(1, WHOLE, max_tasks=3))
+    assert sorted(places(scheduler.decide(0))["j1"].nodes) == ["p1", "p2"]
+
+
 def test_the_admitted_take_their_own_nodes_first_and_before_it_others_do_last() -> None:
     scheduler = world(made(tenants=("lab",)), nodes=2)
     scheduler.apply(job(1, res(1, 1), time_limit=MINUTE))
