@@ -44,10 +44,7 @@ class Cycle:
     def run(self) -> Plan:
         """All steps, until nothing more follows or the limit is reached."""
         state = self.state
-        if state.advance.kept:
-            pass_time(state, self.now)
-        else:
-            state.advance.now = self.now
+        pass_time(state, self.now)
         if state.stops:
             self._stop()
         if state.unsettled:
