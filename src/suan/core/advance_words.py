@@ -28,7 +28,7 @@ class KeptFrom:
         """What a pool says all of which is kept from it."""
         if found.mask & self.usable:
             return None
-        kept = first_to_open(self.state, self.job, found, self.now)
+        kept = first_to_open(self.state, self.job, found, now=self.now)
         if kept is None:
             return None
         return reserved(self.job, kept[0], self.now, until=kept[1], limit=False)
@@ -44,7 +44,7 @@ def kept_from(state: State, job: JobRecord, now: Instant) -> KeptFrom | None:
 
 
 def first_to_open(
-    state: State, job: JobRecord, found: Match, now: Instant
+    state: State, job: JobRecord, found: Match, *, now: Instant
 ) -> tuple[Reservation, Instant] | None:
     """Of all flavors that a pool keeps from a job now, the first to open again: what keeps it,
     and when it opens. ``None``: none is kept from it."""

@@ -248,7 +248,7 @@ class Cycle:
             assert shape is not None
             candidate = shape.candidates[fit.number]
             kept = kept_from(state, job, self.now)
-            said = of_backfill(shape, fit.number, backfill, kept)
+            said = of_backfill(shape, fit.number, backfill, kept=kept)
             placed = self._start(job, candidate, fit.spots, said=said)
             self.decisions.append(placed)
             backfill.started(fit.spots, state.runs[placed.run])

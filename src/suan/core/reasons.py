@@ -60,7 +60,7 @@ def _grounds(shape: Shape, chosen: int) -> Grounds:
 
 
 def of_backfill(
-    shape: Shape, chosen: int, backfill: "Backfill", kept: "KeptFrom | None"
+    shape: Shape, chosen: int, backfill: "Backfill", *, kept: "KeptFrom | None"
 ) -> Reasons:
     """What is said when candidate number ``chosen`` takes a job that passes others: of the pools
     that come before it, those with a reservation keep what they have for that."""

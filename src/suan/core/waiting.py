@@ -103,7 +103,7 @@ class Waiting:
         some = any(self._open(each) for each in found.candidates)
         if some and not any(fits(each, each.mask) for each in found.candidates):
             return None
-        kept = first_to_open(self.state, self.job, found, self.now)
+        kept = first_to_open(self.state, self.job, found, now=self.now)
         if kept is None:
             return None
         left = kept[0].begin - self.now
