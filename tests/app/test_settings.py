@@ -1,5 +1,6 @@
 """The server's settings and what follows from them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from suan.app.registration import Registration
 from suan.app.server import local_pool_name
 from suan.app.settings import Flags, resolve
 from suan.model.errors import InputError
+from suan.model.policy import POLICIES
+from suan.model.units import SECOND
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +25,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "LEASE_SECONDS",
         "SERVER",
         "POLICY",
+        "MIN_RUN_SECONDS",
     ):
         monkeypatch.delenv(f"SUAN_{name}", raising=False)
     monkeypatch.setenv("SUAN_HOME", str(tmp_path))
@@ -58,6 +62,8 @@ def test_on_loopback_they_are_not(host: str) -> None:
         ("PORT", "70000"),
         ("LEASE_SECONDS", "0"),
         ("LEASE_SECONDS", "soon"),
+        ("MIN_RUN_SECONDS", "-1"),
+        ("MIN_RUN_SECONDS", "nan"),
         ("POLICY", "lottery"),
     ],
 )
@@ -80,6 +86,15 @@ def test_a_policy_goes_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
         resolve(Flags(policy="Fifo"))
     assert refused.value.where == "--policy"
     assert "fair" in refused.value.mend
+
+
+def test_how_long_a_run_is_safe_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUAN_POLICY", "deadline")
+    assert resolve(Flags()).decides_by == POLICIES["deadline"]
+    monkeypatch.setenv("SUAN_MIN_RUN_SECONDS", "0.5")
+    assert resolve(Flags()).decides_by == replace(POLICIES["deadline"], min_run_time=SECOND // 2)
+    monkeypatch.setenv("SUAN_MIN_RUN_SECONDS", "0")
+    assert resolve(Flags()).decides_by.min_run_time == 0
 
 
 def test_a_named_pools_file_must_be_there() -> None:

@@ -439,7 +439,10 @@ async def test_what_ended_before_is_remembered_in_bounded_entries(
     monkeypatch.setattr("suan.control.takeover.RUNS_PER_ENTRY", 3)
     pool.now = lambda: time.time_ns() // 1000
     first = await calm.lead("first")
-    specs = [JobSpec(run=f"echo {n // 2}", name=f"n{n}", resources=(ONE,)) for n in range(9)]
+    specs = [
+        JobSpec(run=f"echo {n // 2}", name=f"n{n}", resources=(ONE,), time_limit=n * HOUR or None)
+        for n in range(9)
+    ]
     jobs = await calm.submit_all(specs)
     open_job = await calm.submit("sleep 1", retry=RetryPolicy(max_failures=1))
     for job in jobs:
@@ -461,6 +464,7 @@ async def test_what_ended_before_is_remembered_in_bounded_entries(
     assert [len(told) for told in entries if told] == [3, 3, 1]
     told = [event for each in entries for event in each]
     assert [event.name for event in told] == ["n3", "n4", "n5", "n6", "n7", "n8", "job"]
+    assert [event.time_limit for event in told] == [n * HOUR for n in range(3, 9)] + [None]
     assert told[1].command == told[2].command != told[0].command
     assert told[-1].cause is Cause.FAILED
     for event in told:

@@ -267,6 +267,17 @@ def test_of_the_past_only_runs_that_ended_by_themselves_tell(cause):
         assert told == learned([(hers(), HOUR)]).expect(hers())
 
 
+def test_groups_by_limit_learn_from_the_past_too():
+    known = Durations()
+    for took in (HOUR, HOUR, HOUR, 9 * HOUR, 9 * HOUR, 9 * HOUR):
+        limit = 2 * took
+        known.learn_past(replace(remembered(Cause.SUCCEEDED, took), time_limit=limit, command=""))
+    for took in (HOUR, 9 * HOUR):
+        told = known.expect(hers(command="", name="", time_limit=2 * took))
+        assert told is not None
+        assert (told.median, told.samples) == (took, 3)
+
+
 def test_memory_is_bounded_and_what_is_used_is_kept():
     tracemalloc.start()
     known = Durations()

@@ -29,6 +29,7 @@ policies = st.one_of(
         predict=st.booleans(),
         preemption=st.booleans(),
         min_run_time=st.sampled_from((0, MINUTE, 5 * MINUTE)),
+        deadlines=st.booleans(),
     ),
 )
 jobs = st.fixed_dictionaries(

@@ -1,5 +1,6 @@
 """Preemption: it ends, takes no more than it needs, the cheapest first, and leaves no trace."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -12,6 +13,7 @@ from suan.model.events import (
     PolicyChanged,
     QueueChanged,
     RunEnded,
+    RunPlaced,
     RunStarted,
 )
 from suan.model.job import Cause, JobState, Outcome
@@ -226,6 +228,45 @@ def test_a_limit_of_decisions_holds_for_the_victims_of_one_gang() -> None:
     assert [plan.more for plan in plans] == [True, True, True, False]
 
 
+def test_a_new_leader_displaces_nobody_where_others_make_room_already() -> None:
+    """He is told who stops, not for whom: that room is taken before anybody else's."""
+    scheduler = told(PolicyChanged(0, AT_ONCE), pool("p", res(3, 9)))
+    for seq, stopping in ((1, None), (2, Cause.PREEMPTED), (3, None)):
+        scheduler.apply(job(seq))
+        placed = RunPlaced(9, f"j{seq}-r1", f"j{seq}", "p", ("p0",), 0, since=seq)
+        scheduler.apply(replace(placed, stopping=stopping))
+    scheduler.apply(job(4, priority=5))
+    assert scheduler.decide(9).decisions == ()
+    found = scheduler.explain("j4", 9)
+    assert found is not None
+    assert "run j2-r1 is ending there to make room for it" in found.summary
+    assert found.latest == 9 + 10 * SECOND
+    scheduler.apply(job(5, res(2), priority=5))
+    assert scheduler.decide(9).decisions == (), "it comes after j4"
+    scheduler.apply(ended("j2-r1", Cause.PREEMPTED, at=10))
+    plan = scheduler.decide(10)
+    assert list(places(plan)) == ["j4"]
+    assert sorted(stops(plan)) == ["j1-r1", "j3-r1"]
+
+
+def test_a_run_told_to_stop_that_is_cancelled_under_a_new_leader_is_told_so_once() -> None:
+    for stopping, told_now in ((Cause.PREEMPTED, ["cancelled"]), (Cause.CANCELLED, [])):
+        scheduler = told(PolicyChanged(0, AT_ONCE), pool("p", res(1, 9)), job(1))
+        placed = RunPlaced(9, "j1-r1", "j1", "p", ("p0",), 0, since=0, stopping=stopping)
+        for event in (placed, JobCancelled(9, "j1")):
+            scheduler.apply(event)
+        assert [stop.cause for stop in scheduler.decide(9).decisions] == told_now
+
+
+def test_room_that_was_made_for_one_who_left_is_for_the_next() -> None:
+    scheduler = running(pool("p", res(2, 9)), job(1), job(2), job(3, priority=5))
+    scheduler.apply(JobCancelled(4 * SECOND, "j3"))
+    scheduler.apply(job(4, priority=5))
+    assert not stops(scheduler.decide(4 * SECOND)), "j2 ends already"
+    scheduler.apply(ended("j2-r1", Cause.PREEMPTED, at=5 * SECOND))
+    assert list(places(scheduler.decide(5 * SECOND))) == ["j4"]
+
+
 # -- no victim in vain, and no end of victims --
 
 needs = st.sampled_from(
@@ -334,6 +375,8 @@ def assert_calms_down(witness: Witness, now: int) -> None:
         plan = witness.decide(now)
         waking = [plan.wake_at] if plan.wake_at is not None else []
         if not waking and not any(name in witness.stopped for name in witness.runs):
+            break
+        if now > 10**6 * HOUR:  # an endless run is put off for twice as long, again and again
             break
         now = max(now + SECOND, min(waking, default=0))
     assert len(witness.stopped) <= jobs * jobs

@@ -91,6 +91,7 @@ class Witness:
     began: dict[str, int] = field(default_factory=dict)  # placed or, once that is told, started
     started: set[str] = field(default_factory=set)
     makes_room_for: dict[str, str] = field(default_factory=dict)  # a run, and the job it yields to
+    hurried: set[str] = field(default_factory=set)  # jobs that others yielded to for a deadline
     policy: Policy = POLICIES["default"]
     disciplines: dict[str, str] = field(default_factory=dict)  # of queues that name one
 
@@ -110,7 +111,9 @@ class Witness:
                 self.started.add(event.run)
                 self.began[event.run] = event.at
         elif isinstance(event, RunEnded):
-            self.runs.pop(event.run, None)
+            ended_run = self.runs.pop(event.run, None)
+            if ended_run is not None:
+                self.hurried.discard(ended_run.job)
         elif isinstance(event, PolicyChanged):
             self.policy = event.policy
         elif isinstance(event, QueueChanged):
@@ -163,12 +166,30 @@ class Witness:
         assert self.states[displacer.job] is JobState.PENDING
         assert self.runs[stop.run].pool not in {name[:-1] for name in self.closed}
         assert now - self.began[stop.run] >= self.policy.min_run_time
-        if victim.priority == displacer.priority:
+        if stop.detail.startswith("it makes room for the deadline of"):
+            self._check_deadline(victim, displacer, now)
+        elif victim.priority == displacer.priority:
             both = {self.discipline(victim.job), self.discipline(displacer.job)}
             assert both == {"las"}
         else:
             assert victim.priority < displacer.priority
         self.makes_room_for[stop.run] = displacer.job
+
+    def _check_deadline(self, victim: JobSubmitted, displacer: JobSubmitted, now: int) -> None:
+        """It helps, and nobody's own deadline is missed for it, as far as their users told."""
+        assert self.policy.deadlines
+        assert victim.priority <= displacer.priority
+        assert displacer.deadline is not None
+        self.hurried.add(displacer.job)
+        if victim.priority < displacer.priority:
+            return
+        assert victim.job not in self.hurried, "who displaced others is not displaced for that"
+        grace = victim.checkpoint.grace if victim.checkpoint else None
+        free = now + (10_000_000 if grace is None else grace)
+        takes = displacer.expected or displacer.time_limit or 0
+        assert free + takes <= displacer.deadline
+        if victim.deadline is not None:
+            assert free + takes + (victim.expected or victim.time_limit or 0) <= victim.deadline
 
     def _check_place(self, place: Place) -> None:
         asked = self.jobs[place.job]

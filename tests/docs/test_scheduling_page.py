@@ -219,6 +219,19 @@ def service() -> str:
     return written(jobs(TOLD), found, takes=takes)
 
 
+def due() -> str:
+    jobs = [
+        job("a", 4, 0, 120, limit=120, checkpoint=TOLD),
+        job("c", 4, 0, 120, limit=120, due=150),
+        job("w", 4, 10, 30, limit=30),
+        job("b", 4, 20, 30, limit=30, due=90),
+    ]
+    found = under(["edf", "deadline"], jobs)
+    return written(
+        jobs, found, takes=takes, due=lambda j: "none" if j.deadline is None else clock(j.deadline)
+    )
+
+
 def lending() -> str:
     jobs = [job(f"b{n}", 4, 0, 120, queue="b", checkpoint=SAVES) for n in (1, 2)]
     jobs += [job("b3", 4, 10, 60, queue="b"), job("a1", 4, 30, 60, queue="a")]
@@ -315,6 +328,7 @@ EXAMPLES = (
     least,
     safe,
     service,
+    due,
     lending,
     capped,
     reserving,

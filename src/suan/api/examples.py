@@ -89,6 +89,7 @@ EXPLANATION = ExplanationView(
     earliest=_TIME,
     latest=_TIME,
     rests_on="the time limits of the runs before it",
+    due="To keep its deadline it must start within 2 h (it takes 1 h).",
 )
 PLANS = {
     "plans": [

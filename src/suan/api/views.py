@@ -161,6 +161,7 @@ def explanation_view(explanation: Explanation, currencies: Mapping[str, str]) ->
         earliest=_time(explanation.earliest),
         latest=_time(explanation.latest),
         rests_on=explanation.rests_on,
+        due=explanation.due,
     )
 
 

@@ -22,7 +22,6 @@ from suan.model.bill import Bill
 from suan.model.errors import InputError
 from suan.model.job import Run
 from suan.model.offer import Terms
-from suan.model.policy import POLICIES
 from suan.model.pool import Pool, Usage
 from suan.model.store import Store
 from suan.model.units import PoolName
@@ -171,7 +170,7 @@ def _controller(
             holder=f"{socket.gethostname()}:{os.getpid()}:{wall_clock()}",
             url=url,
             lease_ttl=int(settings.lease_seconds * 1_000_000),
-            policy=POLICIES[settings.policy],
+            policy=settings.decides_by,
         ),
     )
 

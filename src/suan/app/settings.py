@@ -1,16 +1,18 @@
 """The server's settings: where each comes from, and what is refused before anything starts."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suan.api.loopback import is_loopback
 from suan.model.errors import InputError
-from suan.model.policy import POLICIES
+from suan.model.policy import POLICIES, Policy
+from suan.model.units import SECOND
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7826
 DEFAULT_POLICY = "default"
+LEASE_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,17 @@ class ServerSettings:
     store_url: str
     pools_file: Path | None
     require_tokens: bool
-    lease_seconds: float = 6.0
+    lease_seconds: float = LEASE_SECONDS
     policy: str = DEFAULT_POLICY  # of suan.model.policy.POLICIES
+    min_run_seconds: float | None = None  # instead of the policy's own
+
+    @property
+    def decides_by(self) -> Policy:
+        """The policy itself."""
+        policy = POLICIES[self.policy]
+        if self.min_run_seconds is None:
+            return policy
+        return replace(policy, min_run_time=int(self.min_run_seconds * SECOND))
 
     @property
     def loopback(self) -> bool:
@@ -69,8 +80,9 @@ def resolve(flags: Flags) -> ServerSettings:
             or os.environ.get("SUAN_REQUIRE_TOKENS", "") not in ("", "0")
             or not is_loopback(host)
         ),
-        lease_seconds=_lease_seconds(),
+        lease_seconds=_seconds("LEASE", 1.0, 300.0) or LEASE_SECONDS,
         policy=_policy(flags.policy),
+        min_run_seconds=_seconds("MIN_RUN", 0.0, 7 * 86_400.0),
     )
 
 
@@ -96,17 +108,21 @@ def _policy(flag: str | None) -> str:
     return name
 
 
-def _lease_seconds() -> float:
-    text = os.environ.get("SUAN_LEASE_SECONDS", "6")
+def _seconds(name: str, least: float, most: float) -> float | None:
+    """``SUAN_<name>_SECONDS``, if it is set."""
+    variable = f"SUAN_{name}_SECONDS"
+    text = os.environ.get(variable)
+    if not text:
+        return None
     try:
         seconds = float(text)
     except ValueError:
-        seconds = 0.0
-    if not 1.0 <= seconds <= 300.0:
+        seconds = -1.0
+    if not least <= seconds <= most:
         raise InputError(
-            f"{text!r} is not a lease's length",
-            where="SUAN_LEASE_SECONDS",
-            mend="use seconds, from 1 to 300",
+            f"{text!r} is not a time that it can be",
+            where=variable,
+            mend=f"use seconds, from {least:g} to {most:g}",
         )
     return seconds
 

@@ -65,6 +65,8 @@ def _when(explanation: ExplanationView) -> list[str]:
         lines.append(_wrapped(f"It may start {span}{why}."))
     elif explanation.rests_on:
         lines.append(_wrapped(f"When it may start is {explanation.rests_on}."))
+    if explanation.due:
+        lines.append(_wrapped(explanation.due))
     return lines
 
 

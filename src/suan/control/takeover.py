@@ -96,6 +96,7 @@ def _remembered(ended: EndedRun, now: Instant, commands: OnceForEach[str]) -> Ru
         started_at=ended.started_at,
         ended_at=ended.ended_at,
         cause=ended.cause,
+        time_limit=spec.time_limit,
     )
 
 
@@ -197,6 +198,7 @@ def _placed(run: Run, now: Instant) -> RunPlaced:
         started=started,
         per_task=run.per_task,
         since=run.placed_at if run.started_at is None else run.started_at,
+        stopping=None if run.stop is None else run.stop.cause,
     )
 
 

@@ -25,7 +25,7 @@ from suan.core.nodes import (
 from suan.core.racks import Changes
 from suan.model.offer import NodeStatus, Offer
 from suan.model.refusal import Refusal
-from suan.model.units import Instant, JobId, NodeName, PoolName, RunId, Thousandths
+from suan.model.units import Duration, Instant, JobId, NodeName, PoolName, RunId, Thousandths
 
 if TYPE_CHECKING:
     from suan.core.records import RunRecord
@@ -47,6 +47,7 @@ class Pool:
         "drained",
         "ends",
         "flavors",
+        "graces",
         "name",
         "nodes",
         "observed_at",
@@ -67,9 +68,27 @@ class Pool:
         self.open: dict[RunId, RunRecord] = {}
         self.ends = Ends()
         self.changes = Changes()
+        self.graces: dict[Duration, int] = {}  # of the open runs, and how many have each
         self.version = 0  # counts changes of what is free, and of when what runs should end
         self.behind: tuple[JobId, Refusal] | None = None
         self._kinds: tuple[tuple[Flavor, ...], tuple[str, ...]] | None = None
+
+    def enter(self, run: "RunRecord", grace: Duration) -> None:
+        """A run is open here, and may take its grace to end once it was told to."""
+        self.open[run.id] = run
+        self.graces[grace] = self.graces.get(grace, 0) + 1
+
+    def leave(self, run: "RunRecord", grace: Duration) -> None:
+        """A run has ended."""
+        del self.open[run.id]
+        self.ends.drop(run)
+        self.graces[grace] -= 1
+        if not self.graces[grace]:
+            del self.graces[grace]
+
+    def longest_grace(self) -> Duration:
+        """How long what runs here may take to end, once it was told to."""
+        return max(self.graces, default=0)
 
     @property
     def kinds(self) -> tuple[Flavor, ...]:

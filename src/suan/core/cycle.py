@@ -16,6 +16,7 @@ from heapq import heappop
 from suan.core.advance import pass_time
 from suan.core.advance_words import kept_from
 from suan.core.backfill import Backfill
+from suan.core.deadlines import hurry, next_look
 from suan.core.elastic import Extras, is_elastic
 from suan.core.fates import settle_next
 from suan.core.matching import Candidate
@@ -55,6 +56,8 @@ class Cycle:
             state.refresh()
         if state.shares.counts:
             state.shares.tick(self.now)
+        if state.deadlines:
+            hurry(state, self.now)
         if state.shares.moved:
             state.settle_order()
         if state.quotas.eased:
@@ -77,13 +80,16 @@ class Cycle:
 
     def _wake_at(self) -> Instant | None:
         state = self.state
-        if not state.alarms and not state.back_off and not state.advance.kept:
+        advance, deadlines = state.advance.kept, state.deadlines
+        if not state.alarms and not state.back_off and not advance and not deadlines:
             return None
         times = list(state.alarms.values())
         if state.back_off:
             times.append(state.back_off[0][0])
         if (reserved := state.advance.wake_at()) is not None:
             times.append(reserved)
+        if (look := next_look(state, self.now) if deadlines else None) is not None:
+            times.append(look)
         return min(times, default=None)
 
     def _full(self) -> bool:
@@ -106,7 +112,8 @@ class Cycle:
             if run.stopping is not Cause.PREEMPTED:
                 self._tell(run, run.stopping, "its job was cancelled")
             elif (job := run.makes_room_for) is not None and job.phase is Phase.IN_LINE:
-                self._tell(run, run.stopping, f"it makes room for job {job.id}")
+                whom = f"{'the deadline of ' if job.hurries else ''}job {job.id}"
+                self._tell(run, run.stopping, f"it makes room for {whom}")
             else:
                 spare(self.state, run)
 

@@ -145,8 +145,7 @@ class Durations:
         self._file(cues_of_told(told, tasks, per_task), took)
 
     def learn_past(self, past: RunRemembered) -> None:
-        """A run from before this scheduler was made. Its time limit is not told, so the groups
-        that go by limits do not learn from it."""
+        """A run from before this scheduler was made."""
         if past.cause in _TELLING:
             self._file(cues_of_past(past), past.ended_at - past.started_at)
 

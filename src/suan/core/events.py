@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from suan.core import advance
+from suan.core.deadlines import grace_of
 from suan.core.disciplines import devices_of
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.retry import fate
@@ -117,6 +118,9 @@ def _run_placed(state: State, event: RunPlaced) -> None:
     run.started = event.started
     state.assess(job)
     state.start(run, event.at if event.since is None else event.since)
+    run.stopping = run.told = event.stopping
+    if event.stopping is Cause.PREEMPTED:
+        state.expect_end(run, event.at + grace_of(run))
 
 
 def _run_remembered(state: State, event: RunRemembered) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from suan.core.deadline_words import of_deadline
 from suan.core.forking import fork
 from suan.core.lookahead import (
     MOST_NEAR,
@@ -242,6 +243,7 @@ def _kept(waiting: Waiting) -> Explanation:
         summary=said,
         refusals=refusals,
         ahead=before,
+        due=of_deadline(waiting.state, waiting.job, waiting.now),
     )
 
 

@@ -8,6 +8,7 @@ fork, too: its flavors have the same bits, so that what is awake and the alarms 
 from collections.abc import Container
 
 from suan.core.capacity import Capacity, Pool
+from suan.core.deadlines import grace_of
 from suan.core.flavors import index, unindex
 from suan.core.matching import Shape
 from suan.core.nodes import Held, Node
@@ -91,7 +92,7 @@ def _occupancy(node: Node, copy: Node) -> None:
 def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:
     other = state.record(job.told)
     other.rank, other.window, other.expected = job.rank, job.window, job.expected
-    other.claims = job.claims
+    other.claims, other.latest, other.hurries = job.claims, job.latest, job.hurries
     other.served, other.nobody_yields_until = job.served, job.nobody_yields_until
     other.making_room = None if job.making_room is None else set(job.making_room)
     other.attempts, other.tries, other.rejected_by = job.attempts, job.tries, job.rejected_by
@@ -105,6 +106,7 @@ def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:
     if job.phase is Phase.IN_LINE:
         other.bars = state.advance.judge(other)
         state.line.enter(other)
+        state.deadlines.add(other)
     return other
 
 
@@ -124,7 +126,7 @@ def _run(state: State, jobs: dict[JobId, JobRecord], run: RunRecord) -> None:
     other.job.run = other
     state.runs[run.id] = other
     pool = state.capacity.pools[run.pool]
-    pool.open[run.id] = other
+    pool.enter(other, grace_of(other))
     pool.ends.add(other)
 
 

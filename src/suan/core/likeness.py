@@ -63,14 +63,14 @@ def cues_of_demand(told: JobSubmitted) -> list[Cue]:
 
 
 def cues_of_past(past: RunRemembered) -> list[Cue]:
-    """The cues of a run that is remembered: its job's time limit is not."""
+    """The cues of a run that is remembered."""
     return _cues(
         (past.tenant, past.user, past.queue),
         past.name,
         past.command,
         size=_size(past.tasks, past.per_task),
         model=_model(past.per_task),
-        limit=0,
+        limit=past.time_limit or 0,
     )
 
 

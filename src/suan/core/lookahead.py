@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, nsmallest
 
 from suan.core.cycle import Cycle
+from suan.core.deadlines import STOPS_WITHIN
 from suan.core.durations import Durations
 from suan.core.forking import fork
-from suan.core.preemption import STOPS_WITHIN
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
 from suan.core.wording import counted, listed
@@ -230,7 +230,8 @@ class _Ahead:
     def _end(self, run: RunRecord) -> Instant | None:
         """When a run ends in this course; ``None``: nobody knows."""
         if run.stopping is not None:
-            by = run.until if run.makes_room_for is not None else None
+            saves = run.makes_room_for is not None or run.stopping is Cause.PREEMPTED
+            by = run.until if saves else None
             return max(self.now + STOPS_WITHIN if by is None else by, self.now + SECOND)
         takes = (_late if self.late else _early)(self.known, run, self.now)
         return None if takes is None else max(run.began + takes, self.now + 1)

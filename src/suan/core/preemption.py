@@ -8,6 +8,9 @@ Who may displace whom never goes in a circle:
   Where fair share counts, only a run of its own account: another's job might come first by its
   share, and displaced, start again.
 
+- where the policy has deadlines, a job that would miss its own displaces a run that has none to
+  lose (``core.deadlines``);
+
 - where there are quotas, a job that keeps within its queue's (or a tenant's) guarantee takes back
   what others of that cohort borrowed, whatever their priority; and what a queue's or a tenant's
   guarantee covers no job of another displaces.
@@ -17,17 +20,17 @@ cheapest in lost work go first (device-time since the last checkpoint), and nobo
 whom the gang would fit as well. The job waits at the head of its line until they have ended.
 """
 
+from suan.core.deadlines import NEVER, grace_of, yields_at
 from suan.core.disciplines import LAS_LEVELS, level_of
 from suan.core.forecast import Future
 from suan.core.matching import Candidate
 from suan.core.nodes import Node
-from suan.core.records import JobRecord, RunRecord
+from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
 from suan.model.job import Cause
-from suan.model.units import SECOND, Duration, Instant
+from suan.model.units import Duration, Instant
 
-NEVER: Instant = 1 << 62
-STOPS_WITHIN: Duration = 10 * SECOND  # unless its job says how long it needs to save its work
+ENDS_ANYWAY: Duration = -1  # of a run that stops already, for a job that needs no room any more
 
 
 def may_displace(state: State, job: JobRecord, now: Instant) -> bool:
@@ -36,6 +39,8 @@ def may_displace(state: State, job: JobRecord, now: Instant) -> bool:
         return False
     if state.quotas.count and state.quotas.at_limit(job):
         return False
+    if job.hurries:
+        return True
     priority = job.told.priority
     if min(state.priorities, default=priority) < priority:
         return True
@@ -85,13 +90,14 @@ def victims(
 
 
 def yield_to(state: State, run: RunRecord, job: JobRecord, *, now: Instant) -> None:
-    """A run was told to stop for a job."""
-    run.stopping = Cause.PREEMPTED
+    """A run is to stop for a job; or has been told to by an earlier leader, or for another job."""
     run.makes_room_for = job
     if job.making_room is None:
         job.making_room = set()
     job.making_room.add(run.id)
-    state.expect_end(run, now + _grace(run))
+    if run.stopping is None:
+        run.stopping = Cause.PREEMPTED
+        state.expect_end(run, now + grace_of(run))
 
 
 def spare(state: State, run: RunRecord) -> None:
@@ -116,7 +122,10 @@ def _willing(
         here = run.pool == candidate.pool.name
         if here and state.advance.kept and _stops_too_late(state, job, run, now=now):
             continue
-        at = _yields_at(state, job, candidate, run=run)
+        if _ends_for_nobody(run):
+            found.append((ENDS_ANYWAY, run))
+            continue
+        at = _yields_at(state, job, candidate, run=run, now=now)
         if at <= now:
             found.append((lost_work(run, now), run))
         else:
@@ -128,18 +137,22 @@ def _willing(
 def _stops_too_late(state: State, job: JobRecord, run: RunRecord, *, now: Instant) -> bool:
     """Whether a reservation will keep the job from where a run is once that has ended."""
     names = [state.advance.names(run.pool, node) for node in run.nodes]
-    bars = state.advance.bars(job, now + _grace(run))
+    bars = state.advance.bars(job, now + grace_of(run))
     return any(state.advance.bits(each) & bars for each in names)
 
 
-def _grace(run: RunRecord) -> Duration:
-    """How long a run may take to stop."""
-    checkpoint = run.job.told.checkpoint
-    grace = checkpoint.grace if checkpoint is not None else None
-    return STOPS_WITHIN if grace is None else grace
+def _ends_for_nobody(run: RunRecord) -> bool:
+    """Whether a run was told to stop for a job that an earlier leader knew, or that has started
+    elsewhere or left: its room is there for whoever displaces somebody next."""
+    job = run.makes_room_for
+    return run.told is Cause.PREEMPTED is run.stopping and (
+        job is None or job.phase is not Phase.IN_LINE
+    )
 
 
-def _yields_at(state: State, job: JobRecord, candidate: Candidate, *, run: RunRecord) -> Instant:
+def _yields_at(
+    state: State, job: JobRecord, candidate: Candidate, *, run: RunRecord, now: Instant
+) -> Instant:
     """From when on a job may displace a run."""
     quotas, told = state.quotas, run.job.told
     if run.stopping is not None:
@@ -152,9 +165,12 @@ def _yields_at(state: State, job: JobRecord, candidate: Candidate, *, run: RunRe
             return safe_until
     if told.priority < job.told.priority:
         return safe_until
-    if told.priority == job.told.priority and _contend_by_service(state, job, run.job):
-        return max(safe_until, _outranked_at(run, level_of(job.served)))
-    return NEVER
+    at = yields_at(job, run, at=max(safe_until, now))
+    if run.job.hurries or told.priority != job.told.priority:
+        return at
+    if _contend_by_service(state, job, run.job):
+        at = min(at, max(safe_until, _outranked_at(run, level_of(job.served))))
+    return at
 
 
 def _outranked_at(run: RunRecord, level: int) -> Instant:

@@ -37,7 +37,9 @@ class JobRecord:
     ``bars`` has the bits of the reservations that keep it out now (``core.advance``), which is
     looked at again at ``barred_until``. ``served`` is the device-time its ended runs have had, in
     µs of an accelerator (or processor), ``making_room`` the runs that were told to stop for it;
-    before ``nobody_yields_until`` none may be. ``entry`` numbers its place in line."""
+    before ``nobody_yields_until`` none may be. ``entry`` numbers its place in line. ``latest``
+    is when it must have started for the sake of its deadline, where that counts, and ``hurries``
+    that it did not wait for longer."""
 
     __slots__ = (
         "account",
@@ -48,8 +50,10 @@ class JobRecord:
         "claims",
         "entry",
         "expected",
+        "hurries",
         "id",
         "lane",
+        "latest",
         "making_room",
         "nobody_yields_until",
         "not_before",
@@ -71,6 +75,8 @@ class JobRecord:
         self.id: JobId = told.job
         self.rank = 0
         self.entry = 0
+        self.latest: Instant | None = None
+        self.hurries = False  # it would miss its deadline, and so comes first of its class
         self.claims = False  # it displaces others by its queue's quota, and so comes first of all
         self.bars = 0
         self.barred_until: Instant = 0
@@ -89,6 +95,11 @@ class JobRecord:
         self.run: RunRecord | None = None
         self.lane: Lane | None = None
         self.shape: Shape | None = None
+
+    @property
+    def takes(self) -> Duration:
+        """How long it will take (µs): as its user expects, or at most; 0: nothing is known."""
+        return self.told.expected or self.window
 
     @property
     def order(self) -> int:

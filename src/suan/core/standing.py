@@ -45,6 +45,8 @@ def because(state: State, job: JobRecord, other: JobRecord) -> str:
         return ""
     if other.told.priority != job.told.priority:
         return f"its priority is {other.told.priority}, this one's {job.told.priority}"
+    if other.hurries and not job.hurries:
+        return "it would miss its deadline otherwise"
     if other.account.offset != job.account.offset:
         return _by_share(job.account, other.account)
     kinds = _discipline(state, job), _discipline(state, other)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from heapq import heappush
 
 from suan.core.capacity import Capacity
-from suan.core.disciplines import CLAIM, rank_of
+from suan.core.deadlines import Deadlines, grace_of, latest_start
+from suan.core.disciplines import CLAIM, HURRY, rank_of
 from suan.core.durations import Durations
 from suan.core.forecast import Reservation
 from suan.core.line import Line
@@ -88,6 +89,7 @@ class State:
         "back_off",
         "capacity",
         "closed",
+        "deadlines",
         "durations",
         "half_barred",
         "jobs",
@@ -110,6 +112,7 @@ class State:
         self.advance = self.capacity.advance
         self.line = Line(self.capacity)
         self.durations = Durations()
+        self.deadlines = Deadlines()
         self.quotas = Quotas()
         self.shares = Shares(POLICIES["default"].half_life)
         self.policy = POLICIES["fifo"]
@@ -254,8 +257,22 @@ class State:
 
     def enter(self, job: JobRecord) -> None:
         """A job takes its place in line."""
+        if self.deadlines:
+            self.deadlines.drop(job)
         self.assess(job)
         job.bars = self.advance.judge(job)
+        if job.latest is not None:
+            self.deadlines.add(job)
+        self._join(job)
+
+    def hurry(self, job: JobRecord, *, hurries: bool) -> None:
+        """A job in line comes first of its class from now on, or goes back to its own place."""
+        self.line.leave(job)
+        job.hurries, job.nobody_yields_until = hurries, 0
+        job.rank -= HURRY if hurries else -HURRY
+        self._join(job)
+
+    def _join(self, job: JobRecord) -> None:
         for blocker in self.line.blockers(job.account):
             if job.order < blocker.order:
                 self.line.unblock(blocker)  # until its turn comes again
@@ -274,9 +291,11 @@ class State:
                 window = window or learned.high
         job.expected = expected or told.time_limit or 0
         job.window = window or 0
+        job.latest = latest_start(job) if policy.preemption and policy.deadlines else None
+        job.hurries = job.hurries and job.latest is not None
         job.rank = rank_of(told, discipline, expected=job.expected, served=job.served)
-        if job.claims:
-            job.rank -= CLAIM
+        if job.claims or job.hurries:
+            job.rank -= CLAIM * job.claims + HURRY * job.hurries
 
     def queue(self, name: QueueName) -> QueueState:
         """A queue; one that nobody made is open."""
@@ -310,6 +329,8 @@ class State:
         job.run = run
         if job.claims:
             self.give_up(job)
+        if self.deadlines:
+            self.deadlines.drop(job)
         self.runs[run.id] = run
         self.started += 1
         run.number = self.started
@@ -317,7 +338,7 @@ class State:
         priority = job.told.priority
         self.priorities[priority] = self.priorities.get(priority, 0) + 1
         pool = self.capacity.pool(run.pool)
-        pool.open[run.id] = run
+        pool.enter(run, grace_of(run))
         nodes = run.nodes
         for name, tasks in _tally(run).items() if len(nodes) > 1 else ((nodes[0], 1),):
             self.capacity.hold(pool, name, run.id, held=Held(run.per_task, tasks))
@@ -380,13 +401,12 @@ class State:
         """A run gives its nodes back; what becomes of its job is decided in the next cycle."""
         job = run.job
         del self.runs[run.id]
-        job.run = None
+        job.run, job.hurries = None, False
         job.phase = Phase.SETTLES
         self.queues[job.told.queue].running -= 1
         self._uncount(job.told.priority)
         pool = self.capacity.pools[run.pool]
-        del pool.open[run.id]
-        pool.ends.drop(run)
+        pool.leave(run, grace_of(run))
         nodes = run.nodes
         for name in nodes if len(nodes) == 1 else dict.fromkeys(nodes):
             self.capacity.release(pool, name, run.id)
@@ -413,6 +433,7 @@ class State:
         """A job without a run leaves wherever it stands, to be settled."""
         self.quotas.eased = True  # it may have kept others of its queue waiting
         self.give_up(job)
+        self.deadlines.drop(job)
         in_line, job.phase = job.phase is Phase.IN_LINE, Phase.SETTLES
         if in_line:
             self.line.leave(job)

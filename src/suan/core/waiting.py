@@ -12,12 +12,14 @@ from dataclasses import replace
 
 from suan.core.advance_words import first_to_open, reserved
 from suan.core.backfill import EVERYWHERE, Backfill
+from suan.core.deadline_words import eager, in_time
+from suan.core.deadlines import NEVER
 from suan.core.forecast import Reservation
 from suan.core.forking import fork
 from suan.core.lookahead import decide_all
 from suan.core.matching import Candidate, Match, Shape, full_of
 from suan.core.packing import fits, room
-from suan.core.preemption import NEVER, may_displace, victims
+from suan.core.preemption import may_displace, victims
 from suan.core.quota_words import forbids
 from suan.core.reasons import Holders, Reasons, holders_before
 from suan.core.records import JobRecord, RunRecord
@@ -258,7 +260,8 @@ class Waiting:
         if ending:
             names = listed([f"run {run.id}" for run in ending])
             verb = "is" if len(ending) == 1 else "are"
-            detail += f"; {names} {verb} ending there to make room for it"
+            whose = "its deadline" if self.job.hurries else "it"
+            detail += f"; {names} {verb} ending there to make room for {whose}"
             return replace(refusal, detail=detail, unblocked_by=_ended(ending))
         safe = self._safe_until(found)
         if safe is not None:
@@ -268,6 +271,15 @@ class Waiting:
                 detail=f"{detail}; what it may displace there is safe for {left} more",
                 unblocked_by=f"{refusal.unblocked_by}, at the latest in {left}",
                 until=safe,
+            )
+        until = in_time(self.job, found, self.now)
+        if until is not None and self._displaces(eager(self.job), found, found.mask, at=until):
+            left = span(until - self.now)
+            return replace(
+                refusal,
+                detail=f"{detail}; for its deadline it may displace what runs there in {left}",
+                unblocked_by=f"{refusal.unblocked_by}, at the latest in {left}",
+                until=until,
             )
         return replace(refusal, detail=detail, preemption_helps=self._bolder(found))
 

@@ -125,6 +125,7 @@ class RunPlaced:
 
     ``per_task`` is what each task really took, where the job had left the accelerator open, and
     ``since`` when it was started, or else placed (``None``: not known, taken as ``at``).
+    ``stopping`` is why it was told to end, if it was.
     """
 
     at: Instant
@@ -136,6 +137,7 @@ class RunPlaced:
     started: bool = False
     per_task: Resources | None = None
     since: Instant | None = None
+    stopping: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ class RunRemembered:
     """A run that ended before this scheduler was made: told on taking over, so that what was
     used still counts in fair shares, and what was learned of durations is not forgotten.
 
-    ``per_task`` and ``tasks`` are what it held from ``started_at`` to ``ended_at``.
+    ``per_task`` and ``tasks`` are what it held from ``started_at`` to ``ended_at``, and
+    ``time_limit`` is its job's (``None``: it had none, or that was not told).
     """
 
     at: Instant
@@ -157,6 +160,7 @@ class RunRemembered:
     started_at: Instant
     ended_at: Instant
     cause: Cause
+    time_limit: Duration | None = None
 
 
 @quick

@@ -110,7 +110,7 @@ class Explanation:
     ``refusals`` empty and ``costs`` not means that it would start now, on the first of ``costs``.
     ``ahead`` counts the jobs, of any queue, that come before it for something that it could use.
     It may start between ``earliest`` and ``latest``, as far as can be told from what ``rests_on``
-    says; without either, that says why it cannot be told.
+    says; without either, that says why it cannot be told. ``due`` tells of its deadline.
     """
 
     job: JobId
@@ -122,3 +122,4 @@ class Explanation:
     earliest: Instant | None = None
     latest: Instant | None = None
     rests_on: str = ""
+    due: str = ""

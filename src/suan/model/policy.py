@@ -25,6 +25,7 @@ class Policy:
     by their dominant share of what was used, over their weight, before the discipline does;
     usage counts half after ``half_life``. ``predict`` lets learned durations stand where the user
     gave neither ``expected`` nor a time limit. A run is safe from preemption for ``min_run_time``.
+    With ``deadlines`` runs that have none to lose are preempted for a job that would miss its own.
     """
 
     discipline: Discipline = "fifo"
@@ -34,6 +35,7 @@ class Policy:
     predict: bool = True
     preemption: bool = True
     min_run_time: Duration = 5 * MINUTE
+    deadlines: bool = False
 
     def __post_init__(self) -> None:
         if self.discipline not in DISCIPLINES:
@@ -60,6 +62,7 @@ POLICIES: dict[str, Policy] = {
     "sjf": _strict("sjf"),
     "qssf": Policy("qssf", "easy", fair_share=False, preemption=False),
     "edf": _strict("edf"),
+    "deadline": Policy("edf", "easy", fair_share=False, deadlines=True),
     "easy": Policy(fair_share=False, preemption=False),
     "fair": Policy(backfill="none", preemption=False),
     "las": Policy("las", "easy", fair_share=False),

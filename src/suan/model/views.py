@@ -130,6 +130,7 @@ class ExplanationView:
     earliest: datetime | None = None  # it may start between this
     latest: datetime | None = None  # and this
     rests_on: str = ""  # as far as this holds
+    due: str = ""  # what its deadline has to do with it
     last_run: str = ""  # what became of its last run, or why the one it has is to end
 
 
