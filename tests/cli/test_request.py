@@ -140,3 +140,13 @@ def test_a_file_without_dashes_is_explained(job_file: Path) -> None:
     with pytest.raises(InputError, match="no file") as caught:
         asked("job.yml")
     assert caught.value.mend == "check the path"
+
+
+def test_a_range_of_nodes(job_file: Path) -> None:
+    for option in ("--nodes", "--num-nodes"):
+        (spec,) = asked("job.yaml", option, "2..8")
+        assert (spec.num_nodes, spec.max_nodes) == (2, 8)
+        (fixed,) = asked("job.yaml", option, "3")
+        assert (fixed.num_nodes, fixed.max_nodes) == (3, None)
+    with pytest.raises(InputError, match="'2-8' is no number of nodes"):
+        asked("job.yaml", "--nodes", "2-8")

@@ -1,17 +1,25 @@
 """Elastic jobs: they start with what there is, within their bounds, and delay nobody."""
 
+from dataclasses import replace
+from itertools import pairwise
+from random import Random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suan.core import Scheduler
-from suan.model.events import JobSubmitted, PolicyChanged, QuotaChanged
+from suan.model.events import JobCancelled, JobSubmitted, PolicyChanged, QuotaChanged, RunEnded
+from suan.model.job import Cause, Outcome
 from suan.model.offer import Terms
-from suan.model.plan import Place, Plan
+from suan.model.plan import Place, Plan, Stop
 from suan.model.policy import POLICIES
 from suan.model.quota import Quota
-from suan.model.units import HOUR, MINUTE
+from suan.model.spec import Checkpoint
+from suan.model.units import HOUR, MINUTE, SECOND
 from tests.core.test_backfill import EASY, drive
-from tests.core.world import ended, job, places, pool, res, told
+from tests.core.test_policies import TimedDriver
+from tests.core.test_properties import POOLS
+from tests.core.world import ONE, ended, job, places, pool, res, told
 
 GPU = res(1, 1, A=1)
 
@@ -145,6 +153,163 @@ def test_why_says_the_size() -> None:
     assert "with 3 of 2..8 nodes" in told_of.summary
 
 
+SAVES = Checkpoint(grace=SECOND)
+LATER = 10 * MINUTE
+
+
+def stops(plan: Plan) -> dict[str, Stop]:
+    return {each.run: each for each in plan.decisions if isinstance(each, Stop)}
+
+
+def resized(scheduler: Scheduler, plan: Plan, at: int) -> Plan:
+    """What follows when those that were told to stop have."""
+    for run, stop in stops(plan).items():
+        scheduler.apply(RunEnded(at, run, Outcome(stop.cause)))
+    return scheduler.decide(at)
+
+
+def test_extras_make_room_for_who_waits() -> None:
+    scheduler = told(gpus(6), elastic(1, 2, 8, checkpoint=SAVES))
+    before = places(scheduler.decide(1))["j1"]
+    scheduler.apply(job(2, GPU, tasks=3))
+    plan = scheduler.decide(LATER)
+    assert [each.cause for each in stops(plan).values()] == [Cause.RESIZED]
+    assert (
+        stops(plan)[before.run].detail
+        == "it goes on with at least 2 nodes, and makes room for job j2"
+    )
+    after = resized(scheduler, plan, LATER + SECOND)
+    assert sizes(after) == {"j1": 3, "j2": 3}
+    assert set(places(after)["j1"].nodes) < set(before.nodes)
+    assert places(after)["j1"].attempt == 2
+
+
+def test_it_keeps_its_minimum_though_others_come_first() -> None:
+    """While it saves, somebody of a higher priority comes; what it keeps nobody takes."""
+    scheduler = told(gpus(4), elastic(1, 2, 8, checkpoint=SAVES))
+    scheduler.decide(1)
+    scheduler.apply(job(2, GPU, tasks=2))
+    plan = scheduler.decide(LATER)
+    scheduler.apply(job(3, GPU, tasks=4, priority=9))
+    scheduler.decide(LATER + 1)
+    assert sizes(resized(scheduler, plan, LATER + SECOND))["j1"] == 2
+
+
+def test_nobody_is_resized_before_he_has_run_for_a_while() -> None:
+    scheduler = told(gpus(4), elastic(1, 2, 8, checkpoint=SAVES))
+    scheduler.decide(1)
+    scheduler.apply(job(2, GPU))
+    plan = scheduler.decide(MINUTE)
+    assert not stops(plan)
+    assert plan.wake_at == 1 + 5 * MINUTE
+    assert stops(scheduler.decide(plan.wake_at))
+
+
+def test_what_saves_nothing_keeps_its_size() -> None:
+    scheduler = told(gpus(4), elastic(1, 2, 8))
+    scheduler.decide(1)
+    scheduler.apply(job(2, GPU))
+    assert not stops(scheduler.decide(LATER))
+
+
+def test_a_lower_priority_takes_no_extras() -> None:
+    scheduler = told(gpus(4), elastic(1, 2, 8, checkpoint=SAVES, priority=1))
+    scheduler.decide(1)
+    scheduler.apply(job(2, GPU))
+    assert not stops(scheduler.decide(LATER))
+
+
+def test_no_policy_without_preemption_resizes() -> None:
+    scheduler = told(PolicyChanged(0, EASY), gpus(4), elastic(1, 2, 8, checkpoint=SAVES))
+    scheduler.decide(1)
+    scheduler.apply(job(2, GPU))
+    assert not stops(scheduler.decide(LATER))
+
+
+def test_extras_go_before_anybody_is_displaced() -> None:
+    """Though the other has run for less, and so has less to lose."""
+    scheduler = told(gpus(4), elastic(1, 1, 3, checkpoint=SAVES), job(2, GPU))
+    first = places(scheduler.decide(1))
+    scheduler.apply(job(3, GPU, tasks=2, priority=5))
+    assert list(stops(scheduler.decide(LATER))) == [first["j1"].run]
+
+
+def test_where_extras_are_not_enough_the_cheapest_are_displaced() -> None:
+    scheduler = told(gpus(4), elastic(1, 2, 3, checkpoint=SAVES), job(2, GPU))
+    scheduler.decide(1)
+    scheduler.apply(job(3, GPU, tasks=4, priority=5))
+    causes = {each.cause for each in stops(scheduler.decide(LATER)).values()}
+    assert causes == {Cause.PREEMPTED}
+
+
+def test_the_fewest_are_resized() -> None:
+    crowd = [elastic(n, 1, most, checkpoint=SAVES) for n, most in ((1, 2), (2, 2), (3, 4), (4, 2))]
+    scheduler = told(gpus(10), *crowd)
+    first = scheduler.decide(1)
+    assert sizes(first) == {"j1": 2, "j2": 2, "j3": 4, "j4": 2}
+    scheduler.apply(job(5, GPU, tasks=3))
+    assert list(stops(scheduler.decide(LATER))) == [places(first)["j3"].run]
+
+
+def test_one_task_takes_the_extras_of_one_node() -> None:
+    node = res(8, 64, A=4)
+    scheduler = told(pool("p", node, node), elastic(1, 2, 8, checkpoint=SAVES))
+    scheduler.decide(1)
+    scheduler.apply(job(2, res(1, 1, A=4)))
+    after = resized(scheduler, scheduler.decide(LATER), LATER + SECOND)
+    assert sizes(after) == {"j1": 4, "j2": 1}
+
+
+def test_extras_beyond_the_ceiling_of_a_queue_are_given_up_for_its_jobs() -> None:
+    ceiling = QuotaChanged(0, "default", Quota(ceiling=(("A", 4000),)))
+    scheduler = told(gpus(6), ceiling, elastic(1, 1, 6, checkpoint=SAVES))
+    assert sizes(scheduler.decide(1)) == {"j1": 4}
+    scheduler.apply(job(2, GPU, tasks=2))
+    after = resized(scheduler, scheduler.decide(LATER), LATER + SECOND)
+    assert sizes(after) == {"j1": 2, "j2": 2}
+
+
+def test_what_succeeds_while_it_saves_has_succeeded() -> None:
+    scheduler = told(gpus(4), elastic(1, 2, 8, checkpoint=SAVES))
+    run = places(scheduler.decide(1))["j1"].run
+    scheduler.apply(job(2, GPU))
+    scheduler.decide(LATER)
+    scheduler.apply(ended(run, at=LATER + 1))
+    assert sizes(scheduler.decide(LATER + 1)) == {"j2": 1}
+
+
+def test_who_is_cancelled_while_he_saves_does_not_go_on() -> None:
+    scheduler = told(gpus(4), elastic(1, 2, 8, checkpoint=SAVES))
+    scheduler.decide(1)
+    scheduler.apply(job(2, GPU))
+    plan = scheduler.decide(LATER)
+    scheduler.apply(JobCancelled(LATER, "j1"))
+    assert [each.cause for each in stops(scheduler.decide(LATER)).values()] == [Cause.CANCELLED]
+    assert sizes(resized(scheduler, plan, LATER + SECOND)) == {"j2": 1}
+
+
+def test_who_was_resized_stands_in_line_where_his_node_is_gone() -> None:
+    scheduler = told(gpus(3), elastic(1, 2, 3, checkpoint=SAVES))
+    scheduler.decide(1)
+    scheduler.apply(job(2, GPU))
+    plan = scheduler.decide(LATER)
+    scheduler.apply(gpus(1))
+    assert sizes(resized(scheduler, plan, LATER + SECOND)) == {"j2": 1}
+    scheduler.apply(gpus(3))
+    assert sizes(scheduler.decide(2 * LATER)) == {"j1": 2}
+
+
+def test_while_it_saves_why_says_so() -> None:
+    scheduler = told(gpus(4), elastic(1, 2, 8, checkpoint=SAVES))
+    scheduler.decide(1)
+    scheduler.apply(job(2, GPU))
+    scheduler.decide(LATER)
+    said = scheduler.explain("j1", LATER)
+    assert said is not None
+    assert "is being resized with 4 of 2..8 nodes" in said.summary
+    assert "to make room for job j2, and goes on with at least 3 nodes" in said.summary
+
+
 def someone(need: st.SearchStrategy, tasks: tuple[int, ...], more: tuple[int, ...]):
     return st.tuples(
         st.sampled_from((0, 0, 10, 1000)),  # seconds after the last
@@ -170,3 +335,59 @@ PLACES = (
 def test_extras_delay_nobody_who_comes_first(pools: tuple, crowd: list) -> None:
     """``World`` asserts after each cycle that no promise to one who comes first is broken."""
     drive(pools, EASY, crowd)
+
+
+class Resizing(TimedDriver):
+    """Random worlds of elastic jobs that save their work, with nodes that are alike. Only the
+    first pool takes anything, unless it is undrained."""
+
+    looks_at_once = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.policy(replace(POLICIES["default"], min_run_time=MINUTE))
+        for name in POOLS[1:]:
+            self.drain(name, True)
+
+    def observe(self, name: str, seen: list, complete: bool) -> None:
+        alike = [(at, res(8, 64, A=4), 0, schedulable) for at, _, _, schedulable in seen]
+        super().observe(name, alike, complete)
+
+
+def happening(rng: Random) -> tuple:
+    """Mostly somebody comes, or time passes."""
+    kind = rng.randrange(12)
+    if kind < 5:
+        return "submit", {
+            "need": rng.choice((GPU, GPU, res(1, 1, A=2))),
+            "tasks": rng.choice((1, 1, 2, 4)),
+            "more": rng.choice((0, 2, 9, 9)),
+            "priority": rng.choice((0, 0, 0, 5)),
+            "queue": "default",
+            "after": 0,
+            "time_limit": rng.choice((None, 5 * HOUR)),
+            "checkpoint": rng.choice((None, SAVES, SAVES, Checkpoint(interval=MINUTE))),
+            "takes": rng.choice((LATER, HOUR, 4 * HOUR)),
+        }
+    if kind < 10:
+        return "wait", rng.choice((SECOND, 2 * MINUTE, LATER))
+    if kind == 10:
+        return rng.choice(
+            (("cancel", rng.randrange(20)), ("end", 0, Cause.LOST), ("decide", rng.choice((1, 2))))
+        )
+    seen = [(at, ONE, 0, rng.random() < 0.8) for at in range(rng.randrange(1, 4))]
+    return rng.choice(
+        (("observe", "p", seen, True), ("drain", rng.choice(POOLS[1:]), rng.random() < 0.5))
+    )
+
+
+@given(st.integers(0, 1 << 32))
+@settings(max_examples=150, deadline=None)
+def test_whoever_is_resized_keeps_every_rule(seed: int) -> None:
+    """``Witness`` checks each plan: bounds, capacity, who takes from whom, and that nobody is
+    told to stop before the policy's minimum run time; a fork always decides the same."""
+    driver, rng = Resizing(), Random(seed)
+    witness = driver.drive([happening(rng) for _ in range(rng.randint(10, 40))])
+    for name, times in witness.resized.items():
+        apart = [later - before for before, later in pairwise(sorted(times))]
+        assert all(each >= MINUTE for each in apart), (name, apart)

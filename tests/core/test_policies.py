@@ -84,6 +84,8 @@ class TimedDriver(Driver):
     ``takes`` has how long each job really runs, never above its limit.
     """
 
+    looks_at_once = False  # before it waits, too
+
     def __init__(self) -> None:
         super().__init__()
         self.takes: dict[str, int] = {}
@@ -123,7 +125,7 @@ class TimedDriver(Driver):
 
     def wait(self, time: int) -> None:
         """What ends meanwhile ends at its time, and wake-ups are heeded."""
-        until, wake_at = self.now + time, None
+        until, wake_at = self.now + time, self.settle() if self.looks_at_once else None
         for _ in range(300):
             ends = self.ends()
             at = min(

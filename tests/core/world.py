@@ -15,7 +15,7 @@ from suan.model.events import (
     RunEnded,
     RunStarted,
 )
-from suan.model.job import Cause, JobState, Outcome
+from suan.model.job import SAVING, Cause, JobState, Outcome
 from suan.model.offer import NodeStatus, Offer, Terms
 from suan.model.plan import Decision, Finish, Place, Plan, Requeue, Stop
 from suan.model.policy import POLICIES, Policy
@@ -92,6 +92,7 @@ class Witness:
     started: set[str] = field(default_factory=set)
     makes_room_for: dict[str, str] = field(default_factory=dict)  # a run, and the job it yields to
     hurried: set[str] = field(default_factory=set)  # jobs that others yielded to for a deadline
+    resized: dict[str, list[int]] = field(default_factory=dict)  # when each job was told
     policy: Policy = POLICIES["default"]
     disciplines: dict[str, str] = field(default_factory=dict)  # of queues that name one
 
@@ -159,14 +160,19 @@ class Witness:
         assert stop.run in self.runs
         assert self.stopped.get(stop.run) is not stop.cause, "nobody is told the same twice"
         self.stopped[stop.run] = stop.cause
-        if stop.cause is not Cause.PREEMPTED:
+        if stop.cause not in SAVING:
             return
         victim, displacer = self.jobs[self.runs[stop.run].job], self.jobs[stop.detail.split()[-1]]
         assert self.policy.preemption
         assert self.states[displacer.job] is JobState.PENDING
         assert self.runs[stop.run].pool not in {name[:-1] for name in self.closed}
         assert now - self.began[stop.run] >= self.policy.min_run_time
-        if stop.detail.startswith("it makes room for the deadline of"):
+        if stop.cause is Cause.RESIZED:
+            self.resized.setdefault(victim.job, []).append(now)
+            assert victim.checkpoint is not None
+            assert len(self.runs[stop.run].nodes) > victim.demand.tasks, "it has extras"
+            assert victim.priority <= displacer.priority
+        elif stop.detail.startswith("it makes room for the deadline of"):
             self._check_deadline(victim, displacer, now)
         elif victim.priority == displacer.priority:
             both = {self.discipline(victim.job), self.discipline(displacer.job)}

@@ -250,6 +250,15 @@ def elastic() -> str:
     return written(jobs, under(["fifo", "easy"], jobs), takes=takes)
 
 
+def shrinking() -> str:
+    jobs = [
+        job("e", 1, 0, 240, most=8, checkpoint=TOLD),
+        job("w", 4, 20, 60),
+        job("x", 1, 22, 30, tasks=2),
+    ]
+    return written(jobs, under(["easy", "default"], jobs), takes=takes)
+
+
 def packing() -> str:
     jobs = [job("a", 2, 0, 60), job("b", 1, 0, 60), job("c", 4, 0, 60), job("g", 1, 0, 60, tasks=2)]
     found = under(["fifo"], jobs, (pool("n", 4, 4, 2),), nodes=True)
@@ -333,6 +342,7 @@ EXAMPLES = (
     capped,
     reserving,
     elastic,
+    shrinking,
     packing,
     racks,
 )

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from suan.jobfile import JobFileError, Parsed, parse
+from suan.jobfile import JobFileError, Parsed, job_environment, parse
+from suan.jobfile.environment import sized
 from suan.jobfile.slurm.options import OPTIONS
 from suan.model.spec import After, Checkpoint, JobSpec, RetryPolicy
 from suan.model.units import HOUR, MINUTE
@@ -207,3 +208,38 @@ def test_option_names_are_unique() -> None:
     assert len({option.long for option in OPTIONS}) == len(OPTIONS)
     shorts = [option.short for option in OPTIONS if option.short]
     assert len(set(shorts)) == len(shorts)
+
+
+@pytest.mark.parametrize(
+    ("options", "least", "most"),
+    [
+        ("-N 2-8", 2, 8),
+        ("--nodes=3-3", 3, None),
+        ("--nodes=2-8\n#SBATCH --ntasks=16", 2, None),
+        ("--nodes=2-8\n#SBATCH --gpus=8", 2, None),
+        ("--nodes=2-8\n#SBATCH --ntasks-per-node=4", 2, 8),
+    ],
+)
+def test_a_range_of_nodes_is_the_least_and_the_most(options: str, least: int, most: int) -> None:
+    spec = one(*options.split("\n#SBATCH "))
+    assert (spec.num_nodes, spec.max_nodes) == (least, most)
+
+
+def test_a_range_that_ends_before_it_begins() -> None:
+    with pytest.raises(JobFileError, match="the range 8-2 ends before it begins"):
+        one("--nodes=8-2")
+
+
+def test_a_run_of_another_size_has_slurms_variables_of_that_size() -> None:
+    spec = one("--nodes=2-8", "--ntasks-per-node=4", "--cpus-per-task=2")
+    env = job_environment(sized(spec, 3), job="J", run="J-r1")
+    wanted = {
+        "SUAN_NUM_NODES": "3",
+        "SKYPILOT_NUM_NODES": "3",
+        "SLURM_NNODES": "3",
+        "SLURM_NTASKS": "12",
+        "SLURM_TASKS_PER_NODE": "4(x3)",
+        "SLURM_JOB_CPUS_PER_NODE": "8(x3)",
+        "SLURM_CPUS_PER_TASK": "2",
+    }
+    assert {name: env[name] for name in wanted} == wanted

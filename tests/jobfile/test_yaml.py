@@ -233,6 +233,12 @@ ERRORS = [
     ("run: x\nenvs:\n  A: 1\n  A: 2\n", "t.yaml:4:3: envs.A: stands twice"),
     ("run: x\nnum_nodes: two\n", "t.yaml:2:12: num_nodes: must be a whole number, not 'two'"),
     ("run: x\nnum_nodes: 1.5\n", "t.yaml:2:12: num_nodes: must be a whole number"),
+    (
+        "run: x\nnum_nodes: 2..x\n",
+        "t.yaml:2:12: num_nodes: '2..x' is no number of nodes (write 4, or",
+    ),
+    ("run: x\nnum_nodes: 0..4\n", "t.yaml:2:12: num_nodes: must be from 1 to 10000, got 0"),
+    ("run: x\nnum_nodes: 4..2\n", "t.yaml:2:12: num_nodes: the range 4..2 ends before it begins"),
     ("run: x\nnum_nodes: 0\n", "t.yaml:2:12: num_nodes: must be from 1 to 10000, got 0"),
     ("run: x\nnum_nodes: 99999999999999999999\n", "t.yaml:2:12: num_nodes: must be a whole"),
     ("run: x\npriority: 1001\n", "t.yaml:2:11: priority: must be from -1000 to 1000"),
@@ -447,3 +453,12 @@ def test_a_file_of_mistakes_costs_no_more_than_a_thousand_of_them() -> None:
     with pytest.raises(JobFileError) as caught:
         parse("#!/bin/sh\n" + "#SBATCH -N x\n" * 50_000)
     assert len(caught.value.problems) == 1000
+
+
+@pytest.mark.parametrize(
+    ("written", "least", "most"),
+    [("2..8", 2, 8), ("4", 4, None), ("3..3", 3, None), ("1..2", 1, 2)],
+)
+def test_a_range_of_nodes_makes_a_job_elastic(written: str, least: int, most: int | None) -> None:
+    spec = read(f"run: x\nnum_nodes: {written}\n").specs[0]
+    assert (spec.num_nodes, spec.max_nodes) == (least, most)

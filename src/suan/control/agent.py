@@ -16,7 +16,7 @@ from suan.control.happenings import Launched, Over, Reported
 from suan.control.watcher import Watcher
 from suan.killpoints import passing
 from suan.model.errors import PoolError, PoolOutcomeUnknown, PoolRejected, StoreError
-from suan.model.job import Cause, Outcome, Run, RunState
+from suan.model.job import SAVING, Cause, Outcome, Run, RunState
 from suan.model.plan import Stop
 from suan.model.pool import Pool, Preempt, RunReport
 from suan.model.spec import Checkpoint
@@ -184,7 +184,7 @@ class PoolAgent:
         await charge.settled.wait()
         if charge.over or charge.ref is None:
             return
-        saving = await self._saving(charge.run) if stop.cause is Cause.PREEMPTED else None
+        saving = await self._saving(charge.run) if stop.cause in SAVING else None
         grace = self._settings.stop_grace
         if saving is not None and saving.grace is not None:
             grace = min(saving.grace, self._settings.longest_grace)

@@ -7,7 +7,7 @@ entry here: its recorded state follows from that alone, which keeps a long line 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from suan.model.job import Cause, JobState, Run
+from suan.model.job import SAVING, JobState, Run
 from suan.model.live import PoolStatus
 from suan.model.offer import NodeStatus, Offer
 from suan.model.plan import Place, Stop
@@ -103,7 +103,7 @@ class Book:
 def overrides(stop: Stop, before: Stop) -> bool:
     """Whether a run that is being stopped is to be stopped otherwise: a cancelled job need not
     take all the time that it was given to save its work."""
-    return before.cause is Cause.PREEMPTED and stop.cause is not Cause.PREEMPTED
+    return before.cause in SAVING and stop.cause not in SAVING
 
 
 def _status(sight: PoolSight, used: Resources, runs: int) -> PoolStatus:

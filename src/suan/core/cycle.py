@@ -24,8 +24,9 @@ from suan.core.packing import Spots, by_rank, find_first
 from suan.core.preemption import may_displace, spare, victims, yield_to
 from suan.core.reasons import Front, Reasons, of_backfill, of_placement
 from suan.core.records import JobRecord, Phase, RunRecord
+from suan.core.resizing import give_up, goes_on_at, keeping, shrinking
 from suan.core.state import State
-from suan.model.job import Cause
+from suan.model.job import SAVING, Cause
 from suan.model.plan import Decision, Place, Plan, Stop
 from suan.model.units import Instant, run_id
 
@@ -52,8 +53,7 @@ class Cycle:
             self._settle()
         if state.back_off:
             self._return()
-        if state.capacity.changed or state.line.unmatched:
-            state.refresh()
+        self._refresh()
         if state.shares.counts:
             state.shares.tick(self.now)
         if state.deadlines:
@@ -100,7 +100,9 @@ class Cycle:
         if not self._full():
             return False
         looks = state.capacity.awake or state.line.arrived
-        return bool(state.stops or state.unsettled or (looks and state.line.front))
+        return bool(
+            state.stops or state.unsettled or state.resuming or (looks and state.line.front)
+        )
 
     def _stop(self) -> None:
         """Ask for the end of runs whose jobs were cancelled, or that make room for others."""
@@ -109,11 +111,12 @@ class Cycle:
             run = stops.popleft()
             if run.id not in self.state.runs or run.stopping in (None, run.told):
                 continue
-            if run.stopping is not Cause.PREEMPTED:
+            if run.stopping not in SAVING:
                 self._tell(run, run.stopping, "its job was cancelled")
             elif (job := run.makes_room_for) is not None and job.phase is Phase.IN_LINE:
+                how = "" if run.keeps is None else f"{keeping(run.keeps)}, and "
                 whom = f"{'the deadline of ' if job.hurries else ''}job {job.id}"
-                self._tell(run, run.stopping, f"it makes room for {whom}")
+                self._tell(run, run.stopping, f"it {how}makes room for {whom}")
             else:
                 spare(self.state, run)
 
@@ -136,6 +139,22 @@ class Cycle:
             job = heappop(back_off)[2]
             if job.phase is Phase.BACKS_OFF:
                 self.state.enter(job)
+
+    def _refresh(self) -> None:
+        """Match what is new. Runs that ended to have another size go on, before anybody has what
+        they keep."""
+        state = self.state
+        if state.capacity.changed or state.line.unmatched:
+            state.refresh()
+        resuming = state.resuming
+        while resuming and not self._full():
+            run = resuming.popleft()
+            found = goes_on_at(state, run, self.now)
+            if found is not None:
+                assert run.job.shape is not None
+                candidate = run.job.shape.candidates[found[0]]
+                said = (candidate.cost,), ()
+                self.decisions.append(self._start(run.job, candidate, found[1], said=said))
 
     def _order(self) -> None:
         """Walk the front, and then let those behind it pass where nobody is delayed."""
@@ -227,9 +246,25 @@ class Cycle:
             assert isinstance(place, Place)
             self.decisions[number] = extras.give(run, place)
 
+    def _shrink(self, job: JobRecord, allowed: int) -> bool:
+        """Where elastic runs have more than their minimum, take that for a job if it is enough."""
+        state = self.state
+        if not state.stretched or not state.policy.preemption or job.making_room:
+            return False
+        if state.quotas.count and state.quotas.at_limit(job):
+            return False
+        candidate, parts = shrinking(state, job, allowed, now=self.now)
+        for part in parts:
+            give_up(state, part, job, now=self.now)
+            state.stops.append(part.run)
+        if candidate is not None and state.quotas.may_reclaim(job, candidate):
+            state.claim(job, candidate)
+        self._stop()
+        return bool(parts)
+
     def _preempt(self, job: JobRecord, allowed: int) -> None:
         """Where a job may displace others, tell the cheapest ones to stop."""
-        if not may_displace(self.state, job, self.now):
+        if self._shrink(job, allowed) or not may_displace(self.state, job, self.now):
             return
         candidate, chosen = victims(self.state, job, allowed, now=self.now)
         for run in chosen:

@@ -137,11 +137,8 @@ class Durations:
         """A run that came to its own end, or to its time limit, after ``took`` microseconds.
 
         ``tasks`` and ``per_task`` are what it really held: they count where the job left the
-        accelerator open. Of an elastic job that is learned which its minimum would have taken.
-        Runs that somebody ended (cancelled, preempted, lost) tell nothing.
+        accelerator open. Runs that somebody ended (cancelled, preempted, lost) tell nothing.
         """
-        if told.demand.max_tasks is not None:
-            took, tasks = took * tasks // told.demand.tasks, told.demand.tasks
         self._file(cues_of_told(told, tasks, per_task), took)
 
     def learn_past(self, past: RunRemembered) -> None:

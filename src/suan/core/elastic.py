@@ -41,12 +41,12 @@ class Extras:
         self.now = now
         self._backfill = Backfill(state, now)
         if state.line.windowed:
-            self._backfill.reserve_for(mask_of(filter(None, map(_candidate_of, runs))))
+            self._backfill.reserve_for(mask_of(filter(None, map(candidate_of, runs))))
             self._backfill.watch()
 
     def give(self, run: RunRecord, place: Place) -> Place:
         """Give a run that is placed in this cycle what it may have; its placement with that."""
-        candidate = _candidate_of(run)
+        candidate = candidate_of(run)
         spots = [] if candidate is None else self.room(run, candidate)
         if candidate is None or not spots:
             return place
@@ -137,7 +137,7 @@ class Extras:
                 kept.spots[node].then.refund(node.runs[run.id].last(tasks), -1)
 
 
-def _candidate_of(run: RunRecord) -> Candidate | None:
+def candidate_of(run: RunRecord) -> Candidate | None:
     """By which of its job's candidates a run was placed; ``None`` if there is no such any more."""
     shape = run.job.shape
     assert shape is not None

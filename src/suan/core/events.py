@@ -32,7 +32,7 @@ from suan.model.events import (
     TenantChanged,
     TimePassed,
 )
-from suan.model.job import Cause, Outcome
+from suan.model.job import SAVING, Cause, Outcome
 from suan.model.policy import DISCIPLINES
 
 
@@ -64,6 +64,7 @@ def _job_cancelled(state: State, event: JobCancelled) -> None:
     job.cancelled = True
     if job.run is not None:
         job.run.stopping = Cause.CANCELLED
+        job.run.keeps = None
         state.stops.append(job.run)
     elif job.phase is not Phase.SETTLES:
         state.withdraw(job)
@@ -119,7 +120,7 @@ def _run_placed(state: State, event: RunPlaced) -> None:
     state.assess(job)
     state.start(run, event.at if event.since is None else event.since)
     run.stopping = run.told = event.stopping
-    if event.stopping is Cause.PREEMPTED:
+    if event.stopping in SAVING:
         state.expect_end(run, event.at + grace_of(run))
 
 

@@ -70,9 +70,11 @@ def _of_running(state: State, job: JobRecord) -> Explanation:
     assert run is not None
     how, whom = "runs" if run.started else "is being started", ""
     if run.stopping is not None:
-        how = "is being stopped"
+        how = "is being stopped" if run.keeps is None else "is being resized"
         if run.makes_room_for is not None and not job.cancelled:
             whom = f", to make room for job {run.makes_room_for.id}"
+        if run.keeps is not None:
+            whom += f", and goes on with at least {counted(len(run.keeps), 'node')}"
     names, demand, size = list(dict.fromkeys(run.nodes)), job.told.demand, ""
     if demand.max_tasks is not None:
         size = f" with {len(run.nodes)} of {demand.tasks}..{demand.max_tasks} nodes"

@@ -47,6 +47,8 @@ def _run_again(state: State, ended: Unsettled, found: Fate, *, now: Instant) -> 
             detail += "; no other pool can run it"
             return finish(state, job, JobState.FAILED, run=run.id, detail=detail)
         detail += "; it goes elsewhere"
+    if ended.outcome is not None and ended.outcome.cause is Cause.RESIZED and run.keeps:
+        state.resuming.append(run)
     not_before = now + found.wait
     state.requeue(job, not_before, now)
     return Requeue(job.id, run.id, not_before, detail)

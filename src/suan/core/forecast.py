@@ -165,7 +165,7 @@ class _Search:
             future = self.futures.get(node)
             if future is None:
                 future = self.futures[node] = Future(node)
-            future.refund(node.runs[run.id])
+            future.refund(run.leaves(node))
             if future.cpu < need.cpu or future.memory < need.memory:
                 continue
             slots = future.slots(need, self.candidate.tasks)

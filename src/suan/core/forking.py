@@ -110,6 +110,21 @@ def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:
     return other
 
 
+def _ended(jobs: dict[JobId, JobRecord], run: RunRecord) -> RunRecord:
+    """A run whose job is to go on."""
+    job = jobs[run.job.id]
+    other = RunRecord(
+        run.id,
+        job,
+        pool=run.pool,
+        nodes=run.nodes,
+        per_task=run.per_task,
+        option=run.option,
+    )
+    other.keeps = run.keeps
+    return other
+
+
 def _run(state: State, jobs: dict[JobId, JobRecord], run: RunRecord) -> None:
     other = RunRecord(
         run.id,
@@ -121,10 +136,13 @@ def _run(state: State, jobs: dict[JobId, JobRecord], run: RunRecord) -> None:
     )
     other.started, other.stopping, other.told = run.started, run.stopping, run.told
     other.number, other.began, other.until = run.number, run.began, run.until
+    other.keeps = run.keeps
     if run.makes_room_for is not None:
         other.makes_room_for = jobs.get(run.makes_room_for.id)
     other.job.run = other
     state.runs[run.id] = other
+    if len(run.nodes) > run.job.told.demand.tasks:
+        state.stretched[run.id] = other
     pool = state.capacity.pools[run.pool]
     pool.enter(other, grace_of(other))
     pool.ends.add(other)
@@ -140,7 +158,10 @@ def _queues_of_work(state: State, other: State, jobs: dict[JobId, JobRecord]) ->
     ]
     for item in state.unsettled:
         job = jobs[item.job.id]
-        other.unsettled.append(Unsettled(job, item.run, item.outcome, item.skipped))
+        run = None if item.run is None else _ended(jobs, item.run)
+        other.unsettled.append(Unsettled(job, run, item.outcome, item.skipped))
+    for run in state.resuming:
+        other.resuming.append(_ended(jobs, run))
     for run in state.stops:
         if run.id in other.runs:
             other.stops.append(other.runs[run.id])

@@ -20,11 +20,10 @@ cheapest in lost work go first (device-time since the last checkpoint), and nobo
 whom the gang would fit as well. The job waits at the head of its line until they have ended.
 """
 
+from suan.core.choosing import Choice
 from suan.core.deadlines import NEVER, grace_of, yields_at
 from suan.core.disciplines import LAS_LEVELS, level_of
-from suan.core.forecast import Future
 from suan.core.matching import Candidate
-from suan.core.nodes import Node
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
 from suan.model.job import Cause
@@ -79,7 +78,9 @@ def victims(
         willing, later = _willing(state, job, candidate, now=now)
         next_at = min(next_at, later)
         anybody = anybody or bool(willing)
-        chosen = _Choice(state, job, candidate, allowed=allowed).of(willing) if willing else []
+        chosen = (
+            Choice[RunRecord](state, job, candidate, allowed=allowed).of(willing) if willing else []
+        )
         if chosen:
             return candidate, tuple(chosen)
     if not anybody:  # and whoever starts now is safe for a while
@@ -103,6 +104,7 @@ def yield_to(state: State, run: RunRecord, job: JobRecord, *, now: Instant) -> N
 def spare(state: State, run: RunRecord) -> None:
     """A run that was to stop, and has not been told yet, goes on: nobody needs its room now."""
     job, run.makes_room_for, run.stopping = run.makes_room_for, None, None
+    run.keeps = None
     if job is not None and job.making_room:
         job.making_room.discard(run.id)
     state.begin(run, run.began)
@@ -120,7 +122,7 @@ def _willing(
     runs = state.runs if short else candidate.pool.open  # a quota is one over all pools
     for run in runs.values():
         here = run.pool == candidate.pool.name
-        if here and state.advance.kept and _stops_too_late(state, job, run, now=now):
+        if here and state.advance.kept and stops_too_late(state, job, run, now=now):
             continue
         if _ends_for_nobody(run):
             found.append((ENDS_ANYWAY, run))
@@ -134,7 +136,7 @@ def _willing(
     return found, later
 
 
-def _stops_too_late(state: State, job: JobRecord, run: RunRecord, *, now: Instant) -> bool:
+def stops_too_late(state: State, job: JobRecord, run: RunRecord, *, now: Instant) -> bool:
     """Whether a reservation will keep the job from where a run is once that has ended."""
     names = [state.advance.names(run.pool, node) for node in run.nodes]
     bars = state.advance.bars(job, now + grace_of(run))
@@ -189,101 +191,3 @@ def lost_work(run: RunRecord, now: Instant) -> Duration:
     if checkpoint is not None:
         ran = ran % checkpoint.interval if checkpoint.interval else 0
     return ran * run.devices
-
-
-class _Choice:
-    """The victims for one candidate: taken one by one until the gang fits, then each let off
-    again without whom it fits as well, the dearest first."""
-
-    __slots__ = ("candidate", "futures", "job", "needs", "quotas")
-
-    def __init__(self, state: State, job: JobRecord, candidate: Candidate, *, allowed: int) -> None:
-        self.quotas = state.quotas
-        self.job = job
-        self.candidate = candidate
-        self.needs = {id(f): need for f, need in candidate.kinds if f.mask & allowed}
-        self.futures: dict[Node, Future] = {}
-
-    def of(self, willing: list[tuple[Duration, RunRecord]]) -> list[RunRecord]:
-        """Of runs with what stopping them costs, the cheapest first; empty if all do not do."""
-        if self.candidate.tasks > 1 or not self._within_quota([]):
-            return self._least([run for _, run in willing], self._free_now())
-        best: tuple[int, int, list[RunRecord]] | None = None
-        lost = {run.id: cost for cost, run in willing}
-        for runs in self._by_node(willing):
-            chosen = self._least(runs, 0)
-            if chosen:
-                cost = sum(lost[run.id] for run in chosen)
-                if best is None or (cost, len(chosen)) < best[:2]:
-                    best = cost, len(chosen), chosen
-        return best[2] if best else []
-
-    def _by_node(self, willing: list[tuple[Duration, RunRecord]]) -> list[list[RunRecord]]:
-        """For each node the runs on it: one task needs no more than one node."""
-        nodes: dict[Node, list[RunRecord]] = {}
-        for _, run in willing:
-            for node in self._nodes(run):
-                nodes.setdefault(node, []).append(run)
-        return [nodes[node] for node in sorted(nodes, key=lambda node: node.name)]
-
-    def _nodes(self, run: RunRecord) -> list[Node]:
-        """Where a run holds what the job could use."""
-        pool = self.candidate.pool
-        if run.pool != pool.name:
-            return []
-        nodes = [pool.nodes[name] for name in dict.fromkeys(run.nodes)]
-        return [n for n in nodes if n.home is not None and id(n.flavor) in self.needs]
-
-    def _within_quota(self, chosen: list[RunRecord]) -> bool:
-        """Whether the job's quota allows it once some runs have ended."""
-        quotas = self.quotas
-        return not quotas.count or quotas.short(self.job, self.candidate, chosen) is None
-
-    def _covered(self, run: RunRecord, chosen: list[RunRecord]) -> bool:
-        """Whether, with others gone already, another's guarantee covers a run."""
-        return bool(self.quotas.quotas) and self.quotas.protects(run, self.job, chosen)
-
-    def _free_now(self) -> int:
-        found = 0
-        for flavor, need in self.candidate.kinds:
-            if id(flavor) in self.needs:
-                held = (held for _, held in flavor.holding(need))
-                found += sum(min(each, self.candidate.tasks) for each in held)
-        return found
-
-    def _least(self, runs: list[RunRecord], free: int) -> list[RunRecord]:
-        tasks = self.candidate.tasks
-        self.futures.clear()
-        room = free
-        chosen: list[RunRecord] = []
-        for run in runs:
-            if self._covered(run, chosen):
-                continue
-            room += self._free(run, 1)
-            chosen.append(run)
-            if room >= tasks and self._within_quota(chosen):
-                break
-        else:
-            return []
-        for run in [*reversed(chosen)]:
-            gained = self._free(run, -1)
-            rest = [each for each in chosen if each is not run]
-            if room + gained >= tasks and self._within_quota(rest):
-                room += gained
-                chosen = rest
-            else:
-                self._free(run, 1)
-        return chosen
-
-    def _free(self, run: RunRecord, times: int) -> int:
-        """How many more tasks fit without a run (fewer, with ``times`` of -1: with it again)."""
-        gained = 0
-        for node in self._nodes(run):
-            future = self.futures.get(node)
-            if future is None:
-                future = self.futures[node] = Future(node)
-            need = self.needs[id(node.flavor)]
-            before = future.slots(need, self.candidate.tasks)
-            future.refund(node.runs[run.id], times)
-            gained += future.slots(need, self.candidate.tasks) - before
-        return gained

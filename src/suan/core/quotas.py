@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from suan.core.matching import Candidate
-from suan.core.records import JobRecord, Part, RunRecord
+from suan.core.records import Holding, JobRecord, RunRecord
 from suan.core.shares import Amounts, Holder, amounts_of
 from suan.model.quota import Limits, Quota
 
@@ -99,7 +99,7 @@ class Quotas:
         self.running[user] = self.running.get(user, 0) + times
         self.eased = self.eased or times < 0
 
-    def hold(self, run: RunRecord | Part, times: int = 1) -> None:
+    def hold(self, run: Holding, times: int = 1) -> None:
         """What a run holds, or holds more than before, counts against the quotas it is under."""
         amounts = amounts_of(run.per_task, len(run.nodes))
         for holder in run.job.account.holders[:-1]:
@@ -146,7 +146,7 @@ class Quotas:
         return self.running.get(job.told.user, 0) >= limits.running
 
     def short(
-        self, job: JobRecord, candidate: Candidate, without: Iterable[RunRecord] = ()
+        self, job: JobRecord, candidate: Candidate, without: Iterable[Holding] = ()
     ) -> Short | None:
         """What a job is short of, by the first quota that it would pass, if it starts by a
         candidate once some runs have ended."""
@@ -207,7 +207,7 @@ class Quotas:
             if job is not asker and any(each in holders for each in job.account.holders)
         )
 
-    def protects(self, run: RunRecord, job: JobRecord, without: Iterable[RunRecord] = ()) -> bool:
+    def protects(self, run: Holding, job: JobRecord, without: Iterable[Holding] = ()) -> bool:
         """Whether a guarantee that a job has no part in covers a run, once some others have ended:
         then the job does not take it away."""
         return any(
@@ -217,7 +217,7 @@ class Quotas:
             for holder in run.job.account.holders
         )
 
-    def _covers(self, run: RunRecord, holder: Holder, without: Iterable[RunRecord] = ()) -> bool:
+    def _covers(self, run: Holding, holder: Holder, without: Iterable[Holding] = ()) -> bool:
         """Whether a holder holds no more than its guarantee, of all that the run holds."""
         guarantee = dict(self.quotas[holder].guarantee)
         freed = _sums(without)
@@ -255,7 +255,7 @@ class Quotas:
         return False
 
 
-def _sums(runs: Iterable[RunRecord]) -> Sums:
+def _sums(runs: Iterable[Holding]) -> Sums:
     """What runs hold, by holder and kind."""
     found: Sums = {}
     for run in runs:

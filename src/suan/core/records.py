@@ -1,6 +1,6 @@
 """What the scheduler remembers of each unfinished job and of each open run."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from suan.core.disciplines import devices_of
 from suan.core.retry import Tries
@@ -12,6 +12,7 @@ from suan.model.units import Duration, Instant, JobId, NodeName, PoolName, RunId
 if TYPE_CHECKING:
     from suan.core.lanes import Lane
     from suan.core.matching import Shape
+    from suan.core.nodes import Held, Node
     from suan.core.shares import Account
 
 NO_TRIES = Tries()
@@ -117,24 +118,31 @@ class JobRecord:
 class Part:
     """Some tasks of a run, one node for each, as if they were a run of their own."""
 
-    __slots__ = ("job", "nodes", "per_task", "run")
+    __slots__ = ("job", "nodes", "per_task", "pool", "run")
 
     def __init__(self, run: "RunRecord", nodes: tuple[NodeName, ...]) -> None:
         self.run = run
         self.job = run.job
         self.per_task = run.per_task
+        self.pool = run.pool
         self.nodes = nodes
+
+    def held(self, node: "Node") -> "Held":
+        """What they hold of a node."""
+        return node.runs[self.run.id].last(self.nodes.count(node.name))
 
 
 class RunRecord:
     """An open run. ``nodes`` has one entry for each task, in rank order. It ``began`` when it was
     started or, before that is told, placed; ``until`` is when it is expected to end, if that is
-    known. With ``makes_room_for`` it was told to stop for that job."""
+    known. With ``makes_room_for`` it was told to stop for that job; with ``keeps`` it then goes on
+    with these of its nodes."""
 
     __slots__ = (
         "began",
         "id",
         "job",
+        "keeps",
         "makes_room_for",
         "nodes",
         "number",
@@ -161,6 +169,7 @@ class RunRecord:
         self.until: Instant | None = None
         self.number = 0
         self.makes_room_for: JobRecord | None = None
+        self.keeps: tuple[NodeName, ...] | None = None
         self.id = run
         self.job = job
         self.pool = pool
@@ -171,7 +180,19 @@ class RunRecord:
         self.stopping: Cause | None = None  # why it is to stop
         self.told: Cause | None = None  # why it was told to
 
+    def held(self, node: "Node") -> "Held":
+        """What it holds of a node."""
+        return node.runs[self.id]
+
+    def leaves(self, node: "Node") -> "Held":
+        """What is free of a node when it has ended; what it goes on with is not."""
+        held = node.runs[self.id]
+        return held if self.keeps is None else held.last(held.tasks - self.keeps.count(node.name))
+
     @property
     def devices(self) -> int:
         """How many accelerators it holds, or processors if none."""
         return devices_of(self.per_task) * len(self.nodes)
+
+
+Holding: TypeAlias = RunRecord | Part

@@ -56,6 +56,8 @@ def fate(outcome: Outcome, policy: RetryPolicy, before: Tries) -> Fate:
         return Fate(None, _said("the pool refused it", outcome), elsewhere=True)
     if cause is Cause.UNLAUNCHED:  # no run was had, so none is counted: the job just waits on
         return Fate(None, _said("its launch failed", outcome))
+    if cause is Cause.RESIZED:  # so it was meant, and no limit counts it
+        return Fate(None, outcome.detail or "it goes on with another number of nodes")
     if cause is Cause.LOST:
         return _again("the run was lost", outcome, before.lost, most=policy.max_lost)
     if cause is Cause.PREEMPTED:

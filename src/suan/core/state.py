@@ -14,7 +14,7 @@ from suan.core.matching import Candidate
 from suan.core.nodes import Held, Node
 from suan.core.packing import Spots, by_rank
 from suan.core.quotas import NOBODY, Quotas
-from suan.core.records import JobRecord, Part, Phase, RunRecord
+from suan.core.records import Holding, JobRecord, Part, Phase, RunRecord
 from suan.core.shares import Amounts, Holder, Shares, amounts_of
 from suan.model.events import JobSubmitted
 from suan.model.job import Cause, Outcome
@@ -81,7 +81,8 @@ class State:
     ``alarms`` says when flavors are worth another look though nothing happens, by their bits;
     ``priorities`` counts open runs by the priority of their jobs. ``kept`` are the reservations as
     last made, ``closed`` the flavors held by jobs that wait without one, and ``half_barred`` the
-    jobs that a quota or limit kept from some of what could take them."""
+    jobs that a quota or limit kept from some of what could take them. ``stretched`` are the open
+    runs with more than their minimum, and ``resuming`` those that ended to have another size."""
 
     __slots__ = (
         "advance",
@@ -99,10 +100,12 @@ class State:
         "priorities",
         "queues",
         "quotas",
+        "resuming",
         "runs",
         "shares",
         "started",
         "stops",
+        "stretched",
         "unsettled",
         "waiters",
     )
@@ -129,6 +132,8 @@ class State:
         self.back_off: list[tuple[Instant, int, JobRecord]] = []  # a heap
         self.unsettled: deque[Unsettled] = deque()
         self.stops: deque[RunRecord] = deque()
+        self.resuming: deque[RunRecord] = deque()
+        self.stretched: dict[RunId, RunRecord] = {}
         self.set_policy(POLICIES["default"])
 
     def set_policy(self, policy: Policy) -> None:
@@ -334,6 +339,7 @@ class State:
         self.runs[run.id] = run
         self.started += 1
         run.number = self.started
+        self._note_size(run)
         self.queues[job.told.queue].running += 1
         priority = job.told.priority
         self.priorities[priority] = self.priorities.get(priority, 0) + 1
@@ -388,12 +394,17 @@ class State:
         extra = Part(run, by_rank(spots))
         ranked = sorted((pool.nodes[name].status.rack, name) for name in (*run.nodes, *extra.nodes))
         run.nodes = tuple(name for _, name in ranked)
+        self._note_size(run)
         if self.shares.counts:
             self._take(extra, now)
         if self.quotas.count:
             self.quotas.hold(extra)
 
-    def _take(self, run: RunRecord | Part, now: Instant, times: int = 1) -> None:
+    def _note_size(self, run: RunRecord) -> None:
+        if len(run.nodes) > run.job.told.demand.tasks:
+            self.stretched[run.id] = run
+
+    def _take(self, run: Holding, now: Instant, times: int = 1) -> None:
         amounts = amounts_of(run.per_task, len(run.nodes))
         self.shares.take(run.job.account, amounts, now, times=times)
 
@@ -401,6 +412,7 @@ class State:
         """A run gives its nodes back; what becomes of its job is decided in the next cycle."""
         job = run.job
         del self.runs[run.id]
+        self.stretched.pop(run.id, None)
         job.run, job.hurries = None, False
         job.phase = Phase.SETTLES
         self.queues[job.told.queue].running -= 1
@@ -419,7 +431,11 @@ class State:
         took = max(now - run.began, 0)
         job.served += took * run.devices
         if self.policy.predict and outcome.cause in BY_ITSELF:
-            self.durations.learn(job.told, took, tasks=len(nodes), per_task=run.per_task)
+            tasks, demand = len(nodes), job.told.demand
+            if demand.max_tasks is not None:  # what its minimum would have taken for all of it
+                tasks = demand.tasks
+                took = job.served * len(nodes) // max(run.devices * tasks, 1)
+            self.durations.learn(job.told, took, tasks=tasks, per_task=run.per_task)
         self.unsettled.append(Unsettled(job, run, outcome))
 
     def _uncount(self, priority: int) -> None:

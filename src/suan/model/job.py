@@ -66,6 +66,11 @@ class Cause(StrEnum):
     LOST = "lost"  # its node, or the process that kept it, went away
     REJECTED = "rejected"  # the pool refused it for good; it never started
     UNLAUNCHED = "unlaunched"  # the pool did not answer, and never heard of it
+    RESIZED = "resized"  # its job goes on with another number of nodes
+
+
+SAVING = frozenset({Cause.PREEMPTED, Cause.RESIZED})
+"""Ends before which a run is given time to save its work."""
 
 
 @dataclass(frozen=True, slots=True)
