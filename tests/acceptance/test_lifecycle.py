@@ -270,6 +270,12 @@ def test_json_of_every_command_can_be_read(shared: Terminal) -> None:
         "tenants set": ("tenants", "set", "lab/vision", "--weight", "2"),
         "limits list": ("limits", "list"),
         "limits set": ("limits", "set", "ann", "--running", "4"),
+        "reservations make": (
+            *("reservations", "make", "later", "--pool", "local", "--begin", "+2d"),
+            *("--for", "1h", "--tenant", "lab"),
+        ),
+        "reservations list": ("reservations", "list"),
+        "reservations cancel": ("reservations", "cancel", "later"),
         "site list": ("site", "list"),
         "events": ("events",),
         "up": ("up",),

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass, field
 
+from suan.control.book import Book, PoolSight
+from suan.control.reserving import draw_up
 from suan.model.errors import PoolUnavailable
 from suan.model.job import Run
 from suan.model.live import LiveMetrics, LiveStatus, PoolStatus
 from suan.model.plan import Cost, Explanation
 from suan.model.pool import LogChunk
 from suan.model.refusal import Refusal, RefusalCode
+from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.spec import JobSpec
-from suan.model.units import MINUTE, SECOND, JobId, PoolName
+from suan.model.units import MINUTE, SECOND, Instant, JobId, NodeName, PoolName, RunId
 
 
 @dataclass
@@ -28,6 +31,9 @@ class TestLoop:
     log_faults: int = 0
     reads: int = 0
     planned: list[JobSpec] = field(default_factory=list)
+    reservations: dict[str, Reservation] = field(default_factory=dict)
+    outlasting: dict[NodeName, tuple[RunId, ...]] = field(default_factory=dict)
+    now: Instant = 0
 
     def status(self) -> LiveStatus:
         return LiveStatus(self.leading, self.leader_url, 1, 0, 0, 100, self.trouble)
@@ -60,6 +66,14 @@ class TestLoop:
             latest=MINUTE,
             rests_on="what runs now",
         )
+
+    async def draw_up(self, asked: ReservationAsked) -> tuple[Reservation, tuple[RunId, ...]]:
+        sights = {
+            each.offer.pool: PoolSight(each.offer, {node.name: node for node in each.nodes})
+            for each in self.given_pools
+        }
+        book = Book(pools=sights, reservations=self.reservations)
+        return draw_up(book, asked, self.outlasting, now=self.now)
 
     async def pools(self) -> tuple[PoolStatus, ...]:
         return self.given_pools

@@ -90,6 +90,8 @@ async def test_a_revoked_token(guarded: Guarded) -> None:
         ("submitter", "PUT", "/v1/queues/q"),
         ("submitter", "PUT", "/v1/tenants/lab/vision"),
         ("submitter", "PUT", "/v1/limits/ann"),
+        ("submitter", "POST", "/v1/reservations"),
+        ("submitter", "DELETE", "/v1/reservations/repair"),
         ("operator", "GET", "/v1/tokens"),
         ("operator", "POST", "/v1/tokens"),
         ("operator", "DELETE", "/v1/tokens/x"),

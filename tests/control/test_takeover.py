@@ -23,6 +23,7 @@ from suan.model.events import (
     PolicyChanged,
     QueueChanged,
     QuotaChanged,
+    ReservationMade,
     RunPlaced,
     RunRemembered,
     TenantChanged,
@@ -30,6 +31,7 @@ from suan.model.events import (
 from suan.model.job import Cause, JobState, RunState
 from suan.model.policy import POLICIES
 from suan.model.quota import Limits, Quota
+from suan.model.reservation import reservation_of
 from suan.model.resources import ANY_ACCELERATOR
 from suan.model.spec import JobSpec, ResourceOption, RetryPolicy
 from suan.model.store import Cycle, Lease
@@ -391,6 +393,42 @@ async def test_each_term_begins_with_the_policy_that_the_server_was_given(
         for entry, policy in zip(terms, (POLICIES["easy"], POLICIES["fair"]), strict=True)
     ]
     assert terms[1].events[1] == QueueChanged(terms[1].now, QueueName("night"), 3, "sjf")
+
+
+async def test_a_new_leader_is_told_the_reservations_that_are_not_over(
+    calm: World, pool: FaultyPool
+) -> None:
+    pool.instant = True
+    first = await calm.lead("first")
+    far, node = 1 << 60, {"pool": "a", "nodes": "n1"}
+    kept = {**node, "begin": str(far), "end": str(far + 9), "tenants": "lab\nx", "reason": "disks"}
+    await calm.ask("reserve", "kept", **kept)
+    await calm.ask("reserve", "met", **{**node, "begin": str(far + 8), "end": str(far + 20)})
+    await calm.ask("reserve", "gone", **{**node, "begin": str(far + 9), "end": str(far + 20)})
+    await calm.ask("reserve", "over", **{**node, "begin": "1", "end": "2"})
+    await calm.ask("reserve", "odd", **{**node, "begin": "soon", "end": "2"})
+    await calm.ask("unreserve", "gone")
+    await calm.ask("unreserve", "never")
+    await calm.final(await calm.submit())
+    await first.stop()
+    await calm.lead("second")
+    last = [entry for entry in await calm.store.entries(0, 1000) if entry.kind == "term"][-1]
+    [told] = [each for each in last.events if isinstance(each, ReservationMade)]
+    assert told.at == last.now
+    assert told.reservation == reservation_of(
+        "kept", kept, by="ann", made_at=told.reservation.made_at
+    )
+    assert await calm.store.reservations() == {"kept": told.reservation}
+    feed = [each for each in await calm.store.feed(0, 100) if "reservation" in each.kind]
+    assert [(each.kind.split(".")[1], each.data["name"]) for each in feed] == [
+        ("made", "kept"),
+        ("refused", "met"),
+        ("made", "gone"),
+        ("refused", "over"),
+        ("cancelled", "gone"),
+    ]
+    assert feed[0].data["tenants"] == "lab,x"
+    assert feed[1].data["detail"] == "reservation kept keeps n1 at the same time"
 
 
 async def test_a_new_leader_is_told_the_quotas_and_limits(calm: World, pool: FaultyPool) -> None:

@@ -373,7 +373,6 @@ class ReservingDriver(TimedDriver):
         )
         self.made = {name: each for name, each in self.made.items() if each.end > self.now}
         if first_met(reservation, self.made.values()) is None:
-            self.settle()  # by now what is over is over for the scheduler, too
             self.count += 1
             self.made[reservation.name] = reservation
             self.witness.apply(ReservationMade(self.now, reservation))

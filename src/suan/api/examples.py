@@ -18,6 +18,7 @@ from suan.model.views import (
     QueueView,
     QuotaView,
     RefusalView,
+    ReservationView,
     RunView,
     ServerView,
     SiteView,
@@ -159,6 +160,29 @@ TENANT_REQUEST = {"weight": 3, "quota": QUEUE_REQUEST["quota"]}
 LIMIT = LimitsView("ada", running=20, running_now=3, pending=500, pending_now=12)
 LIMITS = {"limits": [LIMIT]}
 LIMITS_REQUEST = {"running": 20, "pending": 500}
+RESERVATION = ReservationView(
+    name="switches",
+    pool="lab",
+    nodes=("gpu-1", "gpu-2"),
+    begin=datetime(2026, 3, 2, 20, tzinfo=UTC),
+    end=datetime(2026, 3, 3, 0, tzinfo=UTC),
+    maintenance=True,
+    reason="new switches",
+    by="ada",
+    made_at=_TIME,
+    running=(f"{_ID}-r1",),
+)
+RESERVATIONS = {"reservations": [RESERVATION]}
+RESERVATION_REQUEST = {
+    "name": "switches",
+    "pool": "lab",
+    "nodes": ["gpu-1", "gpu-2"],
+    "begin": 1_772_481_600,
+    "end": 1_772_496_000,
+    "maintenance": True,
+    "reason": "new switches",
+}
+UNRESERVED = {"reservation": "switches", "asked": "cancel"}
 _EVENT = EventView(17, _TIME, "job.submitted", _ID)
 EVENTS = {"events": [_EVENT]}
 SSE = (

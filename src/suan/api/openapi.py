@@ -13,7 +13,13 @@ from pydantic import TypeAdapter
 from suan.api import examples
 from suan.api.answers import problem_example
 from suan.api.problems import MEDIA_TYPE
-from suan.api.requests import LimitsRequest, QueueRequest, TenantRequest, TokenRequest
+from suan.api.requests import (
+    LimitsRequest,
+    QueueRequest,
+    ReservationRequest,
+    TenantRequest,
+    TokenRequest,
+)
 from suan.model.spec import JobSpec
 
 REF = "#/components/schemas/"
@@ -100,7 +106,14 @@ def _build(app: FastAPI) -> dict[str, Any]:
 
 def _request_schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {"JobBatch": _BATCH}
-    for cls in (JobSpec, QueueRequest, TenantRequest, LimitsRequest, TokenRequest):
+    for cls in (
+        JobSpec,
+        QueueRequest,
+        TenantRequest,
+        LimitsRequest,
+        ReservationRequest,
+        TokenRequest,
+    ):
         schema = TypeAdapter(cls).json_schema(ref_template=REF + "{model}")
         schemas |= schema.pop("$defs", {})
         schemas[cls.__name__] = schema

@@ -12,6 +12,9 @@ from suan.model.policy import DISCIPLINES
 
 MAX_WEIGHT = 1_000_000
 MAX_JOBS = 1_000_000_000
+MAX_TIME_S = 4_102_444_800  # the year 2100
+MAX_NODES = 100_000
+MAX_REASON = 200
 MAX_LIFE_S = 10 * 366 * 86_400
 
 
@@ -90,6 +93,49 @@ class LimitsRequest:
             limit = getattr(self, name)
             if limit is not None and not 0 <= limit <= most:
                 raise ValueError(f"{name}: must be from 0 to {most}, got {limit}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationRequest:
+    """Nodes to keep, from ``begin`` until ``end`` in Unix seconds. Either by name (``nodes``), or
+    ``count`` of those whose names ``match`` (``*`` and ``?`` are wildcards) and that have an
+    ``accelerator``; without a count, all of those. For ``tenants`` and ``users``, or for
+    ``maintenance``, which admits nobody."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    name: str
+    pool: str
+    begin: int
+    end: int
+    nodes: tuple[str, ...] = ()
+    count: int | None = None
+    match: str = "*"
+    accelerator: str = ""
+    tenants: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    maintenance: bool = False
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("begin", "end"):
+            at = getattr(self, name)
+            if not 0 <= at <= MAX_TIME_S:
+                raise ValueError(f"{name}: must be from 0 to {MAX_TIME_S} seconds since 1970")
+        if self.end <= self.begin:
+            raise ValueError("end: must be after the beginning")
+        if self.maintenance == bool(self.tenants or self.users):
+            raise ValueError(
+                "maintenance: name tenants or users whom it admits, or say that it is maintenance"
+            )
+        if self.nodes and (self.count is not None or self.match != "*" or self.accelerator):
+            raise ValueError("nodes: name them, or say how to find them, not both")
+        if self.count is not None and not 1 <= self.count <= MAX_NODES:
+            raise ValueError(f"count: must be from 1 to {MAX_NODES}, got {self.count}")
+        if len(self.reason) > MAX_REASON or not self.reason.isprintable():
+            raise ValueError(f"reason: one line of at most {MAX_REASON} characters")
+        if len(self.nodes) > MAX_NODES or any("\n" in each for each in self.nodes):
+            raise ValueError(f"nodes: at most {MAX_NODES} names")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from suan.model.job import Job, Run
 from suan.model.live import PoolStatus
 from suan.model.plan import Explanation
 from suan.model.refusal import Refusal
+from suan.model.reservation import Reservation
 from suan.model.resources import ANY_ACCELERATOR, Resources
 from suan.model.spec import JobSpec, ResourceOption
 from suan.model.store import FeedEntry, Token
@@ -26,6 +27,7 @@ from suan.model.views import (
     NodeView,
     PoolView,
     RefusalView,
+    ReservationView,
     RunView,
     TokenView,
 )
@@ -213,6 +215,27 @@ def pool_view(status: PoolStatus, *, with_nodes: bool = False) -> PoolView:
 def event_view(entry: FeedEntry) -> EventView:
     """One thing that happened."""
     return EventView(entry.id, time_of(entry.at), entry.kind, entry.job, entry.run, entry.data)
+
+
+def reservation_view(
+    kept: Reservation, *, running: tuple[str, ...] = (), may_go_on: tuple[str, ...] = ()
+) -> ReservationView:
+    """A reservation, and the runs that are or may be in its way."""
+    return ReservationView(
+        name=kept.name,
+        pool=kept.pool,
+        nodes=kept.nodes,
+        begin=time_of(kept.begin),
+        end=time_of(kept.end),
+        maintenance=kept.maintenance,
+        tenants=kept.tenants,
+        users=kept.users,
+        reason=kept.reason,
+        by=kept.by,
+        made_at=time_of(kept.made_at),
+        running=running,
+        may_go_on=may_go_on,
+    )
 
 
 def token_view(token: Token, secret: str | None = None) -> TokenView:

@@ -33,6 +33,9 @@ COMMANDS: Mapping[str, Entry] = {
     "queues": _entry(_POOLS, "queues", "List and set queues."),
     "tenants": _entry(_POOLS, "tenants", "List and set what tenants are entitled to and may hold."),
     "limits": _entry(_POOLS, "limits", "List and set what users may have."),
+    "reservations": _entry(
+        _POOLS, "reservations", "List, make and cancel reservations and maintenance windows."
+    ),
     "site": _entry(_POOLS, "site", "List the sites on the reference map."),
     "events": _entry(_POOLS, "events", "Show what happened."),
     "up": _entry(_SERVER, "up", "Start the platform on this machine."),

@@ -8,7 +8,7 @@ from typing import Any, Self, Unpack
 
 from suan.client import calls, discovery, retry
 from suan.client.aline import AsyncLine
-from suan.client.calls import Filters, LogPart
+from suan.client.calls import Filters, LogPart, Reserve
 from suan.client.errors import WaitTimeout
 from suan.client.follow import FollowedEvents, FollowedLog
 from suan.client.jobs import JobSource, new_key, several
@@ -24,6 +24,7 @@ from suan.model.views import (
     PoolView,
     QueueView,
     QuotaView,
+    ReservationView,
     ServerView,
     SiteView,
     SubmittedView,
@@ -182,6 +183,21 @@ class AsyncClient:
     ) -> LimitsView:
         """Let a user have so many jobs running at once; ``None`` is any number."""
         return await self._line.do(calls.set_limits(user, {"running": running, "pending": pending}))
+
+    async def reservations(self) -> tuple[ReservationView, ...]:
+        """The reservations that are not over, in the order in which they begin."""
+        return await self._line.do(calls.reservations())
+
+    async def reserve(
+        self, name: str, pool: str, *, begin: int, end: int, **what: Unpack[Reserve]
+    ) -> ReservationView:
+        """Keep nodes of a pool, from ``begin`` until ``end`` in Unix seconds."""
+        wanted = {"name": name, "pool": pool, "begin": begin, "end": end, **what}
+        return await self._line.do(calls.reserve(wanted))
+
+    async def cancel_reservation(self, name: str) -> None:
+        """Keep its nodes no more."""
+        await self._line.do(calls.cancel_reservation(name))
 
     async def sites(self) -> tuple[SiteView, ...]:
         """The reference map."""

@@ -17,6 +17,7 @@ from suan.model.views import (
     LimitsView,
     PoolView,
     QueueView,
+    ReservationView,
     ServerView,
     SiteView,
     SubmittedView,
@@ -38,6 +39,20 @@ class Filters(TypedDict, total=False):
     name: str
     array_id: str
     label: str
+
+
+class Reserve(TypedDict, total=False):
+    """Which nodes to keep, and for whom. ``nodes`` by name, or ``count`` of those whose names
+    ``match`` and that have an ``accelerator``; ``maintenance`` admits nobody."""
+
+    nodes: Sequence[str]
+    count: int | None
+    match: str
+    accelerator: str
+    tenants: Sequence[str]
+    users: Sequence[str]
+    maintenance: bool
+    reason: str
 
 
 class LogPart(TypedDict, total=False):
@@ -162,6 +177,25 @@ def set_limits(user: str, changes: Mapping[str, Any]) -> Call[LimitsView]:
         headers=(_JSON,),
         content=msgspec.json.encode(changes),
     )
+
+
+def reservations() -> Call[tuple[ReservationView, ...]]:
+    return Call("GET", "/v1/reservations", member("reservations", tuple[ReservationView, ...]))
+
+
+def reserve(wanted: Mapping[str, Any]) -> Call[ReservationView]:
+    return Call(
+        "POST",
+        "/v1/reservations",
+        view(ReservationView),
+        headers=(_JSON,),
+        content=msgspec.json.encode({k: v for k, v in wanted.items() if v is not None}),
+        repeatable=False,
+    )
+
+
+def cancel_reservation(name: str) -> Call[None]:
+    return Call("DELETE", f"/v1/reservations/{_part(name)}", nothing)
 
 
 def events(after: int, limit: int | None) -> Call[tuple[EventView, ...]]:

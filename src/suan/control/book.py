@@ -11,6 +11,7 @@ from suan.model.job import SAVING, JobState, Run
 from suan.model.live import PoolStatus
 from suan.model.offer import NodeStatus, Offer
 from suan.model.plan import Place, Stop
+from suan.model.reservation import Reservation
 from suan.model.resources import Resources
 from suan.model.store import JobUpdate
 from suan.model.units import Instant, JobId, NodeName, PoolName, RunId
@@ -38,6 +39,7 @@ class Book:
     jobs: dict[JobId, JobUpdate] = field(default_factory=dict)
     stopping: dict[RunId, Stop] = field(default_factory=dict)
     pools: dict[PoolName, PoolSight] = field(default_factory=dict)
+    reservations: dict[str, Reservation] = field(default_factory=dict)  # some may be over
     pending: int = 0
     running: int = 0
 

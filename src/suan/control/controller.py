@@ -19,9 +19,10 @@ from suan.model.job import Run, RunState
 from suan.model.live import LiveMetrics, LiveStatus, PoolStatus
 from suan.model.plan import Explanation
 from suan.model.pool import LogChunk, Pool
+from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.spec import JobSpec
 from suan.model.store import Store
-from suan.model.units import Instant, JobId, PoolName
+from suan.model.units import Instant, JobId, PoolName, RunId
 
 log = logging.getLogger(__name__)
 
@@ -155,6 +156,16 @@ class Controller:
             NotLeader: ask the leader.
         """
         return self._leading().dry_run(spec, user)
+
+    async def draw_up(self, asked: ReservationAsked) -> tuple[Reservation, tuple[RunId, ...]]:
+        """A reservation with its nodes, and the runs there that may go on when it begins.
+
+        Raises:
+            InputError: it cannot be.
+            StoreConflict: another keeps one of the nodes at the same time, or has its name.
+            NotLeader: ask the leader.
+        """
+        return self._leading().draw_up(asked)
 
     async def pools(self) -> tuple[PoolStatus, ...]:
         """Every configured pool as the leader sees it, by name.

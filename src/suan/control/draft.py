@@ -13,6 +13,7 @@ from suan.control.book import Book, PoolSight, overrides
 from suan.control.happenings import Capacity, Happening, Launched, Over, Reported, Unreachable
 from suan.control.quotas import NO_QUEUE, limits_of, quota_of, told_limits, told_quota
 from suan.control.reasons import place_reasons
+from suan.control.reserving import conflict
 from suan.model.bill import Bill
 from suan.model.errors import InvariantViolation
 from suan.model.events import (
@@ -25,6 +26,8 @@ from suan.model.events import (
     PoolObserved,
     QueueChanged,
     QuotaChanged,
+    ReservationCancelled,
+    ReservationMade,
     RunEnded,
     RunStarted,
     TenantChanged,
@@ -34,6 +37,7 @@ from suan.model.plan import Decision, Finish, Hold, Place, Requeue, Stop
 from suan.model.policy import DISCIPLINES
 from suan.model.pool import Usage
 from suan.model.quota import Limits, Quota
+from suan.model.reservation import Reservation, first_met, reservation_of
 from suan.model.store import Command, Cycle, FeedEntry, JobUpdate, JournalEntry
 from suan.model.units import Instant, JobId, PoolName, QueueName, RunId, TenantName
 
@@ -64,6 +68,7 @@ class Draft:
         self._tenant_weights: dict[str, int] = {}
         self._tenant_quotas: dict[str, Quota] = {}
         self._limits: dict[str, Limits] = {}
+        self._reservations: dict[str, Reservation | None] = {}
 
     # What happened ---------------------------------------------------------------------------
 
@@ -114,6 +119,10 @@ class Draft:
                 self._set_tenant(number, command)
             case "set_limits":
                 self._set_limits(number, command)
+            case "reserve":
+                self._reserve(number, command)
+            case "unreserve":
+                self._unreserve(command)
             case _:
                 log.error("command %d: nobody knows how to %s", number, command.kind)
 
@@ -165,6 +174,7 @@ class Draft:
             tenant_weights=self._tenant_weights,
             tenant_quotas=self._tenant_quotas,
             limits=self._limits,
+            reservations=self._reservations,
         )
 
     @property
@@ -391,6 +401,47 @@ class Draft:
         self.events.append(LimitsChanged(self.now, command.target, limits))
         told = told_limits(limits)
         self._tell("limits.changed", None, user=command.target, **told, by=command.by)
+
+    def _reserve(self, number: int, command: Command) -> None:
+        try:
+            asked = reservation_of(command.target, command.args, by=command.by, made_at=self.now)
+        except ValueError as error:
+            log.error("command %d: %s cannot be reserved so: %s", number, command.target, error)
+            return
+        self.forget_over()
+        met = first_met(asked, self._book.reservations.values())
+        if met is not None or asked.end <= self.now:
+            detail = conflict(asked, met).message if met is not None else "it would be over already"
+            self._tell("reservation.refused", None, name=asked.name, detail=detail, by=asked.by)
+            return
+        self._reservations[asked.name] = self._book.reservations[asked.name] = asked
+        self.events.append(ReservationMade(self.now, asked))
+        self._tell(
+            "reservation.made",
+            None,
+            name=asked.name,
+            pool=asked.pool,
+            nodes=",".join(asked.nodes),
+            begin=asked.begin,
+            end=asked.end,
+            tenants=",".join(asked.tenants),
+            users=",".join(asked.users),
+            reason=asked.reason,
+            by=asked.by,
+        )
+
+    def _unreserve(self, command: Command) -> None:
+        if self._book.reservations.pop(command.target, None) is not None:
+            self._reservations[command.target] = None
+            self.events.append(ReservationCancelled(self.now, command.target, command.by))
+            self._tell("reservation.cancelled", None, name=command.target, by=command.by)
+
+    def forget_over(self) -> None:
+        """Reservations that are over go: the feed has what they were."""
+        for each in list(self._book.reservations.values()):
+            if each.end <= self.now:
+                del self._book.reservations[each.name]
+                self._reservations[each.name] = None
 
     def _note(self, run: Run) -> Run:
         self._runs[run.id] = run

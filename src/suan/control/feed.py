@@ -38,6 +38,15 @@ FEED_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("tenant", "weight", "guarantee", "ceiling", "cohort", "by"),
     ),
     "limits.changed": ("What a user may have is set.", ("user", "running", "pending", "by")),
+    "reservation.made": (
+        "An operator keeps nodes in advance.",
+        ("name", "pool", "nodes", "begin", "end", "tenants", "users", "reason", "by"),
+    ),
+    "reservation.cancelled": ("A reservation keeps nothing any more.", ("name", "by")),
+    "reservation.refused": (
+        "Another reservation was recorded first that keeps one of the nodes.",
+        ("name", "detail", "by"),
+    ),
     "leader.changed": ("A process has begun to lead.", ("holder", "url", "token")),
 }
 

@@ -1,9 +1,9 @@
 """The beginning of a term: the scheduler is rebuilt from what is recorded, entry by entry.
 
-Order matters: policy, queues, quotas, tenants, limits and drains, then the runs that ended lately,
-then each unfinished job by its number, directly followed by its open run. A job whose last run
-ended without its fate being recorded is told so again: the scheduler then decides what the earlier
-leader had no time for.
+Order matters: policy, queues, quotas, tenants, limits, drains and reservations, then the runs that
+ended lately, then each unfinished job by its number, directly followed by its open run. A job whose
+last run ended without its fate being recorded is told so again: the scheduler then decides what the
+earlier leader had no time for.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from suan.model.events import (
     PoolDrained,
     QueueChanged,
     QuotaChanged,
+    ReservationMade,
     RunEnded,
     RunPlaced,
     RunRemembered,
@@ -41,8 +42,8 @@ HALF_LIVES = 4
 async def opening(
     ledger: Ledger, book: Book, now: Instant, *, bill: BillOf, policy: Policy
 ) -> Draft:
-    """The term's first entry: the policy, queues, tenants and their quotas, limits and drained
-    pools."""
+    """The term's first entry: the policy, queues, tenants and their quotas, limits, drained pools
+    and reservations."""
     draft = Draft(book, now, bill)
     draft.events.append(PolicyChanged(now, policy))
     for name, (weight, discipline, is_open) in sorted((await ledger.queues()).items()):
@@ -59,6 +60,10 @@ async def opening(
         draft.events.append(PoolDrained(now, PoolName(pool)))
         if (sight := book.pools.get(PoolName(pool))) is not None:
             sight.drained = True
+    book.reservations = dict(await ledger.reservations())
+    draft.forget_over()
+    for _, reservation in sorted(book.reservations.items()):
+        draft.events.append(ReservationMade(now, reservation))
     return draft
 
 

@@ -22,6 +22,7 @@ from suan.control.intake import OnceForEach, hypothesis_of, launch_of, needs_of,
 from suan.control.lease import LeaseKeeper
 from suan.control.metrics import ControlMetrics
 from suan.control.recorder import PASSING, Recorder
+from suan.control.reserving import draw_up
 from suan.control.settings import ControlSettings
 from suan.control.takeover import opening, remembering, returning
 from suan.control.tasks import all_until_first_ends
@@ -32,9 +33,10 @@ from suan.model.events import Event, JobSubmitted
 from suan.model.job import Job, JobState, Outcome, Run
 from suan.model.plan import Explanation, Plan, Stop
 from suan.model.pool import Launch, Pool
+from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.spec import Checkpoint, JobSpec
 from suan.model.store import Gathered, Store
-from suan.model.units import HOUR, Instant, JobId, PoolName
+from suan.model.units import HOUR, Instant, JobId, NodeName, PoolName, RunId
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ class SchedulerProtocol(Protocol):
     def explain(self, job: JobId, now: Instant) -> Explanation | None: ...
 
     def consider(self, event: JobSubmitted, now: Instant) -> Explanation: ...
+
+    def outlasting(self, pool: PoolName, at: Instant) -> Mapping[NodeName, tuple[RunId, ...]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,11 @@ class Term:
         now = self._clock.now()
         event = hypothesis_of(spec, user, now=now)
         return self.scheduler.consider(event, now)
+
+    def draw_up(self, asked: ReservationAsked) -> tuple[Reservation, tuple[RunId, ...]]:
+        """A reservation with its nodes, and the runs there that may go on when it begins."""
+        outlasting = self.scheduler.outlasting(asked.pool, asked.begin)
+        return draw_up(self.book, asked, outlasting, now=self._clock.now())
 
     # Taking over -----------------------------------------------------------------------------
 

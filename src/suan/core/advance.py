@@ -160,7 +160,11 @@ class Advance:
 
 
 def make(state: "State", reservation: Reservation) -> None:
-    """Keep nodes from now on; who is in line is asked anew whom that bars."""
+    """Keep nodes from now on; who is in line is asked anew whom that bars. One of the same name
+    that is over may not have been dropped yet."""
+    before = state.advance.kept.get(reservation.name)
+    if before is not None and before.end <= reservation.made_at:
+        cancel(state, before.name)
     state.advance.make(reservation)
     _changed(state, reservation)
 

@@ -5,13 +5,21 @@ from suan.core.events import APPLY
 from suan.core.explaining import consider, explain
 from suan.core.forking import fork
 from suan.core.state import State
-from suan.core.views import OpenRun, QueueCounts, job_state, open_run, pool_status, queue_counts
+from suan.core.views import (
+    OpenRun,
+    QueueCounts,
+    job_state,
+    open_run,
+    outlasting,
+    pool_status,
+    queue_counts,
+)
 from suan.model.errors import InvariantViolation
 from suan.model.events import Event, JobSubmitted
 from suan.model.job import JobState
 from suan.model.live import PoolStatus
 from suan.model.plan import Explanation, Plan
-from suan.model.units import Instant, JobId, PoolName, RunId
+from suan.model.units import Instant, JobId, NodeName, PoolName, RunId
 
 DECISIONS_A_CYCLE = 1000
 
@@ -74,6 +82,10 @@ class Scheduler:
         """One pool; ``None`` if it was never heard of."""
         found = self._state.capacity.pools.get(name)
         return None if found is None else pool_status(found)
+
+    def outlasting(self, pool: PoolName, at: Instant) -> dict[NodeName, tuple[RunId, ...]]:
+        """The open runs of a pool that are not sure to have ended at an instant, by node."""
+        return outlasting(self._state, pool, at)
 
     def queues(self) -> tuple[QueueCounts, ...]:
         """Every queue that was made or used, by name."""

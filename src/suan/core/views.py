@@ -8,7 +8,7 @@ from suan.core.state import State
 from suan.model.job import JobState
 from suan.model.live import PoolStatus
 from suan.model.resources import Resources
-from suan.model.units import JobId, NodeName, PoolName, QueueName, RunId
+from suan.model.units import Instant, JobId, NodeName, PoolName, QueueName, RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,19 @@ def job_state(state: State, job: JobId) -> JobState | None:
     if found is None:
         return None
     return JobState.RUNNING if found.phase is Phase.RUNS else JobState.PENDING
+
+
+def outlasting(state: State, pool: PoolName, at: Instant) -> dict[NodeName, tuple[RunId, ...]]:
+    """The open runs of a pool that are not sure to have ended at an instant, by node: those that
+    have no time limit, or that reach it later."""
+    found: dict[NodeName, tuple[RunId, ...]] = {}
+    known = state.capacity.pools.get(pool)
+    for run in known.open.values() if known is not None else ():
+        limit = run.job.told.time_limit
+        if not limit or run.began + limit > at:
+            for node in dict.fromkeys(run.nodes):
+                found[node] = (*found.get(node, ()), run.id)
+    return found
 
 
 def open_run(state: State, run: RunId) -> OpenRun | None:

@@ -8,9 +8,10 @@ from suan.model.job import Run
 from suan.model.offer import NodeStatus, Offer
 from suan.model.plan import Explanation
 from suan.model.pool import LogChunk
+from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
-from suan.model.units import Instant, JobId
+from suan.model.units import Instant, JobId, RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,16 @@ class Live(Protocol):
 
     async def dry_run(self, spec: JobSpec, user: str) -> Explanation:
         """Where a job would go if it were submitted now. Changes nothing."""
+        ...
+
+    async def draw_up(self, asked: ReservationAsked) -> tuple[Reservation, tuple[RunId, ...]]:
+        """The reservation that was asked for, with its nodes, and the runs there that are not sure
+        to end before it begins. Changes nothing.
+
+        Raises:
+            InputError: it cannot be.
+            StoreConflict: another keeps one of the nodes at the same time, or has its name.
+        """
         ...
 
     async def pools(self) -> tuple[PoolStatus, ...]: ...

@@ -1,6 +1,6 @@
 """Advance reservations: nodes that are kept from one instant to another, for some or for nobody."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from suan.model.units import Instant, NodeName, PoolName, TenantName
@@ -49,6 +49,60 @@ class Reservation:
         if self.pool != other.pool or self.end <= other.begin or other.end <= self.begin:
             return False
         return not set(self.nodes).isdisjoint(other.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationAsked:
+    """A reservation as an operator asks for it. Without ``nodes`` these are found: ``count`` of
+    those in the pool whose names ``match`` and that have the ``accelerator``, or all of them."""
+
+    name: str
+    pool: PoolName
+    begin: Instant
+    end: Instant
+    nodes: tuple[NodeName, ...] = ()
+    count: int | None = None
+    match: str = "*"  # with * and ? as wildcards
+    accelerator: str = ""  # a model; empty is any, or none
+    tenants: tuple[TenantName, ...] = ()
+    users: tuple[str, ...] = ()
+    reason: str = ""
+    by: str = ""
+
+
+def args_of(reservation: Reservation) -> dict[str, str]:
+    """What a request to the leader says of a reservation."""
+    return {
+        "pool": reservation.pool,
+        "nodes": "\n".join(reservation.nodes),
+        "begin": str(reservation.begin),
+        "end": str(reservation.end),
+        "tenants": "\n".join(reservation.tenants),
+        "users": "\n".join(reservation.users),
+        "reason": reservation.reason,
+    }
+
+
+def reservation_of(name: str, args: Mapping[str, str], *, by: str, made_at: Instant) -> Reservation:
+    """The reservation that such a request means.
+
+    Raises:
+        ValueError: it cannot be read, or cannot be.
+    """
+    several = {key: tuple(args.get(key, "").split("\n")) for key in ("nodes", "tenants", "users")}
+    nodes, tenants, users = (each if each != ("",) else () for each in several.values())
+    return Reservation(
+        name,
+        PoolName(args.get("pool", "")),
+        tuple(map(NodeName, nodes)),
+        int(args.get("begin", "")),
+        int(args.get("end", "")),
+        tuple(map(TenantName, tenants)),
+        users,
+        reason=args.get("reason", ""),
+        by=by,
+        made_at=made_at,
+    )
 
 
 def first_met(asked: Reservation, among: Iterable[Reservation]) -> Reservation | None:

@@ -12,6 +12,7 @@ from typing import Protocol
 from suan.model.events import Event
 from suan.model.job import Cause, Job, JobState, Run
 from suan.model.quota import Amounts, Limits, Quota, Tenant
+from suan.model.reservation import Reservation
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
 from suan.model.units import Duration, Instant, JobId, RunId
@@ -78,7 +79,7 @@ class Command:
     ``set_queue`` (a queue, with ``weight``, ``discipline`` and ``open`` in ``args``, and with
     ``guarantee``, ``ceiling`` and ``cohort`` if its quota is set), ``set_tenant`` (a tenant, with
     ``weight``, and with the same if its quota is set), ``set_limits`` (a user, with
-    ``running``)."""
+    ``running``), ``reserve`` (a reservation, with the rest of it in ``args``), ``unreserve``."""
 
     kind: str
     target: str
@@ -204,6 +205,7 @@ class Cycle:
     tenant_weights: dict[str, int] = field(default_factory=dict)  # one of 1 is none
     tenant_quotas: dict[str, Quota] = field(default_factory=dict)
     limits: dict[str, Limits] = field(default_factory=dict)  # by user; so here
+    reservations: dict[str, Reservation | None] = field(default_factory=dict)  # None: it goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +275,10 @@ class Ledger(Protocol):
 
     async def tenants(self) -> Mapping[str, Tenant]:
         """Those of whom anything was set."""
+        ...
+
+    async def reservations(self) -> Mapping[str, Reservation]:
+        """By name, those that were made and not cancelled; some may be over."""
         ...
 
     async def limits(self) -> Mapping[str, Limits]:

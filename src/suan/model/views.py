@@ -247,6 +247,27 @@ class LimitsView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReservationView:
+    """Nodes of a pool that are kept from ``begin`` until ``end``, for these ``tenants`` and
+    ``users`` or, without either, for maintenance. ``running`` are the runs that are on them now. Of
+    one that was just made, ``may_go_on`` are those that are not sure to end before it begins."""
+
+    name: str
+    pool: str
+    nodes: tuple[str, ...]
+    begin: datetime
+    end: datetime
+    maintenance: bool
+    tenants: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    reason: str = ""
+    by: str = ""
+    made_at: datetime | None = None
+    running: tuple[str, ...] = ()
+    may_go_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TokenView:
     """An access token. ``secret`` is shown once, when it is made."""
 

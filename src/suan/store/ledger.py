@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, or_, select, text, tup
 
 from suan.model.job import Job, JobState, Run
 from suan.model.quota import Amounts, Limits, Quota, Tenant, lineage
+from suan.model.reservation import Reservation
 from suan.model.store import Command, EndedRun, Gathered
 from suan.model.units import Instant, JobId, RunId
 from suan.store import schema
@@ -27,6 +28,7 @@ _read_args = json_reader(dict[str, str])
 _read_quota = json_reader(Quota)
 _read_weight = json_reader(int)
 _read_limits = json_reader(Limits)
+_read_reservation = json_reader(Reservation)
 
 
 def _past(since: Instant) -> tuple[ColumnElement[bool], ...]:
@@ -159,6 +161,13 @@ class StoredLedger(Part):
                 quota = found.get(tenant, Tenant()).quota
                 found[tenant] = Tenant(_read_weight(body), quota)
             return dict(sorted(found.items()))
+
+        return await self._db.read(work)
+
+    async def reservations(self) -> Mapping[str, Reservation]:
+        def work(connection: Connection) -> Mapping[str, Reservation]:
+            rows = connection.execute(select(schema.reservations)).all()
+            return {name: _read_reservation(body) for name, body in sorted(map(tuple, rows))}
 
         return await self._db.read(work)
 

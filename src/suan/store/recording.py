@@ -47,6 +47,7 @@ class StoredRecords(Part):
             _set_or_drop(connection, schema.tenant_weights, cycle.tenant_weights, none=1)
             _set_or_drop(connection, schema.tenant_quotas, cycle.tenant_quotas, none=Quota())
             _set_or_drop(connection, schema.user_limits, cycle.limits, none=Limits())
+            _set_or_drop(connection, schema.reservations, cycle.reservations, none=None)
 
         rows = len(jobs) + len(runs) + len(feed) + len(cycle.taken_jobs)
         await self._db.write(work, kind="record", rows=1 + rows)

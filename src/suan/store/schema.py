@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0005"  # of the newest migration
+REVISION = "0006"  # of the newest migration
 
 # The conditions of the partial indexes, word for word: a planner uses them only for these words.
 UNTAKEN = "taken = 0"
@@ -223,6 +223,13 @@ user_limits = Table(
     "user_limits",
     metadata,
     Column("user_name", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("name", Text, primary_key=True),
     Column("body", Text, nullable=False),
 )
 

@@ -75,6 +75,7 @@ async def test_the_migrations_make_the_tables_of_the_schema(store_url: str) -> N
 
 
 OLD = (  # what the later migrations added, taken away again
+    "DROP TABLE reservations",
     "ALTER TABLE jobs DROP COLUMN nodes",
     "DROP TABLE tenant_weights",
     "DROP TABLE tenant_quotas",
@@ -100,6 +101,7 @@ async def test_a_store_of_before_keeps_what_it_said(store_url: str) -> None:
     assert not await upgraded.quotas()
     assert not await upgraded.tenants()
     assert not await upgraded.limits()
+    assert not await upgraded.reservations()
     assert len(await upgraded.entries(0, 10)) == 1
     await upgraded.close()
     await (await open_store(store_url, create=False)).close()

@@ -9,10 +9,11 @@ from suan.model.errors import InputError, LeaseLost, StoreConflict
 from suan.model.events import RunEnded, TimePassed
 from suan.model.job import Cause, JobState, Outcome, RunState
 from suan.model.quota import Limits, Quota, Tenant
+from suan.model.reservation import Reservation
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
 from suan.model.store import Command, Cycle, FeedEntry, Lease, Store
-from suan.model.units import JobId, RunId
+from suan.model.units import JobId, NodeName, PoolName, RunId
 from tests.conformance.store.samples import (
     NOW,
     TTL,
@@ -25,6 +26,9 @@ from tests.conformance.store.samples import (
     updated,
 )
 
+REPAIR = Reservation(
+    "repair", PoolName("here"), (NodeName("n1"), NodeName("n2")), NOW, NOW + TTL, by="ann"
+)
 QUOTA = Quota((("A100-80GB", 8000), ("cpu", 64_000)), (("cpu", 128_000),), "lab")
 
 
@@ -41,6 +45,7 @@ async def everything(store: Store) -> tuple[object, ...]:
         await store.quotas(),
         await store.tenants(),
         await store.limits(),
+        await store.reservations(),
     )
 
 
@@ -58,6 +63,7 @@ def full_cycle(number: int = 1) -> Cycle:
         tenant_weights={"lab/vision": 3},
         tenant_quotas={"lab": QUOTA},
         limits={"ann": Limits(running=3)},
+        reservations={"repair": REPAIR},
     )
 
 
@@ -223,6 +229,19 @@ async def test_pools_and_queues_change_back(store: Store) -> None:
     )
     assert await store.drained_pools() == ("y",)
     assert await store.queues() == {"p": (2, "sjf", False), "q": (9, "las", False)}
+
+
+async def test_reservations_are_made_and_go(store: Store) -> None:
+    lease = await lead(store)
+    course = replace(REPAIR, name="course", tenants=("lab/x",), users=("ann",), reason="课程")
+    both = {"repair": REPAIR, "course": course}
+    await store.record(cycle(entry(1), reservations=both), lease)
+    assert await store.reservations() == both
+    assert list(await store.reservations()) == ["course", "repair"]
+    later = replace(course, end=course.end + 1)
+    gone = {"repair": None, "never": None, "course": later}
+    await store.record(cycle(entry(2), reservations=gone), lease)
+    assert await store.reservations() == {"course": later}
 
 
 async def test_quotas_and_limits_change_back(store: Store) -> None:
