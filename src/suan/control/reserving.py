@@ -7,7 +7,7 @@ the others once more when the leader takes it (``Draft``).
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-from suan.control.book import Book, PoolSight
+from suan.control.book import Book
 from suan.facts.accelerators import canonical
 from suan.model.errors import InputError, NotFound, StoreConflict
 from suan.model.reservation import Reservation, ReservationAsked, first_met
@@ -38,7 +38,7 @@ def draw_up(
             where="pool",
             mend="see `suan pool list`",
         )
-    nodes = asked.nodes or _found(book, sight, asked, outlasting, now=now)
+    nodes = asked.nodes or _found(book, asked, outlasting, now=now)
     unknown = [node for node in nodes if node not in sight.nodes]
     if unknown:
         raise InputError(
@@ -80,7 +80,6 @@ def conflict(asked: Reservation, met: Reservation) -> StoreConflict:
 
 def _found(
     book: Book,
-    sight: PoolSight,
     asked: ReservationAsked,
     outlasting: Mapping[NodeName, tuple[RunId, ...]],
     *,
@@ -89,7 +88,7 @@ def _found(
     """Nodes that will do: those first on which nothing may still run then, of equals by name."""
     fitting = [
         name
-        for name, status in sight.nodes.items()
+        for name, status in book.pools[asked.pool].nodes.items()
         if fnmatchcase(name, asked.match)
         and (not asked.accelerator or status.total.accelerator(canonical(asked.accelerator)))
     ]
@@ -114,6 +113,7 @@ def _found(
 
 
 def _taken(book: Book, asked: ReservationAsked, node: NodeName, *, now: Instant) -> bool:
+    """Whether another keeps a node at the same time."""
     return any(
         each.pool == asked.pool
         and node in each.nodes
