@@ -1,10 +1,11 @@
-"""The real PostgreSQL server, for the tests of servers that share a store."""
+"""The real PostgreSQL server and the real Slurm clusters, for the tests that need them."""
 
 import pytest
 
 from tests.postgres import postgres_server, postgres_url
+from tests.slurm import slurm_clusters
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["postgres_server", "postgres_url", "slurm_clusters"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

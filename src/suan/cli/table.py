@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, Entry] = {
     "cancel": _entry(_JOBS, "cancel", "Cancel jobs."),
     "plan": _entry(_JOBS, "plan", "Say where a job would go, when, and at what cost."),
     "status": _entry(_POOLS, "status", "Show jobs, pools and the server at a glance."),
-    "pool": _entry(_POOLS, "pool", "List, show, drain and undrain pools."),
+    "pool": _entry(_POOLS, "pool", "List, show, check, drain and undrain pools."),
     "queues": _entry(_POOLS, "queues", "List and set queues."),
     "tenants": _entry(_POOLS, "tenants", "List and set what tenants are entitled to and may hold."),
     "limits": _entry(_POOLS, "limits", "List and set what users may have."),

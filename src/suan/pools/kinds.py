@@ -5,7 +5,7 @@ Adding a kind is a folder of its own and one line here (docs/contributing/checkl
 
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from suan.model.pool import Pool
 from suan.pools.declaration import PoolDeclaration
@@ -30,6 +30,19 @@ class Kind(Protocol):
 
     def open(self, declaration: PoolDeclaration, *, home: Path) -> Pool:
         """Open a declared pool; what it keeps on disk lies under ``home``."""
+        ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A pool that can try what a job will need, beyond being observed."""
+
+    async def check(self) -> list[str]:
+        """What there is, in words, one line each.
+
+        Raises:
+            PoolError: what is wrong, and how to mend it.
+        """
         ...
 
 

@@ -14,7 +14,7 @@ from suan.model.views import PoolView
 
 @click.group
 def pool() -> None:
-    """List, show, drain and undrain pools.
+    """List, show, check, drain and undrain pools.
 
     Pools are declared in pools.yaml (docs/reference/pools-yaml.md); without one, this machine is
     the only pool.

@@ -150,15 +150,30 @@ class Launcher:
             "--chdir=" + attempts.directory,
             f"--cpus-per-task={asked['cpus']}",
         ]
-        options += _shape(record, asked)
-        for name in ("account", "qos", "reservation"):
-            if self._settings.get(name):
-                options.append(f"--{name}={self._settings[name]}")
+        options += [*_shape(record, asked), *self._site_options()]
+        if asked["limit_s"]:
+            options.append(f"--time={int(asked['limit_s']) // 60 + 2}")
+        return options
+
+    def try_submitting(self) -> None:
+        """Have Slurm judge the smallest of jobs, without submitting it.
+
+        Raises:
+            Trouble: it would not take that from us.
+        """
+        words = ["sbatch", "--test-only", "--ntasks=1", "--mem=1", *self._site_options()]
+        self._slurm.run([*words, self._keeper])
+
+    def _site_options(self) -> "list[str]":
+        """What the operator said of every job."""
+        options = [
+            f"--{name}={self._settings[name]}"
+            for name in ("account", "qos", "reservation")
+            if self._settings.get(name)
+        ]
         partitions = self._settings.get("partitions")
         if partitions:
             options.append("--partition=" + ",".join(partitions))
-        if asked["limit_s"]:
-            options.append(f"--time={int(asked['limit_s']) // 60 + 2}")
         return options + list(self._settings.get("options") or ())
 
     def _keeper_words(self, directory: str, attempt: int, record: "dict[str, Any]") -> "list[str]":

@@ -30,8 +30,13 @@ class Program:
     def __init__(self, settings: "dict[str, Any]") -> None:
         directory = os.path.abspath(os.path.expanduser(str(settings["directory"])))
         os.makedirs(directory, mode=0o700, exist_ok=True)
+        self._directory = directory
         settings["user"] = _user()
         settings["keeper"] = _keeper(directory, str(settings.pop("keeper_text")))
+        conf = settings.get("conf")
+        if conf and not os.path.exists(conf):
+            mend = "mend `conf` in pools.yaml; without it the commands find their own"
+            raise Trouble("rejected", f"there is no {conf} on the login node", mend)
         self._slurm = Slurm(settings.get("conf"), _SLURM_PATIENCE_S)
         cluster = Cluster(self._slurm, settings)
         self._cluster = cluster
@@ -166,17 +171,15 @@ class Program:
         return [base64.b64encode(data).decode(), following, ended and following >= size]
 
     def do_check(self) -> "list[str]":
-        """What there is, in words; trouble is raised."""
+        """What there is, in words, after what a job needs has been tried; trouble is raised."""
         version = self._slurm.run(["sinfo", "--version"]).strip()
         partitions = self._cluster.partitions()
-        nodes = self._cluster.nodes()
-        open_ = sum(1 for node in nodes if node["open"])
         self._slurm.run(["squeue", "-h", "-u", _user(), "-o", "%A"])
-        self._slurm.run(["sbatch", "--version"])
+        self._launcher.try_submitting()
         return [
-            version,
-            "partitions: " + ", ".join(sorted(partitions)),
-            f"{len(nodes)} nodes, {open_} of them take new jobs",
+            version + ", partitions: " + ", ".join(sorted(partitions)),
+            "sbatch would take a job of " + _user(),
+            "runs are kept in " + self._directory,
         ]
 
 
@@ -204,11 +207,17 @@ def main() -> None:
     settings = json.loads(sys.stdin.buffer.readline().decode())
     try:
         program = Program(settings)
+    except Trouble as trouble:
+        _refuse([trouble.word, trouble.message, trouble.mend])
     except OSError as error:
-        said = "the directory %s cannot be used on the login node: %s"
-        told = ["unavailable", said % (settings.get("directory"), error.strerror), ""]
-        told[2] = "set `directory` to one that you may write and that the nodes share"
-        sys.stdout.write(json.dumps({"error": told}) + "\n")
-        sys.stdout.flush()
-        return
-    program.serve()
+        directory = settings.get("directory")
+        said = f"the directory {directory} cannot be used on the login node: {error.strerror}"
+        mend = "set `directory` to one that you may write and that the nodes share"
+        _refuse(["unavailable", said, mend])
+    else:
+        program.serve()
+
+
+def _refuse(told: "list[str]") -> None:
+    sys.stdout.write(json.dumps({"error": told}) + "\n")
+    sys.stdout.flush()

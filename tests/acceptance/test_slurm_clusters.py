@@ -1,0 +1,137 @@
+"""One queue over two real Slurm clusters and this machine, as a user types it."""
+
+import fcntl
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.terminal import Terminal, terminal
+from tests.slurm import command, up
+from tests.waiting import until
+
+POOLS = """pools:
+- name: here
+  nodes: [{{cpus: 4, memory: 8GB}}]
+- name: east
+  kind: slurm
+  conf: {c1}
+  partition: main
+  directory: {directory}/east
+- name: west
+  kind: slurm
+  conf: {c2}
+  directory: {directory}/west
+  poll_s: 0.5
+- name: wrong
+  kind: slurm
+  conf: {c1}
+  partition: [main, nosuch]
+  directory: {directory}/wrong
+"""
+
+
+@pytest.fixture
+def user(tmp_path: Path, slurm_clusters: dict[str, Path]) -> Iterator[Terminal]:
+    """A user with both clusters and this machine; nobody else breaks the second one meanwhile."""
+    with (
+        terminal(tmp_path, SUAN_PORT="0") as opened,
+        (slurm_clusters["c2"].parent / "lock").open("w") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        opened.home.mkdir(exist_ok=True)
+        declared = POOLS.format(directory=tmp_path, **slurm_clusters)
+        (opened.home / "pools.yaml").write_text(declared)
+        yield opened
+        for conf in slurm_clusters.values():
+            command(conf, "scancel", "--user", "root")
+
+
+def said(user: Terminal, *arguments: str) -> str:
+    """What a command that must succeed says."""
+    done = user.type(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def state(user: Terminal, job: str) -> str:
+    return str(json.loads(said(user, "show", job, "--json"))["job"]["state"])
+
+
+def test_pools_are_checked_before_the_first_job(user: Terminal) -> None:
+    assert "4 cpu" in said(user, "pool", "check", "here")
+    found = json.loads(said(user, "pool", "check", "east", "--json"))["found"]
+    assert any("H100:24" in line for line in found), found
+    wrong = user.type("pool", "check", "wrong")
+    assert wrong.returncode == 7
+    assert "no partition called 'nosuch'" in wrong.stderr
+    assert "there are: main" in wrong.stderr
+    unknown = user.type("pool", "check", "nowhere")
+    assert unknown.returncode == 3
+    assert "declared are: east, here, west, wrong" in unknown.stderr
+
+
+def test_mixed_jobs_over_two_clusters_and_this_machine(
+    user: Terminal, slurm_clusters: dict[str, Path]
+) -> None:
+    assert user.type("up").returncode == 0
+    pools = json.loads(said(user, "pool", "list", "--json"))["pools"]
+    assert {each["name"]: each["available"] for each in pools} == {
+        "here": True, "east": True, "west": True, "wrong": False,
+    }  # fmt: skip
+    (wrong,) = (each for each in pools if each["name"] == "wrong")
+    assert "nosuch" in wrong["detail"]
+
+    devices = 'echo "devices $CUDA_VISIBLE_DEVICES on $SUAN_NODE"'
+    assert "on c1-n" in said(user, "run", "--gpus", "H100:2", "--infra", "east", "--", devices)
+    assert said(user, "run", "--infra", "here", "--", "echo at home") == "at home"
+    failed = user.type("run", "--infra", "west", "--", "echo oops; exit 3")
+    assert (failed.returncode, failed.stdout) == (3, "oops\n")
+
+    gang = said(user, "run", "-d", "--nodes", "2", "--infra", "west", "--", "echo $SUAN_TASK_RANK")
+    until(lambda: state(user, gang) == "succeeded", 60, what="the gang's end")
+    lines = said(user, "logs", "--all-tasks", gang).splitlines()
+    assert sorted(line.split()[-1] for line in lines) == ["0", "1"]
+
+    large = said(user, "submit", "--gpus", "H100:9", "--infra", "east", "--", "true")
+    assert "H100" in said(user, "why", large)
+    assert said(user, "cancel", large)
+
+    trap = "trap 'echo saved; exit 0' TERM; echo ready; while true; do sleep 0.1; done"
+    stopped = said(user, "run", "-d", "--infra", "west", "--", trap)
+    until(lambda: "ready" in user.type("logs", stopped).stdout, 60, what="its start")
+    assert said(user, "cancel", stopped)
+    until(lambda: state(user, stopped) == "cancelled", 60, what="the cancelled job's end")
+    assert said(user, "logs", stopped) == "ready\nsaved"
+    assert said(user, "down")
+
+
+def test_a_controller_dies_and_comes_back(
+    user: Terminal, slurm_clusters: dict[str, Path], tmp_path: Path
+) -> None:
+    directory = slurm_clusters["c2"].parent
+    gate = tmp_path / "gate"
+    assert user.type("up").returncode == 0
+    script = f"echo ready; until test -e {gate}; do sleep 0.1; done; echo went on"
+    going = said(user, "run", "-d", "--infra", "west", "--", script)
+    until(lambda: "ready" in user.type("logs", going).stdout, 60, what="its start")
+    saved, began = directory / "state" / "job_state", (tmp_path / "west").stat().st_ctime
+    until(lambda: saved.exists() and saved.stat().st_mtime > began + 1, 60, what="saved state")
+    controller = int((directory / "slurmctld.pid").read_text())
+    os.kill(controller, signal.SIGKILL)
+    try:
+        waiting = said(user, "submit", "--infra", "west", "--", "echo came back")
+        until(lambda: "unavailable" in user.type("why", waiting).stdout, 90, what="the reason")
+        gate.touch()
+        assert said(user, "run", "--infra", "east", "--", "echo meanwhile") == "meanwhile"
+    finally:
+        until(lambda: not Path(f"/proc/{controller}").exists(), what="the controller's end")
+        (directory / "slurmctld.pid").unlink()
+        up(directory.parent, "-c", "2", "-n", "3")
+    for job, output in ((going, "ready\nwent on"), (waiting, "came back")):
+        until(lambda job=job: state(user, job) == "succeeded", 120, what=f"the end of {job}")
+        assert said(user, "logs", job) == output
+    assert said(user, "down")
