@@ -7,7 +7,7 @@ import pytest
 from suan.model.job import Cause, JobState, Run
 from suan.model.policy import Policy
 from suan.model.spec import Checkpoint, ResourceOption
-from suan.model.units import JobId
+from suan.model.units import HOUR, JobId
 from tests.control.world import World, made, open_local_pools
 from tests.waiting import until_async
 
@@ -65,3 +65,31 @@ async def test_it_starts_with_what_there_is_and_makes_room(tmp_path: Path) -> No
         assert (await world.replay()).identical
         kinds = await world.kinds(job)
     assert kinds.count("run.placed") == 2
+
+
+@pytest.mark.enable_socket
+async def test_it_starts_on_one_node_and_grows(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    async with made(tmp_path, open_local_pools(tmp_path / "home", FOUR)) as world:
+        await world.lead(policy=Policy(min_run_time=0))
+        other = await world.submit("sleep 30", num_nodes=3, resources=WHOLE)
+        await world.state(other, JobState.RUNNING)
+        job = await world.submit(
+            WORK.format(d=tmp_path),
+            num_nodes=1,
+            max_nodes=4,
+            resources=WHOLE,
+            expected=HOUR,
+            checkpoint=Checkpoint("SIGUSR1"),
+        )
+        await runs_once_said(world, job, said, "1 of 1, 1", 1)
+        await world.ask("cancel", other)
+        first, second = await runs_once_said(world, job, said, "4 of 4, 4", 4)
+        assert first.outcome is not None
+        assert first.outcome.cause is Cause.RESIZED
+        assert first.outcome.detail == "it goes on with up to 4 nodes"
+        assert (len(first.nodes), len(second.nodes)) == (1, 4)
+        assert "saved-0" in said.read_text()
+        await world.ask("cancel", job)
+        await world.final(job)
+        assert (await world.replay()).identical

@@ -310,6 +310,99 @@ def test_while_it_saves_why_says_so() -> None:
     assert "to make room for job j2, and goes on with at least 3 nodes" in said.summary
 
 
+def grown(scheduler: Scheduler, checkpoint: Checkpoint = SAVES, **rest) -> Plan:
+    """Of four nodes an elastic job has two, and the other two are free from LATER on."""
+    scheduler.apply(elastic(2, 1, 8, checkpoint=checkpoint, **rest))
+    plan = scheduler.decide(1)
+    assert sizes(plan) == {"j1": 1, "j2": 2}
+    scheduler.apply(ended("j1-r1", at=LATER))
+    plan = scheduler.decide(LATER)
+    assert not stops(plan)
+    return plan
+
+
+def half() -> Scheduler:
+    return told(pool("p", res(8, 64, A=2), res(8, 64, A=2)), job(1, res(1, 1, A=2)))
+
+
+def test_it_grows_when_there_has_been_room_for_a_while() -> None:
+    scheduler = half()
+    assert grown(scheduler).wake_at == LATER + 5 * MINUTE
+    assert not stops(scheduler.decide(LATER + 4 * MINUTE))
+    plan = scheduler.decide(LATER + 5 * MINUTE)
+    assert [each.detail for each in stops(plan).values()] == ["it goes on with up to 4 nodes"]
+    after = resized(scheduler, plan, LATER + 5 * MINUTE + SECOND)
+    assert sizes(after) == {"j2": 4}
+    assert {"p0", "p1"} == set(places(after)["j2"].nodes)
+
+
+def test_what_was_taken_meanwhile_was_not_idle() -> None:
+    scheduler = half()
+    grown(scheduler)
+    scheduler.apply(job(3, res(1, 1, A=2)))
+    scheduler.decide(LATER + 2 * MINUTE)
+    scheduler.apply(ended("j3-r1", at=LATER + 3 * MINUTE))
+    assert scheduler.decide(LATER + 3 * MINUTE).wake_at == LATER + 8 * MINUTE
+    assert not stops(scheduler.decide(LATER + 5 * MINUTE))
+    assert stops(scheduler.decide(LATER + 8 * MINUTE))
+
+
+def test_who_comes_while_it_saves_goes_first() -> None:
+    scheduler = half()
+    grown(scheduler)
+    plan = scheduler.decide(LATER + 5 * MINUTE)
+    scheduler.apply(job(3, res(1, 1, A=2)))
+    assert sizes(scheduler.decide(LATER + 5 * MINUTE)) == {"j3": 1}
+    assert sizes(resized(scheduler, plan, LATER + 6 * MINUTE)) == {"j2": 2}
+
+
+def test_what_saves_nothing_does_not_grow() -> None:
+    scheduler = half()
+    scheduler.apply(elastic(2, 1, 8))
+    scheduler.decide(1)
+    scheduler.apply(ended("j1-r1", at=LATER))
+    assert scheduler.decide(LATER).wake_at is None
+
+
+def test_it_does_not_grow_for_what_is_nearly_done() -> None:
+    """Ten minutes and five with two nodes of an expected half hour with one: nothing is left but
+    a moment, which is not worth the ten seconds in which it may save."""
+    scheduler = half()
+    grown(scheduler, Checkpoint(), expected=30 * MINUTE + 15 * SECOND)
+    assert not stops(scheduler.decide(LATER + 5 * MINUTE))
+
+
+def test_it_waits_until_it_has_saved_where_that_costs_less() -> None:
+    """It saves each half hour, last at 0:00: what it has done since is more than what the rest of
+    the half hour would gain."""
+    scheduler = half()
+    grown(scheduler, Checkpoint(interval=30 * MINUTE))
+    plan = scheduler.decide(1 + 20 * MINUTE)
+    assert not stops(plan)
+    assert plan.wake_at == 1 + 30 * MINUTE
+    assert stops(scheduler.decide(1 + 30 * MINUTE))
+
+
+def test_one_run_of_a_pool_grows_at_a_time() -> None:
+    first, second = elastic(2, 1, 2, checkpoint=SAVES), elastic(3, 1, 2, checkpoint=SAVES)
+    scheduler = told(gpus(4), job(1, GPU, tasks=2), first, second)
+    assert sizes(scheduler.decide(1)) == {"j1": 2, "j2": 1, "j3": 1}
+    scheduler.apply(ended("j1-r1", at=LATER))
+    scheduler.decide(LATER)
+    plan = scheduler.decide(LATER + 5 * MINUTE)
+    assert list(stops(plan)) == ["j2-r1"]
+    later = resized(scheduler, plan, LATER + 5 * MINUTE + SECOND)
+    assert sizes(later) == {"j2": 2}
+    assert list(stops(later)) == ["j3-r1"]
+
+
+def test_nothing_grows_where_somebody_waits_for_it() -> None:
+    scheduler = half()
+    grown(scheduler)
+    scheduler.apply(job(3, res(1, 1, A=2), tasks=2))
+    assert not stops(scheduler.decide(LATER + 5 * MINUTE))
+
+
 def someone(need: st.SearchStrategy, tasks: tuple[int, ...], more: tuple[int, ...]):
     return st.tuples(
         st.sampled_from((0, 0, 10, 1000)),  # seconds after the last

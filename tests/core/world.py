@@ -162,8 +162,12 @@ class Witness:
         self.stopped[stop.run] = stop.cause
         if stop.cause not in SAVING:
             return
-        victim, displacer = self.jobs[self.runs[stop.run].job], self.jobs[stop.detail.split()[-1]]
+        victim = self.jobs[self.runs[stop.run].job]
         assert self.policy.preemption
+        if stop.detail.startswith("it goes on with up to"):
+            self._check_growth(stop, victim, now)
+            return
+        displacer = self.jobs[stop.detail.split()[-1]]
         assert self.states[displacer.job] is JobState.PENDING
         assert self.runs[stop.run].pool not in {name[:-1] for name in self.closed}
         assert now - self.began[stop.run] >= self.policy.min_run_time
@@ -196,6 +200,15 @@ class Witness:
         assert free + takes <= displacer.deadline
         if victim.deadline is not None:
             assert free + takes + (victim.expected or victim.time_limit or 0) <= victim.deadline
+
+    def _check_growth(self, stop: Stop, job: JobSubmitted, now: int) -> None:
+        """Only what saves its work is stopped to grow, and not before it has run for a while."""
+        assert stop.cause is Cause.RESIZED
+        assert job.checkpoint is not None
+        size, wanted = len(self.runs[stop.run].nodes), int(stop.detail.split()[-2])
+        assert size < wanted <= job.demand.most
+        assert now - self.began[stop.run] >= self.policy.min_run_time
+        self.resized.setdefault(job.job, []).append(now)
 
     def _check_place(self, place: Place) -> None:
         asked = self.jobs[place.job]

@@ -259,6 +259,11 @@ def shrinking() -> str:
     return written(jobs, under(["easy", "default"], jobs), takes=takes)
 
 
+def growing() -> str:
+    jobs = [job("a", 4, 0, 30), job("e", 1, 0, 480, expects=480, most=8, checkpoint=TOLD)]
+    return written(jobs, under(["easy", "default"], jobs), takes=takes)
+
+
 def packing() -> str:
     jobs = [job("a", 2, 0, 60), job("b", 1, 0, 60), job("c", 4, 0, 60), job("g", 1, 0, 60, tasks=2)]
     found = under(["fifo"], jobs, (pool("n", 4, 4, 2),), nodes=True)
@@ -343,6 +348,7 @@ EXAMPLES = (
     reserving,
     elastic,
     shrinking,
+    growing,
     packing,
     racks,
 )

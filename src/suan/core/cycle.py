@@ -19,6 +19,7 @@ from suan.core.backfill import Backfill
 from suan.core.deadlines import hurry, next_look
 from suan.core.elastic import Extras, is_elastic
 from suan.core.fates import settle_next
+from suan.core.growing import grow, growing
 from suan.core.matching import Candidate
 from suan.core.packing import Spots, by_rank, find_first
 from suan.core.preemption import may_displace, spare, victims, yield_to
@@ -66,8 +67,8 @@ class Cycle:
             self._wake()
         if state.capacity.awake or state.line.windowed:
             self._order()
-        if self.elastic and not self._full():
-            self._stretch()
+        if self.elastic or state.growable:
+            self._size()
         return Plan(self.now, tuple(self.decisions), self._wake_at(), self._more())
 
     def _wake(self) -> None:
@@ -81,9 +82,11 @@ class Cycle:
     def _wake_at(self) -> Instant | None:
         state = self.state
         advance, deadlines = state.advance.kept, state.deadlines
-        if not state.alarms and not state.back_off and not advance and not deadlines:
+        if not (state.alarms or state.back_off or advance or deadlines or state.growable):
             return None
         times = list(state.alarms.values())
+        if state.growable and state.grow_at is not None:
+            times.append(state.grow_at)
         if state.back_off:
             times.append(state.back_off[0][0])
         if (reserved := state.advance.wake_at()) is not None:
@@ -231,6 +234,18 @@ class Cycle:
         return Place(
             job.id, run.id, job.attempts, run.pool, run.option, nodes, per_task, said[0], said[1]
         )
+
+    def _size(self) -> None:
+        """Give elastic runs what nobody else could use; those that start now get it at once."""
+        if self.elastic and not self._full():
+            self._stretch()
+        if not self.state.growable or not self.state.policy.preemption or self._full():
+            return
+        for run, more in growing(self.state, self.now):
+            if self._full():
+                break
+            grow(self.state, run, self.now)
+            self._tell(run, Cause.RESIZED, f"it goes on with up to {len(run.nodes) + more} nodes")
 
     def _stretch(self) -> None:
         """Give the elastic runs that were placed what nobody who waits could use."""

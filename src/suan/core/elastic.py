@@ -47,7 +47,7 @@ class Extras:
     def give(self, run: RunRecord, place: Place) -> Place:
         """Give a run that is placed in this cycle what it may have; its placement with that."""
         candidate = candidate_of(run)
-        spots = [] if candidate is None else self.room(run, candidate)
+        spots = [] if candidate is None else self._room(run, candidate)
         if candidate is None or not spots:
             return place
         self.state.stretch(run, spots, self.now)
@@ -56,16 +56,30 @@ class Extras:
         cost = cost_of(Ask(demand, run.option, run.per_task), candidate.pool.offer)
         return replace(place, nodes=run.nodes, costs=(cost, *place.costs[1:]))
 
-    def room(self, run: RunRecord, candidate: Candidate) -> Spots:
-        """Where a run may have more tasks now."""
-        left, spots = self._within_limits(run, candidate), Spots()
-        self._goes_on(run)
+    def count(self, run: RunRecord) -> int:
+        """How many more tasks a run could have."""
+        candidate = candidate_of(run)
+        return 0 if candidate is None else sum(tasks for _, tasks in self._room(run, candidate))
+
+    def _room(self, run: RunRecord, candidate: Candidate) -> Spots:
+        """Where a run may have more tasks now. What it has already is not to spare for it, though
+        it be expected to end."""
+        left = self._within_limits(run, candidate)
+        if not left:
+            return []
+        self._goes_on(run, -1)
+        spots = self._spots(run, candidate, left)
+        self._goes_on(run, 1)
+        return spots
+
+    def _spots(self, run: RunRecord, candidate: Candidate, left: int) -> Spots:
+        spots = Spots()
         closed = self.state.capacity.closed_to(self.state.advance.bars(run.job, self.now))
         allowed = candidate.mask & ~self._held() & ~closed
         reserved = self._backfill.nodes
         room = Room(candidate, allowed, reserved, now=self.now, job=None)
         racks = self._racks(run)
-        for flavor, need in candidate.kinds if left else ():
+        for flavor, need in candidate.kinds:
             if not flavor.mask & allowed or flavor.misses(need):
                 continue
             for node, held in sorted(
@@ -119,15 +133,15 @@ class Extras:
         """Whether a run is known to end before a node is needed that is reserved."""
         return 0 < run.job.window <= self._backfill.nodes[node].at - self.now
 
-    def _goes_on(self, run: RunRecord) -> None:
-        """What a run has already is not to spare for it, though it be expected to end."""
+    def _goes_on(self, run: RunRecord, times: int) -> None:
+        """Take what a run has from the reservations for which it is expected to end in time."""
         nodes = self.state.capacity.pools[run.pool].nodes
         for node in map(nodes.__getitem__, dict.fromkeys(run.nodes)):
             kept = self._backfill.nodes.get(node)
             if kept is None or run.until is None or run.until > kept.at:
                 continue
             if not self._ends_before(run, node):
-                kept.spots[node].then.refund(node.runs[run.id], -1)
+                kept.spots[node].then.refund(node.runs[run.id], times)
 
     def _spare_less(self, run: RunRecord, spots: Spots) -> None:
         """What was given on reserved nodes is not to spare for the next run."""

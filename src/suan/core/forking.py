@@ -28,7 +28,7 @@ def fork(state: State, line: Container[JobId] | None = None) -> State:
     other.durations = state.durations.fork()
     other.shares = state.shares.fork()
     other.quotas = state.quotas.fork()
-    other.started = state.started
+    other.started, other.grow_at = state.started, state.grow_at
     other.advance.restore(state.advance.now, state.advance.kept_by_bit())
     other.line.closed = set(state.line.closed)
     for pool in state.capacity.pools.values():
@@ -136,13 +136,12 @@ def _run(state: State, jobs: dict[JobId, JobRecord], run: RunRecord) -> None:
     )
     other.started, other.stopping, other.told = run.started, run.stopping, run.told
     other.number, other.began, other.until = run.number, run.began, run.until
-    other.keeps = run.keeps
+    other.keeps, other.room_since = run.keeps, run.room_since
     if run.makes_room_for is not None:
         other.makes_room_for = jobs.get(run.makes_room_for.id)
     other.job.run = other
     state.runs[run.id] = other
-    if len(run.nodes) > run.job.told.demand.tasks:
-        state.stretched[run.id] = other
+    state.note_size(other)
     pool = state.capacity.pools[run.pool]
     pool.enter(other, grace_of(other))
     pool.ends.add(other)

@@ -136,7 +136,7 @@ class RunRecord:
     """An open run. ``nodes`` has one entry for each task, in rank order. It ``began`` when it was
     started or, before that is told, placed; ``until`` is when it is expected to end, if that is
     known. With ``makes_room_for`` it was told to stop for that job; with ``keeps`` it then goes on
-    with these of its nodes."""
+    with these of its nodes. It could have had more, as an elastic one, since ``room_since``."""
 
     __slots__ = (
         "began",
@@ -149,6 +149,7 @@ class RunRecord:
         "option",
         "per_task",
         "pool",
+        "room_since",
         "started",
         "stopping",
         "told",
@@ -170,6 +171,7 @@ class RunRecord:
         self.number = 0
         self.makes_room_for: JobRecord | None = None
         self.keeps: tuple[NodeName, ...] | None = None
+        self.room_since: Instant | None = None
         self.id = run
         self.job = job
         self.pool = pool

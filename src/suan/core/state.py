@@ -82,7 +82,9 @@ class State:
     ``priorities`` counts open runs by the priority of their jobs. ``kept`` are the reservations as
     last made, ``closed`` the flavors held by jobs that wait without one, and ``half_barred`` the
     jobs that a quota or limit kept from some of what could take them. ``stretched`` are the open
-    runs with more than their minimum, and ``resuming`` those that ended to have another size."""
+    runs with more than their minimum, ``growable`` those that save their work and have less than
+    their maximum, to be looked at again at ``grow_at``, and ``resuming`` those that ended to have
+    another size."""
 
     __slots__ = (
         "advance",
@@ -92,6 +94,8 @@ class State:
         "closed",
         "deadlines",
         "durations",
+        "grow_at",
+        "growable",
         "half_barred",
         "jobs",
         "kept",
@@ -134,6 +138,8 @@ class State:
         self.stops: deque[RunRecord] = deque()
         self.resuming: deque[RunRecord] = deque()
         self.stretched: dict[RunId, RunRecord] = {}
+        self.growable: dict[RunId, RunRecord] = {}
+        self.grow_at: Instant | None = None
         self.set_policy(POLICIES["default"])
 
     def set_policy(self, policy: Policy) -> None:
@@ -339,7 +345,7 @@ class State:
         self.runs[run.id] = run
         self.started += 1
         run.number = self.started
-        self._note_size(run)
+        self.note_size(run)
         self.queues[job.told.queue].running += 1
         priority = job.told.priority
         self.priorities[priority] = self.priorities.get(priority, 0) + 1
@@ -394,15 +400,21 @@ class State:
         extra = Part(run, by_rank(spots))
         ranked = sorted((pool.nodes[name].status.rack, name) for name in (*run.nodes, *extra.nodes))
         run.nodes = tuple(name for _, name in ranked)
-        self._note_size(run)
+        self.note_size(run)
         if self.shares.counts:
             self._take(extra, now)
         if self.quotas.count:
             self.quotas.hold(extra)
 
-    def _note_size(self, run: RunRecord) -> None:
-        if len(run.nodes) > run.job.told.demand.tasks:
+    def note_size(self, run: RunRecord) -> None:
+        """Whether an elastic run has more than its minimum, and could have more than it has."""
+        told = run.job.told
+        if len(run.nodes) > told.demand.tasks:
             self.stretched[run.id] = run
+        if told.checkpoint is not None and len(run.nodes) < told.demand.most:
+            self.growable[run.id] = run
+        else:
+            self.growable.pop(run.id, None)
 
     def _take(self, run: Holding, now: Instant, times: int = 1) -> None:
         amounts = amounts_of(run.per_task, len(run.nodes))
@@ -413,6 +425,7 @@ class State:
         job = run.job
         del self.runs[run.id]
         self.stretched.pop(run.id, None)
+        self.growable.pop(run.id, None)
         job.run, job.hurries = None, False
         job.phase = Phase.SETTLES
         self.queues[job.told.queue].running -= 1

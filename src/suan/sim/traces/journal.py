@@ -1,9 +1,11 @@
 """suan's own journal as a trace: what was submitted, and how long it ran.
 
 A job's run time is that of its last run which came to an end of its own (or was cancelled); a job
-without one is left out. Of an elastic job it is what its least nodes would have taken, if each
-does as much as any other. The pools are those of the journal, each node as last observed, whole:
-what others used of it and whether it was cordoned is left out. Queues are as last set, and open.
+without one is left out. Of an elastic job it is what its least nodes would have taken for that run
+and those that were resized before, if each node does as much as any other.
+
+The pools are those of the journal, each node as last observed, whole: what others used of it and
+whether it was cordoned is left out. Queues are as last set, and open.
 
 The run times are only known once the journal was read, so it is read whole.
 """
@@ -48,6 +50,7 @@ class History:
     def __init__(self) -> None:
         self.jobs: dict[JobId, tuple[int, JobSubmitted]] = {}  # with the entry's number
         self.runtimes: dict[JobId, Duration] = {}
+        self._before: dict[JobId, Duration] = {}  # in runs that were resized
         self.started: set[JobId] = set()
         self.queues: dict[QueueName, QueueChanged] = {}
         self._open: dict[RunId, tuple[Instant, int]] = {}  # since when, and with how many tasks
@@ -87,12 +90,15 @@ class History:
     def _ends(self, event: RunEnded) -> None:
         began, tasks = self._open.pop(event.run, (None, 1))
         job = job_of(event.run)
-        if began is not None and event.outcome.cause in ITS_OWN_END and job in self.jobs:
-            demand = self.jobs[job][1].demand
-            took = event.at - began
-            if demand.max_tasks is not None:
-                took = took * tasks // demand.tasks
-            self.runtimes[job] = took
+        if began is None or job not in self.jobs:
+            return
+        demand, took = self.jobs[job][1].demand, event.at - began
+        if demand.max_tasks is not None:
+            took = took * tasks // demand.tasks
+        if event.outcome.cause is Cause.RESIZED:
+            self._before[job] = self._before.get(job, 0) + took
+        elif event.outcome.cause in ITS_OWN_END:
+            self.runtimes[job] = self._before.get(job, 0) + took
 
     def _observe(self, event: PoolObserved) -> None:
         name = event.offer.pool
