@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -178,13 +179,17 @@ def test_the_map_is_listed(region: RunningServer) -> None:
     assert any("和林格尔" in line for line in table)
 
 
-def test_devices_are_given_out_one_by_one(region: RunningServer) -> None:
+def test_devices_are_given_out_one_by_one(region: RunningServer, tmp_path: Path) -> None:
     """Two jobs in one node's accelerators see different ones."""
-    both = [
-        suan(region, "submit", "--gpus", "H100:4", "--", "echo $CUDA_VISIBLE_DEVICES; sleep 2")
-        for _ in range(2)
-    ]
-    seen = [suan(region, "logs", "-f", job.stdout.strip()).stdout.strip() for job in both]
+    script = f"echo $CUDA_VISIBLE_DEVICES; until [ -e {tmp_path}/go ]; do sleep 0.1; done"
+    both = [suan(region, "submit", "--gpus", "H100:4", "--", script) for _ in range(2)]
+    jobs = [job.stdout.strip() for job in both]
+    until(
+        lambda: all(read(region, "show", job)["job"]["state"] == "running" for job in jobs),
+        what="both running",
+    )
+    (tmp_path / "go").touch()
+    seen = [suan(region, "logs", "-f", job).stdout.strip() for job in jobs]
     devices = [set(shown.split(",")) for shown in seen]
     assert [len(each) for each in devices] == [4, 4]
     assert not devices[0] & devices[1]

@@ -46,8 +46,9 @@ def status(kind: LocalKind, run: str) -> dict[str, object]:
 
 
 def fork_servers(kind: LocalKind) -> list[int]:
+    """The processes that look like one, but for those it forked: numbers say nothing of age."""
     mark = str(kind.home / "pools" / "forkserver.users").encode()
-    found = []
+    parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -55,9 +56,9 @@ def fork_servers(kind: LocalKind) -> list[int]:
                 parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if any(word.startswith(mark) for word in command) and int(parent) not in found:
-                found.append(int(entry.name))
-    return found
+            if any(word.startswith(mark) for word in command):
+                parents[int(entry.name)] = int(parent)
+    return [process for process, parent in parents.items() if parent not in parents]
 
 
 @pytest.mark.parametrize("point", ["directory_made", "launch_written", "runner_started"])
