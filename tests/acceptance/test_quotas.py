@@ -97,7 +97,7 @@ def test_a_limit_is_told_and_lifted(running: RunningServer, client: Client) -> N
     why = json.loads(suan(running, "why", jobs[1], "--json").stdout)
     assert [each["code"] for each in why["refusals"]] == ["over_user_limit"]
     listed = suan(running, "limits", "list").stdout.splitlines()
-    assert listed[1].split() == [user, "1", "of", "1", "1"]
+    assert listed[1].split()[:5] == [user, "1", "of", "1", "1"]
     suan(running, "limits", "set", user, "--pending", "1")
     refused = suan(running, "submit", "--", "true")
     assert refused.returncode == 6
@@ -107,6 +107,34 @@ def test_a_limit_is_told_and_lifted(running: RunningServer, client: Client) -> N
     runs(client, jobs[1])
     assert suan(running, "limits", "list").stdout == "no limits\n"
     cancelled(running, client, jobs)
+
+
+def test_a_budget_is_told_with_its_sums_and_raised(running: RunningServer, client: Client) -> None:
+    user = getpass.getuser()
+    assert suan(running, "limits", "set", user, "--device-hours", "1").returncode == 0
+    small = ("--cpus", "0.5", "--memory", "64MB", "--time-limit", "90m")
+    jobs = []
+    for _ in range(2):
+        made = suan(running, "submit", "--json", *small, "--", "sleep", "600")
+        jobs.append(json.loads(made.stdout)["jobs"][0])
+    runs(client, jobs[0])
+    why = json.loads(suan(running, "why", jobs[1], "--json").stdout)
+    [refusal] = why["refusals"]
+    assert refusal["code"] == "over_device_hours"
+    assert "may use 1 device-hours in 30 d" in refusal["detail"]
+    assert "runs that go on may use 0.75; this job may need 0.75" in refusal["detail"]
+    suan(running, "limits", "set", user, "--device-hours", "2")
+    runs(client, jobs[1])
+    cancelled(running, client, jobs)
+    [view] = client.limits()
+    assert 0 < view.device_ms_used < 60_000
+    listed = suan(running, "limits", "list").stdout.splitlines()[1]
+    assert listed.split()[3:6] == ["0.00", "of", "2"]
+    suan(running, "limits", "set", user, "--device-hours", "none")
+    bad = suan(running, "limits", "set", user, "--money", "much")
+    assert bad.returncode == 2
+    assert "12.50" in bad.stderr
+    assert suan(running, "limits", "set", user).returncode == 2
 
 
 @pytest.mark.parametrize(

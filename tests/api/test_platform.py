@@ -3,20 +3,23 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from suan.api import forwarding
 from suan.control.quotas import limits_of, quota_of
+from suan.model.bill import Bill
 from suan.model.errors import StoreUnavailable
+from suan.model.job import RunState
 from suan.model.live import PoolStatus
 from suan.model.offer import NodeStatus, Offer, Terms
 from suan.model.policy import DISCIPLINES
 from suan.model.quota import Limits
 from suan.model.resources import Resources
 from suan.model.store import FeedEntry, Store
-from suan.model.units import HOUR, SECOND, NodeName, PoolName
+from suan.model.units import DAY, HOUR, SECOND, NodeName, PoolName, RunId
 from tests.api.asgi import stream
 from tests.api.conftest import NOW, Api, application, client
 from tests.api.loop import TestLoop
@@ -217,8 +220,9 @@ async def test_limits_are_set_and_lifted(api: Api) -> None:
     for running in (3, 0):
         body = {"running": running}
         put, _ = await asyncio.gather(api.http.put("/v1/limits/ann", json=body), leader())
-        pending = {"pending": None, "pending_now": 0}
-        ann = {"user": "ann", "running": running, "running_now": 0, **pending}
+        others = {"pending": None, "pending_now": 0, "device_hours": None, "device_ms_used": 0}
+        others |= {"money": None, "money_used": 0}
+        ann = {"user": "ann", "running": running, "running_now": 0, **others}
         assert (put.status_code, put.json()) == (200, ann)
         assert (await api.http.get("/v1/limits")).json() == {"limits": [ann]}
         assert (await api.http.get("/v1/limits/ann")).json() == ann
@@ -229,13 +233,36 @@ async def test_limits_are_set_and_lifted(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{"pending": -1}, {"running": -1}, {"running": "3"}, {"running": 10**12}, {"more": 1}, []],
+    [
+        {"pending": -1},
+        {"device_hours": 1.5},
+        {"money": -1},
+        {"money": 2**60},
+        {"running": -1},
+        {"running": "3"},
+        {"running": 10**12},
+        {"more": 1},
+        [],
+    ],
 )
 async def test_limits_that_cannot_be(api: Api, body: object) -> None:
     problem(await api.http.put("/v1/limits/ann", json=body), 422, "invalid_input")
     answer = await api.http.put("/v1/limits/a%20b", json={"running": 1})
     assert problem(answer, 422, "invalid_input")["where"] == "user"
     problem(await api.http.get("/v1/limits/a%20b"), 422, "invalid_input")
+
+
+async def test_budgets_are_shown_with_what_was_used(api: Api) -> None:
+    limits = Limits(device_hours=2, money=3_000_000)
+    await api.record(limits={"local": limits})
+    made = (await api.http.post("/v1/jobs", json={"run": "x"})).json()["id"]
+    done = {"state": RunState.ENDED, "started_at": NOW - HOUR, "ended_at": NOW}
+    run = replace(await api.add_run(made), **done, bill=Bill(cpu_ms=5000, money=7))
+    old = replace(run, id=RunId("old"), ended_at=NOW - 32 * DAY)
+    await api.record(runs=(run, old))
+    found = (await api.http.get("/v1/limits/local")).json()
+    assert (found["device_hours"], found["device_ms_used"]) == (2, 5000)
+    assert (found["money"], found["money_used"]) == (3_000_000, 7)
 
 
 async def test_more_pending_than_one_may_have_is_refused_with_the_counts(api: Api) -> None:

@@ -24,6 +24,7 @@ from suan.model.events import (
     QueueChanged,
     QuotaChanged,
     ReservationMade,
+    RunEnded,
     RunPlaced,
     RunRemembered,
     TenantChanged,
@@ -37,7 +38,7 @@ from suan.model.spec import JobSpec, ResourceOption, RetryPolicy
 from suan.model.store import Cycle, Lease
 from suan.model.units import HOUR, MINUTE, SECOND, PoolName, QueueName, RunId, TenantName
 from tests.control.faulty import HANG, FaultyPool
-from tests.control.world import ONE, TTL, World, kill, made
+from tests.control.world import ONE, TTL, World, bill_of, kill, made
 from tests.waiting import until_async
 
 
@@ -469,6 +470,44 @@ async def test_a_new_leader_is_told_the_quotas_and_limits(calm: World, pool: Fau
     assert {told[2][each] for each in ("guarantee", "ceiling", "cohort")} == {"none"}
     assert "guarantee" not in told[3]
     assert [each["running"] for each in told[4:]] == ["3", "0", "none"]
+
+
+async def test_budgets_outlive_a_leader(calm: World, pool: FaultyPool) -> None:
+    """What was used is told with the limits, whoever sets them and whoever leads then."""
+    pool.now = lambda: time.time_ns() // 1000
+    first = await calm.lead("first")
+    jobs = [await calm.submit() for _ in range(3)]
+    for job in jobs[:2]:
+        await seen(calm, lambda job=job: f"{job}-r1" in pool.runs)
+        pool.finish(RunId(f"{job}-r1"))
+        await calm.final(job)
+    await seen(calm, lambda: f"{jobs[2]}-r1" in pool.runs)
+    await calm.ask("set_limits", "ann", device_hours="100", money="5000000")
+    runs = await calm.store.runs(jobs[:2])
+    bills = [run.bill for run in runs if run.bill is not None]
+    used = sum(bill.device_ms for bill in bills)
+    assert used > 0
+    told = await until_async(lambda: events_of(calm, LimitsChanged))
+    assert [event.limits for event in told] == [Limits(device_hours=100, money=5_000_000)]
+    assert sum(each.device_ms for each in told[0].spent) == used
+    ends = [event.used for event in await events_of(calm, RunEnded)]
+    assert [(each.device_ms, each.money) for each in ends if each is not None] == [
+        (bill.device_ms, bill.money) for bill in bills
+    ]
+    await first.stop()
+    await calm.lead("second")
+    last = (await events_of(calm, LimitsChanged))[-1]
+    assert last.spent == told[0].spent
+    [placed] = [event for event in await events_of(calm, RunPlaced) if event.job == jobs[2]]
+    open_run = await calm.store.run(placed.run)
+    assert open_run is not None
+    hour = replace(open_run, started_at=0, ended_at=HOUR)
+    assert placed.hourly == bill_of(hour, None).money
+
+
+async def events_of(calm: World, kind: type[Any]) -> list[Any]:
+    entries = await calm.store.entries(0, 1000)
+    return [event for entry in entries for event in entry.events if isinstance(event, kind)]
 
 
 async def test_what_ended_before_is_remembered_in_bounded_entries(

@@ -13,9 +13,15 @@ import pytest
 
 from suan.core.disciplines import LAS_LEVELS
 from suan.core.shares import AHEAD, STEPS, Shares
-from suan.model.events import QueueChanged, QuotaChanged, ReservationMade, TenantChanged
+from suan.model.events import (
+    LimitsChanged,
+    QueueChanged,
+    QuotaChanged,
+    ReservationMade,
+    TenantChanged,
+)
 from suan.model.policy import POLICIES, Policy
-from suan.model.quota import Quota
+from suan.model.quota import Limits, Quota
 from suan.model.reservation import Reservation
 from suan.model.spec import Checkpoint
 from suan.model.units import DAY, HOUR, MINUTE
@@ -121,6 +127,19 @@ def capped() -> str:
     jobs += [job("w1", 2, 0, 60, tenant="lab/w"), job("x1", 2, 0, 60, tenant="x")]
     told = (QuotaChanged(0, "", Quota(ceiling=((MODEL, 4000),)), "lab"),)
     return written(jobs, under(["default"], jobs, told=told), tenant=lambda j: j.tenant)
+
+
+def budget() -> str:
+    jobs = [
+        job("a1", 4, 0, 30, limit=60, user="ann"),
+        job("a2", 4, 0, 60, limit=60, user="ann"),
+        job("a3", 2, 1, 60, limit=60, user="ann"),
+        job("a4", 2, 60, 60, limit=60, user="ann"),
+        job("b1", 2, 60, 60, limit=60, user="bob"),
+    ]
+    told = (LimitsChanged(0, "ann", Limits(device_hours=8)),)
+    found = under(["default"], jobs, (pool("x", 8, 8),), told=told)
+    return written(jobs, found, user=lambda j: j.user, limit=limits, takes=takes)
 
 
 def easy() -> str:
@@ -345,6 +364,7 @@ EXAMPLES = (
     due,
     lending,
     capped,
+    budget,
     reserving,
     elastic,
     shrinking,

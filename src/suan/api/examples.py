@@ -157,9 +157,19 @@ TENANT = TenantView(
 )
 TENANTS = {"tenants": [TENANT]}
 TENANT_REQUEST = {"weight": 3, "quota": QUEUE_REQUEST["quota"]}
-LIMIT = LimitsView("ada", running=20, running_now=3, pending=500, pending_now=12)
+LIMIT = LimitsView(
+    "ada",
+    running=20,
+    running_now=3,
+    pending=500,
+    pending_now=12,
+    device_hours=1000,
+    device_ms_used=1_250_000_000,
+    money=5_000_000_000,
+    money_used=1_850_000_000,
+)
 LIMITS = {"limits": [LIMIT]}
-LIMITS_REQUEST = {"running": 20, "pending": 500}
+LIMITS_REQUEST = {"running": 20, "pending": 500, "device_hours": 1000, "money": 5_000_000_000}
 RESERVATION = ReservationView(
     name="switches",
     pool="lab",

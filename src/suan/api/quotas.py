@@ -8,7 +8,7 @@ from suan.api.services import ApiContext
 from suan.jobfile.amounts import NONE, format_amounts, model_of
 from suan.model.errors import InputError
 from suan.model.job import JobState
-from suan.model.quota import Amounts, Limits, Quota
+from suan.model.quota import BUDGET_WINDOW, Amounts, Limits, Quota
 from suan.model.store import JobFilter
 from suan.model.views import BoundsView, LimitsView, QuotaView, bounds_view
 
@@ -80,10 +80,15 @@ def limits_args(limits: Limits) -> dict[str, str]:
 async def limits_view(context: ApiContext, user: str, limits: Limits) -> LimitsView:
     """A user's limits, and what counts against them."""
     counts: Mapping[JobState, int] = await context.store.counts(JobFilter(user=user))
+    spent = (await context.store.spent([user], context.now() - BUDGET_WINDOW)).get(user, ())
     return LimitsView(
         user,
         running=limits.running,
         running_now=counts.get(JobState.RUNNING, 0),
         pending=limits.pending,
         pending_now=counts.get(JobState.PENDING, 0),
+        device_hours=limits.device_hours,
+        device_ms_used=sum(each.device_ms for each in spent),
+        money=limits.money,
+        money_used=sum(each.money for each in spent),
     )

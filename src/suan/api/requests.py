@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from suan.api.auth import SCOPES, USER
+from suan.api.checks import MAX_INT
 from suan.model.policy import DISCIPLINES
 
 MAX_WEIGHT = 1_000_000
@@ -15,6 +16,13 @@ MAX_JOBS = 1_000_000_000
 MAX_TIME_S = 4_102_444_800  # the year 2100
 MAX_NODES = 100_000
 MAX_REASON = 200
+MAX_DEVICE_HOURS = 1_000_000_000
+_MOST = {
+    "running": MAX_JOBS,
+    "pending": MAX_JOBS,
+    "device_hours": MAX_DEVICE_HOURS,
+    "money": MAX_INT,
+}
 MAX_LIFE_S = 10 * 366 * 86_400
 
 
@@ -80,16 +88,19 @@ class TenantRequest:
 
 @dataclass(frozen=True, slots=True)
 class LimitsRequest:
-    """What a user may have at once: ``running`` jobs, and ``pending`` ones; ``null``, or nothing,
-    is any number. It replaces what was set before."""
+    """What a user may have: at once ``running`` jobs, and ``pending`` ones; in 30 days so many
+    ``device_hours``, and so much ``money``, in micro-units of the currency of the pools' prices.
+    ``null``, or nothing, is any number. It replaces what was set before."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     running: int | None = None
     pending: int | None = None
+    device_hours: int | None = None
+    money: int | None = None
 
     def __post_init__(self) -> None:
-        for name, most in (("running", MAX_JOBS), ("pending", MAX_JOBS)):
+        for name, most in _MOST.items():
             limit = getattr(self, name)
             if limit is not None and not 0 <= limit <= most:
                 raise ValueError(f"{name}: must be from 0 to {most}, got {limit}")

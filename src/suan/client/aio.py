@@ -179,10 +179,22 @@ class AsyncClient:
         return await self._line.do(calls.limits())
 
     async def set_limits(
-        self, user: str, *, running: int | None = None, pending: int | None = None
+        self,
+        user: str,
+        *,
+        running: int | None = None,
+        pending: int | None = None,
+        device_hours: int | None = None,
+        money: int | None = None,
     ) -> LimitsView:
         """Let a user have so many jobs running at once; ``None`` is any number."""
-        return await self._line.do(calls.set_limits(user, {"running": running, "pending": pending}))
+        wanted = {
+            "running": running,
+            "pending": pending,
+            "device_hours": device_hours,
+            "money": money,
+        }
+        return await self._line.do(calls.set_limits(user, wanted))
 
     async def reservations(self) -> tuple[ReservationView, ...]:
         """The reservations that are not over, in the order in which they begin."""

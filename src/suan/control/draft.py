@@ -36,10 +36,10 @@ from suan.model.job import Cause, Job, JobState, Outcome, Run, RunState
 from suan.model.plan import Decision, Finish, Hold, Place, Requeue, Stop
 from suan.model.policy import DISCIPLINES
 from suan.model.pool import Usage
-from suan.model.quota import Limits, Quota
+from suan.model.quota import Limits, Quota, Spent
 from suan.model.reservation import Reservation, first_met, reservation_of
 from suan.model.store import Command, Cycle, FeedEntry, JobUpdate, JournalEntry
-from suan.model.units import Instant, JobId, PoolName, QueueName, RunId, TenantName
+from suan.model.units import HOUR, Instant, JobId, Money, PoolName, QueueName, RunId, TenantName
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +103,8 @@ class Draft:
         """End a job that can never start."""
         self._finish(job, JobState.SKIPPED, None, detail=detail)
 
-    def command(self, number: int, command: Command) -> None:
-        """Take a request to the leader."""
+    def command(self, number: int, command: Command, spent: tuple[Spent, ...] = ()) -> None:
+        """Take a request to the leader. ``spent`` is what the user that it limits has used."""
         self._taken_commands.append(number)
         match command.kind:
             case "cancel":
@@ -118,7 +118,7 @@ class Draft:
             case "set_tenant":
                 self._set_tenant(number, command)
             case "set_limits":
-                self._set_limits(number, command)
+                self._set_limits(number, command, spent)
             case "reserve":
                 self._reserve(number, command)
             case "unreserve":
@@ -245,11 +245,13 @@ class Draft:
         ended_at = min(max(ended_at, run.started_at or run.placed_at), self.now)
         outcome = self._as_asked(run.id, outcome)
         run = replace(run, state=RunState.ENDED, ended_at=ended_at, outcome=outcome)
-        run = replace(run, bill=self._bill(run, usage))
+        bill = self._bill(run, usage)
+        used = Spent(ended_at, bill.device_ms, bill.money)
+        run = replace(run, bill=bill)
         self._runs[run.id] = run
         self._book.close(run)
         self.ended.append(run)
-        self.events.append(RunEnded(self.now, run.id, outcome))
+        self.events.append(RunEnded(self.now, run.id, outcome, used))
         self._feed.append(feed.run_ended(run, self.now))
 
     def _as_asked(self, run: RunId, outcome: Outcome) -> Outcome:
@@ -258,6 +260,10 @@ class Draft:
         if stop is None or outcome.cause is not Cause.CANCELLED:
             return outcome
         return replace(outcome, cause=stop.cause, detail=stop.detail or outcome.detail)
+
+    def hourly(self, run: Run) -> Money:
+        """What an hour of a run costs, as far as is known of it beforehand."""
+        return self._bill(replace(run, started_at=0, ended_at=HOUR), None).money
 
     # Decisions -------------------------------------------------------------------------------
 
@@ -391,14 +397,15 @@ class Draft:
         told = told_quota(quota)
         self._tell("tenant.changed", None, tenant=name, weight=weight, **told, by=command.by)
 
-    def _set_limits(self, number: int, command: Command) -> None:
+    def _set_limits(self, number: int, command: Command, spent: tuple[Spent, ...]) -> None:
         try:
             limits = limits_of(command.args)
         except ValueError as error:
             log.error("command %d: %s cannot be limited so: %s", number, command.target, error)
             return
         self._limits[command.target] = limits
-        self.events.append(LimitsChanged(self.now, command.target, limits))
+        told_spent = spent if limits.budgeted else ()
+        self.events.append(LimitsChanged(self.now, command.target, limits, told_spent))
         told = told_limits(limits)
         self._tell("limits.changed", None, user=command.target, **told, by=command.by)
 

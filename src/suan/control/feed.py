@@ -37,7 +37,10 @@ FEED_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
         "A tenant's weight or quota is set.",
         ("tenant", "weight", "guarantee", "ceiling", "cohort", "by"),
     ),
-    "limits.changed": ("What a user may have is set.", ("user", "running", "pending", "by")),
+    "limits.changed": (
+        "What a user may have is set.",
+        ("user", "running", "pending", "device_hours", "money", "by"),
+    ),
     "reservation.made": (
         "An operator keeps nodes in advance.",
         ("name", "pool", "nodes", "begin", "end", "tenants", "users", "reason", "by"),

@@ -31,9 +31,9 @@ from suan.model.events import (
 )
 from suan.model.job import Job, JobState, Run, RunState
 from suan.model.policy import Policy
-from suan.model.quota import Quota
+from suan.model.quota import BUDGET_WINDOW, Quota, Spent
 from suan.model.store import EndedRun, JobUpdate, Ledger, Store
-from suan.model.units import Instant, JobId, PoolName, QueueName, TenantName
+from suan.model.units import Instant, JobId, Money, PoolName, QueueName, TenantName
 
 JOBS_PER_ENTRY = RUNS_PER_ENTRY = 2000
 HALF_LIVES = 4
@@ -54,8 +54,11 @@ async def opening(
         draft.events.append(TenantChanged(now, TenantName(name), tenant.weight))
         if tenant.quota != Quota():
             draft.events.append(QuotaChanged(now, NO_QUEUE, tenant.quota, TenantName(name)))
-    for user, limits in sorted((await ledger.limits()).items()):
-        draft.events.append(LimitsChanged(now, user, limits))
+    found = await ledger.limits()
+    budgeted = [user for user, limits in found.items() if limits.budgeted]
+    spent = await ledger.spent(budgeted, now - BUDGET_WINDOW)
+    for user, limits in sorted(found.items()):
+        draft.events.append(LimitsChanged(now, user, limits, spent.get(user, ())))
     for pool in sorted(await ledger.drained_pools()):
         draft.events.append(PoolDrained(now, PoolName(pool)))
         if (sight := book.pools.get(PoolName(pool))) is not None:
@@ -165,10 +168,11 @@ def _return(draft: Draft, book: Book, job: Job, *, told: _Told) -> None:
         submission_of(job, waits.open, needs, attempts=job.attempts, history=history)
     )
     if run is not None:
-        draft.events.append(_placed(run, draft.now))
+        draft.events.append(_placed(run, draft.now, draft.hourly(run)))
         if run.outcome is not None:
             ended_at = draft.now if run.ended_at is None else run.ended_at
-            draft.events.append(RunEnded(ended_at, run.id, run.outcome))
+            told_already = Spent(ended_at)  # what it has used is in what its user has spent
+            draft.events.append(RunEnded(ended_at, run.id, run.outcome, told_already))
     if job.cancel_requested:
         draft.events.append(JobCancelled(draft.now, job.id))
 
@@ -191,7 +195,7 @@ def _enter(book: Book, job: Job) -> None:
         )
 
 
-def _placed(run: Run, now: Instant) -> RunPlaced:
+def _placed(run: Run, now: Instant, hourly: Money) -> RunPlaced:
     started = run.state is not RunState.PLACED and run.started_at is not None
     return RunPlaced(
         now,
@@ -204,6 +208,7 @@ def _placed(run: Run, now: Instant) -> RunPlaced:
         per_task=run.per_task,
         since=run.placed_at if run.started_at is None else run.started_at,
         stopping=None if run.stop is None else run.stop.cause,
+        hourly=hourly,
     )
 
 

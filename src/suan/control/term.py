@@ -33,6 +33,7 @@ from suan.model.events import Event, JobSubmitted
 from suan.model.job import Job, JobState, Outcome, Run
 from suan.model.plan import Explanation, Plan, Stop
 from suan.model.pool import Launch, Pool
+from suan.model.quota import BUDGET_WINDOW
 from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.spec import Checkpoint, JobSpec
 from suan.model.store import Gathered, Store
@@ -229,9 +230,9 @@ class Term:
     async def _cycle(self, gathered: Gathered, states: dict[JobId, JobState]) -> None:
         began, now = self._clock.elapsed(), self._clock.now()
         draft = Draft(self.book, now, self._parts.bill)
+        for number, command in gathered.commands:  # before what has ended since it was gathered
+            draft.command(number, command, gathered.spent.get(command.target, ()))
         self._hear(draft)
-        for number, command in gathered.commands:
-            draft.command(number, command)
         self._take(draft, gathered.jobs, states)
         due = self._wake_at is not None and now >= self._wake_at
         if draft.events or due or self._undecided:
@@ -320,9 +321,10 @@ class Term:
     async def _prune(self) -> None:
         """Drop what the journal need not keep any more, now and then."""
         while True:
-            before = self._clock.now() - self._settings.journal_keep
+            now = self._clock.now()
             try:
-                await self._store.prune(before)
+                await self._store.prune(now - self._settings.journal_keep)
+                await self._store.forget_spent(now - BUDGET_WINDOW - HOUR)
             except StoreError as error:
                 log.warning("the journal was not pruned: %s", error)
             await asyncio.sleep(PRUNE_EVERY / 1e6)

@@ -16,6 +16,7 @@ from heapq import heappop
 from suan.core.advance import pass_time
 from suan.core.advance_words import kept_from
 from suan.core.backfill import Backfill
+from suan.core.budgets import hourly
 from suan.core.deadlines import hurry, next_look
 from suan.core.elastic import Extras, is_elastic
 from suan.core.fates import settle_next
@@ -48,6 +49,7 @@ class Cycle:
         """All steps, until nothing more follows or the limit is reached."""
         state = self.state
         pass_time(state, self.now)
+        state.quotas.pass_time(self.now)
         if state.stops:
             self._stop()
         if state.unsettled:
@@ -82,7 +84,8 @@ class Cycle:
     def _wake_at(self) -> Instant | None:
         state = self.state
         advance, deadlines = state.advance.kept, state.deadlines
-        if not (state.alarms or state.back_off or advance or deadlines or state.growable):
+        plain = not (advance or deadlines or state.growable or state.quotas.budgets.purses)
+        if plain and not (state.alarms or state.back_off):
             return None
         times = list(state.alarms.values())
         if state.growable and state.grow_at is not None:
@@ -93,6 +96,8 @@ class Cycle:
             times.append(reserved)
         if (look := next_look(state, self.now) if deadlines else None) is not None:
             times.append(look)
+        if (frees_at := state.frees_at()) is not None:
+            times.append(frees_at)
         return min(times, default=None)
 
     def _full(self) -> bool:
@@ -227,6 +232,7 @@ class Cycle:
             per_task=candidate.per_task,
             option=candidate.option,
         )
+        run.hourly = hourly(job, candidate) * len(run.nodes) // candidate.tasks
         self.state.start(run, self.now)
         if is_elastic(job.told.demand):
             self.elastic[len(self.decisions)] = run

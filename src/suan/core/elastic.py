@@ -116,7 +116,8 @@ class Extras:
         whole = Ask(replace(demand, tasks=len(run.nodes) + more), run.option, run.per_task)
         if hourly_cost.check(whole, candidate.pool) is not None:
             return False
-        return not quotas.count or not quotas.short(run.job, replace(candidate, tasks=more))
+        extra = replace(candidate, tasks=more)
+        return not quotas.count or not (quotas.short(run.job, extra) or quotas.over(run.job, extra))
 
     def _held(self) -> int:
         """The flavors of which nothing is to be given."""

@@ -116,7 +116,7 @@ def _run_placed(state: State, event: RunPlaced) -> None:
         per_task=event.per_task or job.told.demand.options[event.option].per_task,
         option=event.option,
     )
-    run.started = event.started
+    run.started, run.hourly = event.started, event.hourly
     state.assess(job)
     state.start(run, event.at if event.since is None else event.since)
     run.stopping = run.told = event.stopping
@@ -147,7 +147,7 @@ def _run_started(state: State, event: RunStarted) -> None:
 def _run_ended(state: State, event: RunEnded) -> None:
     run = state.runs.get(event.run)
     if run is not None:
-        state.end(run, event.outcome, event.at)
+        state.end(run, event.outcome, event.at, used=event.used)
 
 
 def _queue_changed(state: State, event: QueueChanged) -> None:
@@ -175,7 +175,7 @@ def _quota_changed(state: State, event: QuotaChanged) -> None:
 
 
 def _limits_changed(state: State, event: LimitsChanged) -> None:
-    state.set_limits(event.user, event.limits)
+    state.set_limits(event.user, event.limits, event.spent)
 
 
 def _reservation_made(state: State, event: ReservationMade) -> None:

@@ -32,6 +32,8 @@ _BARRED = (
     RefusalCode.OVER_GUARANTEE,
     RefusalCode.NOTHING_TO_BORROW,
     RefusalCode.OVER_USER_LIMIT,
+    RefusalCode.OVER_DEVICE_HOURS,
+    RefusalCode.OVER_MONEY,
 )
 
 

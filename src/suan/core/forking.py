@@ -140,6 +140,8 @@ def _run(state: State, jobs: dict[JobId, JobRecord], run: RunRecord) -> None:
     if run.makes_room_for is not None:
         other.makes_room_for = jobs.get(run.makes_room_for.id)
     other.job.run = other
+    other.hourly = run.hourly
+    state.quotas.budgets.open(other)
     state.runs[run.id] = other
     state.note_size(other)
     pool = state.capacity.pools[run.pool]

@@ -56,7 +56,8 @@ def _with_room(state: State) -> list[RunRecord]:
     """Those in whose pools one more task would fit, by when they were started."""
     found = []
     for run in sorted(state.growable.values(), key=lambda each: each.number):
-        candidate = candidate_of(run) if run.stopping is None else None
+        budget = run.job.told.user in state.quotas.budgets.purses  # which may not let it go on
+        candidate = candidate_of(run) if run.stopping is None and not budget else None
         if candidate is not None and any(f.tightest(need) for f, need in candidate.kinds):
             found.append(run)
         else:

@@ -73,7 +73,7 @@ def victims(
     assert job.shape is not None
     anybody, next_at = False, NEVER
     for candidate in job.shape.candidates:
-        if not candidate.mask & allowed:
+        if not candidate.mask & allowed or state.quotas.over(job, candidate):
             continue
         willing, later = _willing(state, job, candidate, now=now)
         next_at = min(next_at, later)

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+from suan.core.budgets import MONEY, Over, promise_of
 from suan.core.matching import Candidate
 from suan.core.records import JobRecord
 from suan.core.state import State
-from suan.core.wording import amount_of, counted, listed
+from suan.core.wording import amount_of, counted, listed, money, span
+from suan.model.quota import BUDGET_WINDOW
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.resources import Resources
 
@@ -25,6 +27,9 @@ def forbids(state: State, job: JobRecord, candidate: Candidate) -> Refusal | Non
         return _at_limit(state, job, candidate)
     if quotas.short(job, candidate) is not None:
         return _short(state, job, candidate)
+    over = quotas.over(job, candidate)
+    if over is not None:
+        return _over(state, job, candidate, over=over)
     blocker = next((each for each in state.line.blockers(job.account) if each is not job), None)
     if blocker is None:
         return None
@@ -60,6 +65,46 @@ def _at_limit(state: State, job: JobRecord, candidate: Candidate) -> Refusal:
         else "an operator raises the limit",
         permanent=not most,
     )
+
+
+def _over(state: State, job: JobRecord, candidate: Candidate, *, over: Over) -> Refusal:
+    """Why a budget does not allow it, in sums, and when what was used is used long enough ago."""
+    now, tells = state.quotas.budgets.now, promise_of(job)
+    if over.which == MONEY:
+        currency = candidate.pool.offer.terms.currency
+        used, promised, need, most = (money(n, currency) for n in _sums(over))
+        what, code = "", RefusalCode.OVER_MONEY
+    else:
+        used, promised, need, most = (_hours(n) for n in _sums(over))
+        what, code = " device-hours", RefusalCode.OVER_DEVICE_HOURS
+    never = max(over.need, 1) > over.most
+    mends = []
+    if over.frees_at is not None and not never:
+        mends.append(f"enough of that is used long enough ago, in {span(over.frees_at - now)}")
+    if over.promised and not never:
+        mends.append("runs end that used less than they may")
+    if never and over.most:
+        mends.append("it is given a shorter time limit")
+    asks = f"this job may need {need}" if tells else "this job tells no time limit"
+    return Refusal(
+        code=code,
+        pool=candidate.pool.name,
+        detail=f"user {job.told.user} may use {most}{what} in {span(BUDGET_WINDOW)}, has used"
+        f" {used}, and runs that go on may use {promised}; {asks}",
+        unblocked_by=", or ".join([*mends, "an operator raises the limit"]),
+        permanent=never,
+        until=None if never else over.frees_at,
+    )
+
+
+def _sums(over: Over) -> tuple[int, int, int, int]:
+    return over.used, over.promised, over.need, over.most
+
+
+def _hours(device_ms: int) -> str:
+    """Hours of a device, rounded up to hundredths: ``1,200``, ``0.25``."""
+    whole, rest = divmod(-(-device_ms * 100 // 3_600_000), 100)
+    return f"{whole:,}.{rest:02d}".rstrip("0").rstrip(".")
 
 
 def _short(state: State, job: JobRecord, candidate: Candidate) -> Refusal:

@@ -3,19 +3,22 @@
 A run counts in its queue, in its tenant and in those above it (``Account.holders``). A job may
 start by a candidate only if each of them, with it, holds no more than its ceiling, and those of
 its cohort (or it alone) no more than their guarantees together; and if its user has not as many
-jobs running as he may. The first job that may not is the *blocker* of the holder that it is short
-in: whoever comes behind it there waits too, so that small jobs do not use up for ever what it waits
-for; the others go on. ``core.line`` keeps those lanes out of their contests meanwhile. Who takes
-back what was lent *claims* it: until he starts it counts as his.
+jobs running as he may, and keeps within his budgets (``core.budgets``). The first job that may not
+is the *blocker* of the holder that it is short in: whoever comes behind it there waits too, so that
+small jobs do not use up for ever what it waits for; the others go on. ``core.line`` keeps those
+lanes out of their contests meanwhile. Who takes back what was lent *claims* it: until he starts it
+counts as his.
 """
 
 from collections.abc import Container, Iterable
 from typing import NamedTuple
 
+from suan.core.budgets import Budgets, Over
 from suan.core.matching import Candidate
 from suan.core.records import Holding, JobRecord, RunRecord
 from suan.core.shares import Amounts, Holder, amounts_of
-from suan.model.quota import Limits, Quota
+from suan.model.quota import Limits, Quota, Spent
+from suan.model.units import Instant
 
 FREE = Quota()
 NOBODY: frozenset[int] = frozenset()
@@ -37,11 +40,22 @@ class Quotas:
     """The quotas, the limits, and what counts against them. ``eased`` says that somebody who
     waited for one of them may go on."""
 
-    __slots__ = ("claims", "cohorts", "count", "eased", "held", "limits", "quotas", "running")
+    __slots__ = (
+        "budgets",
+        "claims",
+        "cohorts",
+        "count",
+        "eased",
+        "held",
+        "limits",
+        "quotas",
+        "running",
+    )
 
     def __init__(self) -> None:
         self.quotas: dict[Holder, Quota] = {}
         self.limits: dict[str, Limits] = {}
+        self.budgets = Budgets()
         self.cohorts: dict[Cohort, list[Holder]] = {}
         self.held: Sums = {}
         self.claims: dict[JobRecord, Amounts] = {}
@@ -57,6 +71,7 @@ class Quotas:
         other.held = {holder: dict(held) for holder, held in self.held.items()}
         other.running = dict(self.running)
         other.count, other.eased = self.count, self.eased
+        other.budgets = self.budgets.fork()
         return other
 
     def set_quota(self, holder: Holder, quota: Quota) -> None:
@@ -84,8 +99,11 @@ class Quotas:
         kind, name = holder
         return kind, name.rpartition("/")[0], quota.cohort
 
-    def set_limits(self, user: str, limits: Limits) -> None:
-        """Give a user other limits."""
+    def set_limits(
+        self, user: str, limits: Limits, *, spent: Iterable[Spent], runs: Iterable[RunRecord]
+    ) -> None:
+        """Give a user other limits, who has spent so much; ``runs`` are all that are open."""
+        self.budgets.set(user, limits, spent=spent, runs=runs)
         if limits == Limits():
             self.limits.pop(user, None)
         else:
@@ -97,6 +115,8 @@ class Quotas:
         self.hold(run, times)
         user = run.job.account.user
         self.running[user] = self.running.get(user, 0) + times
+        if times > 0:
+            self.budgets.open(run)
         self.eased = self.eased or times < 0
 
     def hold(self, run: Holding, times: int = 1) -> None:
@@ -121,13 +141,24 @@ class Quotas:
         assert job.shape is not None
         if self.at_limit(job):
             return frozenset(range(len(job.shape.candidates)))
-        if not any(holder in self.quotas for holder in job.account.holders):
+        holders = job.account.holders
+        budget = job.told.user in self.budgets.purses
+        if not budget and not any(holder in self.quotas for holder in holders):
             return NOBODY
         return frozenset(
             number
             for number, candidate in enumerate(job.shape.candidates)
-            if self.short(job, candidate)
+            if self.short(job, candidate) or self.over(job, candidate)
         )
+
+    def over(self, job: JobRecord, candidate: Candidate) -> Over | None:
+        """What a job would pass of its user's budgets if it started by a candidate now."""
+        return self.budgets.over(job, candidate)
+
+    def pass_time(self, now: Instant) -> None:
+        """It is ``now``: what was used long ago counts no more."""
+        if self.budgets.pass_time(now):
+            self.eased = True
 
     def barrier(self, job: JobRecord) -> Holder:
         """Whose quota or limit keeps a job out that is barred from all its candidates."""

@@ -7,7 +7,7 @@ from suan.core.retry import Tries
 from suan.model.events import JobSubmitted
 from suan.model.job import Cause
 from suan.model.resources import Resources
-from suan.model.units import Duration, Instant, JobId, NodeName, PoolName, RunId
+from suan.model.units import Duration, Instant, JobId, Money, NodeName, PoolName, RunId
 
 if TYPE_CHECKING:
     from suan.core.lanes import Lane
@@ -140,6 +140,7 @@ class RunRecord:
 
     __slots__ = (
         "began",
+        "hourly",
         "id",
         "job",
         "keeps",
@@ -167,6 +168,7 @@ class RunRecord:
         option: int,
     ) -> None:
         self.began: Instant = 0
+        self.hourly: Money = 0  # what an hour of it costs
         self.until: Instant | None = None
         self.number = 0
         self.makes_room_for: JobRecord | None = None

@@ -9,6 +9,7 @@ at the end of that cycle what nobody needed. No run is resized before it has run
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from suan.core.choosing import Choice
 from suan.core.deadlines import NEVER, grace_of
@@ -34,7 +35,7 @@ def shrinking(
     assert job.shape is not None
     next_at = NEVER
     for candidate in job.shape.candidates:
-        if not candidate.mask & allowed:
+        if not candidate.mask & allowed or state.quotas.over(job, candidate):
             continue
         choice = Choice[Part](state, job, candidate, allowed=allowed)
         parts: list[Part] = []
@@ -133,6 +134,8 @@ def goes_on_at(state: State, run: RunRecord, now: Instant) -> tuple[int, Spots] 
     assert job.shape is not None
     number = job.shape.candidates.index(candidate)
     if state.quotas.count and number in state.quotas.barred(job):
+        return None
+    if state.quotas.over(job, replace(candidate, tasks=len(run.keeps))):
         return None
     closed = state.capacity.closed_to(state.advance.bars(job, now))
     spots = Spots()

@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from heapq import heappush
 
+from suan.core.budgets import ran
 from suan.core.capacity import Capacity
 from suan.core.deadlines import Deadlines, grace_of, latest_start
 from suan.core.disciplines import CLAIM, HURRY, rank_of
@@ -19,7 +20,7 @@ from suan.core.shares import Amounts, Holder, Shares, amounts_of
 from suan.model.events import JobSubmitted
 from suan.model.job import Cause, Outcome
 from suan.model.policy import POLICIES, Discipline, Policy
-from suan.model.quota import Limits, Quota
+from suan.model.quota import Limits, Quota, Spent
 from suan.model.units import MINUTE, Instant, JobId, NodeName, QueueName, RunId
 
 BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT, Cause.OUT_OF_MEMORY})
@@ -193,10 +194,24 @@ class State:
         self._begin_to_count()
         self.quotas.set_quota(holder, quota)
 
-    def set_limits(self, user: str, limits: Limits) -> None:
-        """How much a user may have is set anew."""
+    def set_limits(self, user: str, limits: Limits, spent: tuple[Spent, ...] = ()) -> None:
+        """How much a user may have is set anew, who has spent so much of it."""
         self._begin_to_count()
-        self.quotas.set_limits(user, limits)
+        self.quotas.set_limits(user, limits, spent=spent, runs=self.runs.values())
+
+    def frees_at(self) -> Instant | None:
+        """When enough falls out of the budgets' window for somebody who waits for that."""
+        if not self.quotas.budgets.purses:
+            return None
+        waiting = dict.fromkeys((*self.line.blocked.values(), *self.half_barred))
+        found = (
+            self.quotas.over(job, candidate)
+            for job in waiting
+            if job.shape is not None
+            for candidate in job.shape.candidates
+        )
+        times = (over.frees_at for over in found if over is not None)
+        return min((at for at in times if at is not None), default=None)
 
     def _begin_to_count(self) -> None:
         if not self.quotas.count:
@@ -370,6 +385,7 @@ class State:
         elif run.job.window:
             until = now + self.durations.ends_after(told, 0)
         run.began = now
+        self.quotas.budgets.changed(run)
         self.expect_end(run, until)
 
     def expect_end(self, run: RunRecord, until: Instant | None) -> None:
@@ -398,9 +414,12 @@ class State:
         for node, tasks in spots:
             self.capacity.hold(pool, node.name, run.id, held=Held(run.per_task, tasks))
         extra = Part(run, by_rank(spots))
+        had = len(run.nodes)
         ranked = sorted((pool.nodes[name].status.rack, name) for name in (*run.nodes, *extra.nodes))
         run.nodes = tuple(name for _, name in ranked)
         self.note_size(run)
+        run.hourly = run.hourly * len(run.nodes) // had
+        self.quotas.budgets.changed(run)
         if self.shares.counts:
             self._take(extra, now)
         if self.quotas.count:
@@ -420,7 +439,9 @@ class State:
         amounts = amounts_of(run.per_task, len(run.nodes))
         self.shares.take(run.job.account, amounts, now, times=times)
 
-    def end(self, run: RunRecord, outcome: Outcome, now: Instant) -> None:
+    def end(
+        self, run: RunRecord, outcome: Outcome, now: Instant, *, used: Spent | None = None
+    ) -> None:
         """A run gives its nodes back; what becomes of its job is decided in the next cycle."""
         job = run.job
         del self.runs[run.id]
@@ -439,6 +460,7 @@ class State:
             self._take(run, now, -1)
         if self.quotas.count:
             self.quotas.take(run, -1)
+            self.quotas.budgets.close(run, used or ran(run, outcome.cause, now))
         if run.makes_room_for is not None and run.makes_room_for.making_room:
             run.makes_room_for.making_room.discard(run.id)
         took = max(now - run.began, 0)

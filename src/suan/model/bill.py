@@ -23,6 +23,11 @@ class Bill:
     energy_method: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def device_ms(self) -> int:
+        """Milliseconds of its accelerators, or of its processors if it has none."""
+        return self.accelerator_ms or self.cpu_ms
+
     def plus(self, other: "Bill") -> "Bill":
         """The sum of two bills in one currency.
 

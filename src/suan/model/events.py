@@ -10,7 +10,7 @@ from suan.model.demand import Demand
 from suan.model.job import Cause, Outcome
 from suan.model.offer import NodeStatus, Offer
 from suan.model.policy import Policy
-from suan.model.quota import Limits, Quota
+from suan.model.quota import Limits, Quota, Spent
 from suan.model.reservation import Reservation
 from suan.model.resources import Resources
 from suan.model.spec import Checkpoint, RetryPolicy
@@ -18,6 +18,7 @@ from suan.model.units import (
     Duration,
     Instant,
     JobId,
+    Money,
     NodeName,
     PoolName,
     QueueName,
@@ -125,7 +126,7 @@ class RunPlaced:
 
     ``per_task`` is what each task really took, where the job had left the accelerator open, and
     ``since`` when it was started, or else placed (``None``: not known, taken as ``at``).
-    ``stopping`` is why it was told to end, if it was.
+    ``stopping`` is why it was told to end, if it was, and ``hourly`` what an hour of it costs.
     """
 
     at: Instant
@@ -138,6 +139,7 @@ class RunPlaced:
     per_task: Resources | None = None
     since: Instant | None = None
     stopping: Cause | None = None
+    hourly: Money = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +178,16 @@ class RunStarted:
 @quick
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A run is over and its resources are free. An unknown or already ended run is ignored."""
+    """A run is over and its resources are free. An unknown or already ended run is ignored.
+
+    ``used`` is what it ran and its bill; ``None``: not known, reckoned by what it held since it
+    began.
+    """
 
     at: Instant
     run: RunId
     outcome: Outcome
+    used: Spent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +224,13 @@ class QuotaChanged:
 
 @dataclass(frozen=True, slots=True)
 class LimitsChanged:
-    """How much a user may have at once is set anew. What runs is left alone."""
+    """How much a user may have is set anew. What runs is left alone. ``spent`` is what he has used
+    in the window of budgets, by the hour, if they limit that."""
 
     at: Instant
     user: str
     limits: Limits
+    spent: tuple[Spent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

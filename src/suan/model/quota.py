@@ -7,6 +7,11 @@ thousandths. A kind that is not named is not limited.
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from suan.model.units import DAY, Duration, Instant, Money
+
+BUDGET_WINDOW: Duration = 30 * DAY
+"""For so long what a user has used counts against his budgets."""
+
 Amounts: TypeAlias = tuple[tuple[str, int], ...]  # sorted by kind
 
 
@@ -54,11 +59,14 @@ def lineage(tenant: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one user may have at once: ``running`` jobs, and ``pending`` ones, above which none are
-    submitted. ``None`` is any number."""
+    """What one user may have: at once ``running`` jobs, and ``pending`` ones, above which none are
+    submitted; in ``BUDGET_WINDOW`` so many ``device_hours``, of accelerators (or of processors,
+    where a job has none), and so much ``money``. ``None`` is any number."""
 
     running: int | None = None
     pending: int | None = None
+    device_hours: int | None = None
+    money: Money | None = None
 
     def __post_init__(self) -> None:
         for name, limit in self.told:
@@ -66,6 +74,22 @@ class Limits:
                 raise ValueError(f"{name}: must not be negative")
 
     @property
+    def budgeted(self) -> bool:
+        """Whether they limit what is used over time."""
+        return self.device_hours is not None or self.money is not None
+
+    @property
     def told(self) -> tuple[tuple[str, int | None], ...]:
         """Each limit with its name."""
-        return ("running", self.running), ("pending", self.pending)
+        names = ("running", "pending", "device_hours", "money")
+        return tuple((name, getattr(self, name)) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was used by runs that ended ``at`` an instant, or in the hour that begins then: so many
+    milliseconds of a device, and so much money."""
+
+    at: Instant
+    device_ms: int = 0
+    money: Money = 0

@@ -27,6 +27,8 @@ class RefusalCode(StrEnum):
     OVER_GUARANTEE = "over_guarantee"  # its queue borrows from nobody, and uses what is its own
     NOTHING_TO_BORROW = "nothing_to_borrow"  # its queue's cohort uses all that is theirs together
     OVER_USER_LIMIT = "over_user_limit"  # its user has as many jobs running as he may
+    OVER_DEVICE_HOURS = "over_device_hours"  # its user's budget of device-time does not allow it
+    OVER_MONEY = "over_money"  # nor that of money
     WAITS_FOR_JOBS = "waits_for_jobs"  # `after:`
     BACKING_OFF = "backing_off"  # a retry waits out its back-off
     QUEUE_CLOSED = "queue_closed"

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from suan.model.events import Event
 from suan.model.job import Cause, Job, JobState, Run
-from suan.model.quota import Amounts, Limits, Quota, Tenant
+from suan.model.quota import Amounts, Limits, Quota, Spent, Tenant
 from suan.model.reservation import Reservation
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
@@ -79,7 +79,8 @@ class Command:
     ``set_queue`` (a queue, with ``weight``, ``discipline`` and ``open`` in ``args``, and with
     ``guarantee``, ``ceiling`` and ``cohort`` if its quota is set), ``set_tenant`` (a tenant, with
     ``weight``, and with the same if its quota is set), ``set_limits`` (a user, with
-    ``running``), ``reserve`` (a reservation, with the rest of it in ``args``), ``unreserve``."""
+    each of his limits), ``reserve`` (a reservation, with the rest of it in ``args``),
+    ``unreserve``."""
 
     kind: str
     target: str
@@ -210,10 +211,12 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """New jobs in the order of submission, and commands in the order of arrival."""
+    """New jobs in the order of submission, and commands in the order of arrival. ``spent`` is what
+    the users have used whose limits some command sets, as far back as is kept."""
 
     jobs: tuple[Job, ...]
     commands: tuple[tuple[int, Command], ...]
+    spent: Mapping[str, tuple[Spent, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +286,15 @@ class Ledger(Protocol):
 
     async def limits(self) -> Mapping[str, Limits]:
         """By user, those that limit anything."""
+        ...
+
+    async def spent(self, users: Sequence[str], since: Instant) -> Mapping[str, tuple[Spent, ...]]:
+        """What some users have used since an instant, by the hour in which their runs ended, the
+        oldest first; those who have used nothing are left out."""
+        ...
+
+    async def forget_spent(self, before: Instant) -> None:
+        """Drop what was used in hours that were over before an instant."""
         ...
 
     async def held(self, queues: Sequence[str]) -> Mapping[str, Amounts]:

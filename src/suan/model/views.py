@@ -237,13 +237,18 @@ class TenantView:
 @dataclass(frozen=True, slots=True)
 class LimitsView:
     """How many jobs of a user may run, and be pending, at once (``None``: any number), and how many
-    do and are."""
+    do and are; and what he may use in 30 days, in device-hours and in micro-units of money, and
+    what his runs that ended in them have used."""
 
     user: str
     running: int | None
     running_now: int
     pending: int | None = None
     pending_now: int = 0
+    device_hours: int | None = None
+    device_ms_used: int = 0
+    money: int | None = None
+    money_used: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, delete, or_, select, text, tuple_
 
 from suan.model.job import Job, JobState, Run
-from suan.model.quota import Amounts, Limits, Quota, Tenant, lineage
+from suan.model.quota import Amounts, Limits, Quota, Spent, Tenant, lineage
 from suan.model.reservation import Reservation
 from suan.model.store import Command, EndedRun, Gathered
-from suan.model.units import Instant, JobId, RunId
+from suan.model.units import HOUR, Instant, JobId, RunId
 from suan.store import schema
 from suan.store.codec import json_reader
 from suan.store.part import Part
@@ -49,6 +49,19 @@ def _ended_runs(since: Instant, after: tuple[Instant, RunId] | None) -> Select[A
     return query if after is None else query.where(tuple_(runs.ended_at, runs.id) > after)
 
 
+def _spent(
+    connection: Connection, users: Sequence[str], since: Instant
+) -> Mapping[str, tuple[Spent, ...]]:
+    spent = schema.spent.c
+    query = select(schema.spent).where(spent.at > since - HOUR).order_by(spent.at)
+    found: dict[str, list[Spent]] = {}
+    for piece in chunks(sorted(set(users))):
+        for row in connection.execute(query.where(spent.user_name.in_(piece))):
+            each = Spent(row.at, row.device_ms, row.money)
+            found.setdefault(row.user_name, []).append(each)
+    return {user: tuple(each) for user, each in sorted(found.items())}
+
+
 class StoredLedger(Part):
     """What is new, and what a new leader needs to know."""
 
@@ -66,12 +79,14 @@ class StoredLedger(Part):
             new = select(*JOB_COLUMNS).where(untaken).order_by(jobs.seq).limit(limit)
             # Commands first: a job that is read after them already bears their mark.
             found = connection.execute(asked).all()
+            limited = [row.target for row in found if row.kind == "set_limits"]
             return Gathered(
                 jobs=read_jobs(connection, connection.execute(new).all(), self._specs),
                 commands=tuple(
                     (row.number, Command(row.kind, row.target, row.asked_by, _read_args(row.args)))
                     for row in found
                 ),
+                spent=_spent(connection, limited, 0),
             )
 
         return await self._db.read(work)
@@ -177,6 +192,13 @@ class StoredLedger(Part):
             return {user: _read_limits(body) for user, body in sorted(map(tuple, rows))}
 
         return await self._db.read(work)
+
+    async def spent(self, users: Sequence[str], since: Instant) -> Mapping[str, tuple[Spent, ...]]:
+        return await self._db.read(lambda connection: _spent(connection, users, since))
+
+    async def forget_spent(self, before: Instant) -> None:
+        gone = delete(schema.spent).where(schema.spent.c.at <= before - HOUR)
+        await self._db.write(lambda connection: connection.execute(gone), kind="prune", rows=1)
 
     async def held(self, queues: Sequence[str]) -> Mapping[str, Amounts]:
         runs, jobs = schema.runs.c, schema.jobs.c

@@ -1,18 +1,20 @@
 """Recording a cycle: fenced by the lease, applied whole or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from suan.model.job import Run
 from suan.model.quota import Limits, Quota
 from suan.model.store import Cycle, FeedEntry, JournalEntry, Lease
+from suan.model.units import HOUR
 from suan.store import schema
 from suan.store.codec import encode_events, storable, to_json
 from suan.store.leasing import check_held
 from suan.store.part import Part
-from suan.store.rows import Values, run_values, update_values
+from suan.store.rows import Values, chunks, run_values, update_values
 
 
 class StoredRecords(Part):
@@ -38,6 +40,7 @@ class StoredRecords(Part):
             _many(connection, insert(schema.journal), entries)
             _many(connection, _UPDATE_JOB, jobs)
             _upsert(connection, schema.runs, runs, key="id")
+            _charge(connection, cycle.runs)
             _many(connection, insert(schema.feed), feed)
             _many(connection, _TAKE_JOB, [{"key": job} for job in cycle.taken_jobs])
             _many(connection, _TAKE_COMMAND, [{"key": number} for number in cycle.taken_commands])
@@ -93,6 +96,37 @@ def _upsert(connection: Connection, table: Any, rows: list[Values], *, key: str)
         column.name: statement.excluded[column.name] for column in table.c if column.name != key
     }
     _many(connection, statement.on_conflict_do_update(index_elements=[key], set_=changed), rows)
+
+
+def _charge(connection: Connection, runs: Iterable[Run]) -> None:
+    """Add what runs that have ended have used to what their users have."""
+    ended = {run.id: run for run in runs if run.ended_at is not None and run.bill is not None}
+    if not ended:
+        return
+    jobs, sums = schema.jobs.c, dict[tuple[str, int], list[int]]()
+    users: dict[str, str] = {}
+    for piece in chunks([run.job for run in ended.values()]):
+        found = connection.execute(select(jobs.id, jobs.user_name).where(jobs.id.in_(piece)))
+        users.update(map(tuple, found))
+    for run in ended.values():
+        assert run.bill is not None
+        assert run.ended_at is not None
+        if run.job in users and (run.bill.device_ms or run.bill.money):
+            used = sums.setdefault((users[run.job], run.ended_at // HOUR * HOUR), [0, 0])
+            used[0] += run.bill.device_ms
+            used[1] += run.bill.money
+    rows = [
+        {"user_name": user, "at": at, "device_ms": device_ms, "money": money}
+        for (user, at), (device_ms, money) in sums.items()
+    ]
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement, spent = dialect.insert(schema.spent), schema.spent.c
+    added = {name: spent[name] + statement.excluded[name] for name in ("device_ms", "money")}
+    _many(
+        connection,
+        statement.on_conflict_do_update(index_elements=["user_name", "at"], set_=added),
+        rows,
+    )
 
 
 def _set_pools(connection: Connection, drained: dict[str, bool]) -> None:

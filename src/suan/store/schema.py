@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0006"  # of the newest migration
+REVISION = "0007"  # of the newest migration
 
 # The conditions of the partial indexes, word for word: a planner uses them only for these words.
 UNTAKEN = "taken = 0"
@@ -231,6 +231,16 @@ reservations = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("body", Text, nullable=False),
+)
+
+spent = Table(  # by runs that have ended, in the hour that begins at ``at``
+    "spent",
+    metadata,
+    Column("user_name", Text, primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("device_ms", BigInteger, nullable=False),
+    Column("money", BigInteger, nullable=False),
+    Index("ix_spent_at", "at"),
 )
 
 tokens = Table(

@@ -60,7 +60,13 @@ CHECKED = {  # values that refuse nonsense when they are made
         tenants=names,
         users=names,
     ),
-    "limits": st.builds(Limits, running=st.none() | counts, pending=st.none() | counts),
+    "limits": st.builds(
+        Limits,
+        running=st.none() | counts,
+        pending=st.none() | counts,
+        device_hours=st.none() | counts,
+        money=st.none() | counts,
+    ),
 }
 
 

@@ -3,15 +3,20 @@
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
+from suan.model.bill import Bill
 from suan.model.errors import InputError, StoreCorrupt, StoreError, StoreUnavailable
+from suan.model.job import RunState
+from suan.model.quota import Spent
+from suan.model.units import HOUR
 from suan.store import open_store, schema
 from suan.store.migrate import MIGRATIONS
 from suan.store.sql import SqlStore
-from tests.conformance.store.samples import cycle, entry, lead, placed, submit
+from tests.conformance.store.samples import NOW, cycle, entry, lead, placed, submit
 
 
 async def run_sql(url: str, *statements: str) -> None:
@@ -75,6 +80,7 @@ async def test_the_migrations_make_the_tables_of_the_schema(store_url: str) -> N
 
 
 OLD = (  # what the later migrations added, taken away again
+    "DROP TABLE spent",
     "DROP TABLE reservations",
     "ALTER TABLE jobs DROP COLUMN nodes",
     "DROP TABLE tenant_weights",
@@ -92,7 +98,10 @@ async def test_a_store_of_before_keeps_what_it_said(store_url: str) -> None:
     await submit(store, "a")
     queues = {"night": (3, "fifo", False)}
     run = placed("a")
-    await store.record(cycle(entry(1), runs=(run,), queues=queues), await lead(store))
+    bill = Bill(cpu_ms=7, accelerator_ms=5, money=3)
+    times = {"started_at": NOW, "ended_at": NOW + HOUR, "state": RunState.ENDED}
+    past = replace(placed("a", 2), **times, bill=bill)
+    await store.record(cycle(entry(1), runs=(run, past), queues=queues), await lead(store))
     await store.close()
     await run_sql(store_url, *OLD)
     upgraded = await open_store(store_url)
@@ -102,6 +111,8 @@ async def test_a_store_of_before_keeps_what_it_said(store_url: str) -> None:
     assert not await upgraded.tenants()
     assert not await upgraded.limits()
     assert not await upgraded.reservations()
+    used = Spent((NOW + HOUR) // HOUR * HOUR, 5, 3)
+    assert await upgraded.spent(["ada"], NOW) == {"ada": (used,)}
     assert len(await upgraded.entries(0, 10)) == 1
     await upgraded.close()
     await (await open_store(store_url, create=False)).close()

@@ -7,13 +7,13 @@ import pytest
 from suan.model.bill import Bill
 from suan.model.errors import InputError, LeaseLost, StoreConflict
 from suan.model.events import RunEnded, TimePassed
-from suan.model.job import Cause, JobState, Outcome, RunState
-from suan.model.quota import Limits, Quota, Tenant
+from suan.model.job import Cause, JobState, Outcome, Run, RunState
+from suan.model.quota import Limits, Quota, Spent, Tenant
 from suan.model.reservation import Reservation
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
 from suan.model.store import Command, Cycle, FeedEntry, Lease, Store
-from suan.model.units import JobId, NodeName, PoolName, RunId
+from suan.model.units import HOUR, JobId, NodeName, PoolName, RunId
 from tests.conformance.store.samples import (
     NOW,
     TTL,
@@ -269,6 +269,40 @@ async def test_a_tenants_weight_and_quota_are_set_one_by_one(store: Store) -> No
         cycle(entry(3), tenant_weights={"lab": 1, "x": 1}, tenant_quotas=gone), lease
     )
     assert await store.tenants() == {"lab": Tenant(quota=QUOTA)}
+
+
+def over(job: str, at: int, bill: Bill) -> Run:
+    times = {"started_at": NOW, "ended_at": at, "state": RunState.ENDED}
+    return replace(placed(job), **times, outcome=Outcome(Cause.SUCCEEDED), bill=bill)
+
+
+async def test_what_users_have_used_is_summed_by_the_hour(store: Store) -> None:
+    lease = await lead(store)
+    await submit(store, "a", "b", "c")
+    await submit(store, "d", user="ben")
+    first = NOW // HOUR * HOUR
+    await store.record(
+        cycle(
+            entry(1),
+            runs=(
+                placed("c"),
+                over("a", NOW, Bill(cpu_ms=9, accelerator_ms=4, money=5)),
+                over("d", NOW, Bill(cpu_ms=9)),
+            ),
+        ),
+        lease,
+    )
+    later = over("c", NOW + 2 * HOUR, Bill(money=2))
+    await store.record(
+        cycle(entry(2), runs=(over("b", NOW, Bill(cpu_ms=3, money=1)), later)), lease
+    )
+    ada = (Spent(first, 7, 6), Spent(first + 2 * HOUR, 0, 2))
+    assert await store.spent(["ada", "ben", "cid"], NOW) == {"ada": ada, "ben": (Spent(first, 9),)}
+    assert await store.spent(["ada"], first + HOUR) == {"ada": ada[1:]}, "that hour is over"
+    await store.request(Command("set_limits", "ada", "olga", {"money": "3"}), NOW)
+    assert (await store.gather(10)).spent == {"ada": ada}
+    await store.forget_spent(first + HOUR)
+    assert await store.spent(["ada", "ben"], 0) == {"ada": ada[1:]}
 
 
 async def test_what_tenants_hold_is_theirs_and_of_all_below(store: Store) -> None:

@@ -52,7 +52,7 @@ async def put_limits(request: Request, caller: Operator, user: str) -> Response:
     context = context_of(request)
     _check(user)
     asked = await read_json(request, LimitsRequest)
-    limits = Limits(asked.running, asked.pending)
+    limits = Limits(asked.running, asked.pending, asked.device_hours, asked.money)
     command = Command("set_limits", user, caller.user, limits_args(limits))
     await context.store.request(command, context.now())
     context.live.nudge()
