@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from suan.core.records import JobRecord, Phase
 from suan.model.errors import InvariantViolation
 from suan.model.reservation import Reservation, first_met
-from suan.model.units import Instant, NodeName, PoolName
+from suan.model.units import Instant, NodeName, PoolName, TenantName
 
 if TYPE_CHECKING:
     from suan.core.state import State
@@ -28,13 +28,14 @@ class Advance:
     """The reservations that are not over, as of ``now``: when this was last decided. ``of_node``
     has their names for each node, in the order in which they begin."""
 
-    __slots__ = ("_bits", "_count", "_due", "_prune_at", "kept", "now", "of_node")
+    __slots__ = ("_against", "_bits", "_count", "_due", "_prune_at", "kept", "now", "of_node")
 
     def __init__(self) -> None:
         self.now: Instant = 0
         self.kept: dict[str, Reservation] = {}
         self.of_node: dict[PoolName, dict[NodeName, tuple[str, ...]]] = {}
         self._bits: dict[str, int] = {}
+        self._against: dict[tuple[TenantName, str], list[Reservation]] = {}  # who is not admitted
         self._due: list[tuple[Instant, int, JobRecord]] = []  # a heap
         self._count = 0
         self._prune_at = _PRUNE_AT
@@ -61,6 +62,7 @@ class Advance:
         return reservation
 
     def _index(self, pool: PoolName) -> None:
+        self._against.clear()
         nodes: dict[NodeName, tuple[str, ...]] = {}
         for each in sorted(self.kept.values(), key=lambda r: (r.begin, r.name)):
             for node in each.nodes if each.pool == pool else ():
@@ -88,16 +90,21 @@ class Advance:
     def spans(self, job: JobRecord) -> Spans:
         """From and until when a job is barred, by those that do not admit it."""
         told = job.told
-        return {
-            name: (each.begin - told.time_limit + 1 if told.time_limit else 0, each.end)
-            for name, each in self.kept.items()
-            if not each.admits(told.tenant, told.user)
-        }
+        who = told.tenant, told.user
+        against = self._against.get(who)
+        if against is None:
+            against = [each for each in self.kept.values() if not each.admits(*who)]
+            self._against[who] = against
+        limit = told.time_limit
+        return {each.name: (each.begin - limit + 1 if limit else 0, each.end) for each in against}
 
     def bars(self, job: JobRecord, at: Instant) -> int:
         """The bits of the reservations that bar a job at an instant."""
+        return self._at(self.spans(job), at) if self.kept else 0
+
+    def _at(self, spans: Spans, at: Instant) -> int:
         found = 0
-        for name, (begin, end) in self.spans(job).items() if self.kept else ():
+        for name, (begin, end) in spans.items():
             if begin <= at < end:
                 found |= self._bits[name]
         return found
@@ -108,13 +115,13 @@ class Advance:
             job.barred_until = 0
             return 0
         self._prune()
-        spans, now = self.spans(job).values(), self.now
-        at = min((at for span in spans for at in span if at > now), default=0)
+        spans, now = self.spans(job), self.now
+        at = min([at for span in spans.values() for at in span if at > now], default=0)
         if at and at != job.barred_until:
             self._count += 1
             heappush(self._due, (at, self._count, job))
         job.barred_until = at
-        return self.bars(job, now)
+        return self._at(spans, now)
 
     def _prune(self) -> None:
         """Forget those who have left the line, when they may have become many."""
