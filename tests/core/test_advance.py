@@ -19,6 +19,7 @@ from suan.model.plan import Place, Stop
 from suan.model.policy import BACKFILLS, POLICIES, Policy
 from suan.model.refusal import RefusalCode
 from suan.model.reservation import Reservation, first_met
+from suan.model.spec import Checkpoint
 from suan.model.units import HOUR, MINUTE, SECOND
 from tests.core.test_policies import POOLS, TimedDriver, policies
 from tests.core.test_policies import jobs as any_jobs
@@ -184,6 +185,21 @@ def test_extras_of_an_elastic_job_are_kept_out_as_well() -> None:
     scheduler = world(made(), nodes=3)
     scheduler.apply(job(1, WHOLE, max_tasks=3))
     assert sorted(places(scheduler.decide(0))["j1"].nodes) == ["p1", "p2"]
+
+
+@pytest.mark.parametrize(("node", "grows"), [("p0", True), ("p2", False)])
+def test_what_could_not_go_on_where_it_is_does_not_grow(node: str, grows: bool) -> None:
+    """j2 is on p2, and p0 and p1 come to be free. To grow it would have to stop; where a
+    reservation keeps p2 from it, it could not go on there."""
+    scheduler = world(policy=replace(POLICIES["default"], min_run_time=0), nodes=3)
+    scheduler.apply(job(1, WHOLE, 2, time_limit=HOUR))
+    asked = {"max_tasks": 3, "checkpoint": Checkpoint(grace=SECOND), "expected": 9 * HOUR}
+    scheduler.apply(job(2, WHOLE, **asked))
+    assert places(scheduler.decide(0))["j2"].nodes == ("p2",)
+    scheduler.apply(made("r", (node,), begin=9 * HOUR, end=10 * HOUR))
+    scheduler.apply(RunEnded(HOUR, "j1-r1", DONE))
+    stops = [each for each in scheduler.decide(HOUR).decisions if isinstance(each, Stop)]
+    assert [each.run for each in stops] == (["j2-r1"] if grows else [])
 
 
 def test_the_admitted_take_their_own_nodes_first_and_before_it_others_do_last() -> None:

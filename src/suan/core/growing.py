@@ -10,6 +10,7 @@ meanwhile: who comes goes first.
 from suan.core.deadlines import NEVER, grace_of
 from suan.core.elastic import Extras, candidate_of
 from suan.core.records import RunRecord
+from suan.core.resizing import is_barred
 from suan.core.state import State
 from suan.model.job import Cause
 from suan.model.units import MINUTE, Duration, Instant
@@ -18,7 +19,7 @@ from suan.model.units import MINUTE, Duration, Instant
 def growing(state: State, now: Instant) -> list[tuple[RunRecord, int]]:
     """The runs that are to grow now, and by how many tasks; when to look again is noted."""
     state.grow_at, next_at = None, NEVER
-    runs = _with_room(state)
+    runs = _with_room(state, now)
     if not runs:
         return []
     extras, found = Extras(state, now, runs), list[tuple[RunRecord, int]]()
@@ -52,17 +53,25 @@ def grow(state: State, run: RunRecord, now: Instant) -> None:
     state.expect_end(run, now + grace_of(run))
 
 
-def _with_room(state: State) -> list[RunRecord]:
-    """Those in whose pools one more task would fit, by when they were started."""
+def _with_room(state: State, now: Instant) -> list[RunRecord]:
+    """Those in whose pools one more task would fit, by when they were started; but for those whose
+    jobs might then be kept from going on."""
     found = []
     for run in sorted(state.growable.values(), key=lambda each: each.number):
-        budget = run.job.told.user in state.quotas.budgets.purses  # which may not let it go on
-        candidate = candidate_of(run) if run.stopping is None and not budget else None
+        stays = run.stopping is None and not _may_not_go_on(state, run, now)
+        candidate = candidate_of(run) if stays else None
         if candidate is not None and any(f.tightest(need) for f, need in candidate.kinds):
             found.append(run)
         else:
             run.room_since = None
     return found
+
+
+def _may_not_go_on(state: State, run: RunRecord, now: Instant) -> bool:
+    """Whether a budget, or a reservation in advance, may keep a run's job from where it is."""
+    if run.job.told.user in state.quotas.budgets.purses:
+        return True
+    return bool(state.advance.kept) and is_barred(state, run, now)
 
 
 def _worth_at(run: RunRecord, more: int, now: Instant) -> Instant:

@@ -64,7 +64,7 @@ def _gives_at(
     if not here and not quotas.count:
         return NEVER
     if state.advance.kept and (
-        _is_barred(state, run, now) or stops_too_late(state, job, run, now=now)
+        is_barred(state, run, now) or stops_too_late(state, job, run, now=now)
     ):
         return NEVER
     safe_until = run.began + state.policy.min_run_time
@@ -117,7 +117,7 @@ def keeping(names: tuple[NodeName, ...]) -> str:
     return f"goes on with at least {counted(len(names), 'node')}"
 
 
-def _is_barred(state: State, run: RunRecord, now: Instant) -> bool:
+def is_barred(state: State, run: RunRecord, now: Instant) -> bool:
     """Whether a reservation in advance would keep a run's job from where it is, once it ends."""
     bars = state.advance.bars(run.job, now + grace_of(run))
     closed, pool = state.capacity.closed_to(bars), state.capacity.pools[run.pool]
