@@ -281,6 +281,16 @@ def test_why_names_the_reservation_and_until_when() -> None:
     assert found.rests_on == "the end of reservation switches; nothing new coming in"
 
 
+def test_a_run_without_an_end_makes_no_earlier_start_possible() -> None:
+    """j1 may end at any time, which does not help j2 before the reservation is over."""
+    scheduler = world(job(1, res(1, 1)))
+    assert starts(scheduler, 0) == ["j1"]
+    scheduler.apply(made())
+    scheduler.apply(job(2, res(1, 1)))
+    found = why(scheduler, "j2", 1)
+    assert (found.earliest, found.latest) == (4 * HOUR, 4 * HOUR)
+
+
 def test_why_within_it_says_for_whom() -> None:
     scheduler = world(made(tenants=("lab",), users=("ann",)), job(1, WHOLE, time_limit=MINUTE))
     [refusal] = why(scheduler, "j1", 3 * HOUR).refusals

@@ -166,6 +166,14 @@ class Advance:
         return [(each, self._bits[name]) for name, each in self.kept.items()]
 
 
+def opening(spans: Spans, names: tuple[str, ...], now: Instant) -> Instant:
+    """When a job may first start on nodes that some reservations keep, the way things are."""
+    at = now
+    for begin, end in sorted((spans[n] for n in names if n in spans), key=lambda each: each[1]):
+        at = end if begin <= at < end else at
+    return at
+
+
 def make(state: "State", reservation: Reservation) -> None:
     """Keep nodes from now on; who is in line is asked anew whom that bars. One of the same name
     that is over may not have been dropped yet."""

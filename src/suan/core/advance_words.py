@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from suan.core.advance import opening
 from suan.core.flavors import Flavor
 from suan.core.matching import Match
 from suan.core.records import JobRecord
@@ -54,10 +55,8 @@ def first_to_open(
         names = [name for name in flavor.key[3] if name in spans]
         keeping = [name for name in names if spans[name][0] <= now < spans[name][1]]
         if keeping:
-            at = now
-            for begin, end in sorted((spans[name] for name in names), key=lambda each: each[1]):
-                at = end if begin <= at < end else at
-            best = min(best or (at, keeping[0]), (at, keeping[0]))
+            first = opening(spans, flavor.key[3], now), keeping[0]
+            best = min(best or first, first)
     return None if best is None else (state.advance.kept[best[1]], best[0])
 
 

@@ -7,9 +7,10 @@ foreseen, and a run that tells nothing goes on for ever. The look ahead is bound
 is worth for (``foreseeable``) and by the steps it takes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush, nsmallest
 
+from suan.core.advance import opening
 from suan.core.cycle import Cycle
 from suan.core.deadlines import STOPS_WITHIN
 from suan.core.durations import Durations
@@ -117,7 +118,20 @@ def foresee(copy: State, job: JobId, now: Instant, *, known: Durations) -> Range
     on its way is made up."""
     early = _Ahead(fork(copy), job, now, known=known, late=False).run()
     late = _Ahead(fork(copy), job, now, known=known, late=True).run()
-    return _between(early, late, now)
+    found, least = _between(early, late, now), _not_before(copy, copy.jobs[job], now)
+    if found.earliest is None:
+        return found
+    return replace(found, earliest=max(found.earliest, least))
+
+
+def _not_before(state: State, job: JobRecord, now: Instant) -> Instant:
+    """Before when reservations let a job start nowhere, whatever ends."""
+    closed, shape = state.capacity.closed_to(job.bars), job.shape
+    if job.phase is not Phase.IN_LINE or shape is None or not closed or shape.usable(closed):
+        return now
+    spans = state.advance.spans(job)
+    kinds = (flavor for each in shape.candidates for flavor, _ in each.kinds)
+    return min((opening(spans, flavor.key[3], now) for flavor in kinds), default=now)
 
 
 def _between(early: Course, late: Course, now: Instant) -> Range:

@@ -1,7 +1,7 @@
 """``suan reservations``: nodes that are kept in advance, for some or for maintenance."""
 
 import math
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
@@ -95,11 +95,11 @@ def cancel_reservation(name: str, as_json: bool) -> None:
 def _times(begin: datetime, lasts: int | None, until: datetime | None) -> tuple[int, int]:
     if (lasts is None) == (until is None):
         raise click.UsageError("say how long (--for 4h), or until when (--until +6h)")
-    end = begin + timedelta(seconds=lasts) if lasts is not None else until
-    assert end is not None
-    if end <= begin:
+    first = math.floor(begin.timestamp())
+    last = first + lasts if lasts is not None else math.ceil(until.timestamp()) if until else 0
+    if last <= first:
         raise click.UsageError("it would end before it begins")
-    return math.floor(begin.timestamp()), math.ceil(end.timestamp())
+    return first, last
 
 
 def _table(found: tuple[ReservationView, ...]) -> str:
