@@ -503,6 +503,11 @@ async def test_budgets_outlive_a_leader(calm: World, pool: FaultyPool) -> None:
     assert open_run is not None
     hour = replace(open_run, started_at=0, ended_at=HOUR)
     assert placed.hourly == bill_of(hour, None).money
+    waiting = await calm.submit(time_limit=200 * HOUR)  # more hours than the budget has
+    pool.finish(placed.run)
+    await calm.final(jobs[2])
+    assert (await calm.job(waiting)).state is JobState.PENDING
+    assert (await calm.replay()).identical
 
 
 async def events_of(calm: World, kind: type[Any]) -> list[Any]:

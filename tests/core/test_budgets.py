@@ -146,6 +146,15 @@ def test_who_tells_no_time_counts_as_he_goes() -> None:
     assert list(places(scheduler.decide(HOUR))) == ["j4"]
 
 
+def test_who_tells_no_time_does_not_start_once_all_is_used() -> None:
+    scheduler = world(Limits(device_hours=1), Spent(0, HOUR_MS))
+    scheduler.apply(job(1, user="u"))
+    plan = scheduler.decide(0)
+    assert (places(plan), plan.wake_at) == ({}, HOUR + BUDGET_WINDOW)
+    scheduler.apply(LimitsChanged(0, "u", Limits(device_hours=1), (Spent(0, HOUR_MS - 1),)))
+    assert list(places(scheduler.decide(0))) == ["j1"], "a thousandth of a second is left"
+
+
 def test_the_first_that_his_budget_keeps_out_keeps_his_later_ones_waiting() -> None:
     scheduler = world(Limits(device_hours=4))
     scheduler.apply(job(1, **hours(3)))
@@ -171,6 +180,7 @@ def test_an_elastic_job_stretches_no_further_than_the_budget() -> None:
     (place,) = places(scheduler.decide(0)).values()
     assert len(place.nodes) == 4, "four for two hours are eight"
     scheduler.apply(job(2, **hours(1)))
+    assert not places(scheduler.decide(0))
     refusal, _ = only(scheduler, "j2", 0)
     assert "runs that go on may use 8.000 CNY" in refusal.detail
     scheduler.apply(over("j1-r1", HOUR))
