@@ -262,6 +262,7 @@ def test_json_of_every_command_can_be_read(shared: Terminal) -> None:
         "status": ("status",),
         "pool list": ("pool", "list"),
         "pool show": ("pool", "show", "local"),
+        "pool check": ("pool", "check", "local"),
         "pool drain": ("pool", "drain", "local"),
         "pool undrain": ("pool", "undrain", "local"),
         "queues list": ("queues", "list"),
