@@ -18,10 +18,19 @@ from tests.core.world import DONE, job
 QUEUES = ("default", "batch")
 TIMES = (None, MINUTE, 3 * MINUTE, 10 * MINUTE, HOUR, 5 * HOUR)
 CHECKPOINTS = (None, None, Checkpoint(grace=SECOND), Checkpoint(interval=MINUTE))
+
+
+def policy_of(discipline: str, backfill: str, *, preemption: bool, **rest) -> Policy:
+    """Conservative backfill takes no preemption."""
+    return Policy(
+        discipline, backfill, preemption=preemption and backfill != "conservative", **rest
+    )
+
+
 policies = st.one_of(
     st.sampled_from(tuple(POLICIES.values())),
     st.builds(
-        Policy,
+        policy_of,
         st.sampled_from(DISCIPLINES),
         st.sampled_from(BACKFILLS),
         fair_share=st.booleans(),

@@ -153,6 +153,17 @@ def easy() -> str:
     return written(jobs, under(["fifo", "easy"], jobs), limit=limits, takes=takes)
 
 
+def conservative() -> str:
+    jobs = [
+        job("a", 4, 0, 60, limit=60),
+        job("b", 6, 5, 60, limit=60),
+        job("c", 8, 10, 60, limit=60),
+        job("d", 2, 15, 180, limit=180),
+        job("e", 2, 20, 60, limit=90),
+    ]
+    return written(jobs, under(["easy", "conservative"], jobs), limit=limits, takes=takes)
+
+
 def pools() -> str:
     jobs = [
         job("a", 6, 0, 120, limit=120),
@@ -355,6 +366,7 @@ EXAMPLES = (
     easy,
     pools,
     unknown,
+    conservative,
     overdue,
     learned,
     priority,

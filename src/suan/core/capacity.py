@@ -289,14 +289,18 @@ class Capacity:
         self.renewed |= flavor.mask
 
     def hold(self, pool: Pool, name: NodeName, run: RunId, *, held: Held) -> None:
-        """A run takes part of a node, which need not be known, or more of it than before."""
+        """A run takes part of a node, which need not be known, or more of it than before; the very
+        devices that it is granted already, if any."""
         pool.version += 1
         node = pool.nodes.get(name)
         if node is None:
             node = pool.nodes[name] = Node(name)
         before = node.runs.get(run)
         node.runs[run] = held
-        charge(node, held)
+        if held.grant:
+            refund(node, held, -1)
+        else:
+            charge(node, held)
         refile(node, devices_changed=bool(held.grant))
         if before is not None:
             held.tasks += before.tasks

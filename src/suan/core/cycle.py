@@ -18,19 +18,21 @@ from suan.core.advance_words import kept_from
 from suan.core.backfill import Backfill
 from suan.core.budgets import hourly
 from suan.core.deadlines import hurry, next_look
+from suan.core.devices import Grant
 from suan.core.elastic import Extras, is_elastic
 from suan.core.fates import settle_next
 from suan.core.growing import grow, growing
 from suan.core.matching import Candidate
 from suan.core.packing import Spots, by_rank, find_first
 from suan.core.preemption import may_displace, spare, victims, yield_to
-from suan.core.reasons import Front, Reasons, of_backfill, of_placement
+from suan.core.promises import Promises
+from suan.core.reasons import Front, Reasons, of_backfill, of_placement, of_promise
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.resizing import give_up, goes_on_at, keeping, shrinking
 from suan.core.state import State
 from suan.model.job import SAVING, Cause
 from suan.model.plan import Decision, Place, Plan, Stop
-from suan.model.units import Instant, run_id
+from suan.model.units import Instant, NodeName, run_id
 
 
 class Cycle:
@@ -168,8 +170,11 @@ class Cycle:
         """Walk the front, and then let those behind it pass where nobody is delayed."""
         state, capacity = self.state, self.state.capacity
         looked = capacity.awake
-        self._walk()
-        if state.line.windowed:
+        if state.policy.backfill == "conservative":
+            self._keep_promises()
+        else:
+            self._walk()
+        if state.policy.backfill == "easy":
             self._backfill()
             if capacity.fresh or capacity.renewed:
                 self._backfill()  # a reservation that moved may let others by
@@ -179,6 +184,42 @@ class Cycle:
             capacity.awake |= looked
         else:
             capacity.awake = 0
+
+    def _keep_promises(self) -> None:
+        """Promise starts, or earlier ones, and start whoever's time has come."""
+        state = self.state
+        left = any(job.lane is None for job in state.promised)
+        while left or state.capacity.awake or state.line.arrived:
+            promises = Promises(state, self.now)
+            promises.make()
+            blocker = promises.blocker()
+            if blocker is not None:
+                state.block(blocker)
+                continue
+            left = False
+            for job in promises.due():
+                if self._full():
+                    return
+                left = not self._start_promised(job, promises) or left
+            state.line.arrived = {}
+            for job, promise in state.promised.items():
+                assert job.shape is not None
+                state.alarm(job.shape.mask, promise.at)
+            if not left:
+                return
+
+    def _start_promised(self, job: JobRecord, promises: Promises) -> bool:
+        """Start a job as it was promised, unless a quota forbids that since others started."""
+        promise, shape = self.state.promised.pop(job), job.shape
+        candidate = promises.candidate(job, promise)
+        if candidate is None or shape is None:
+            return False
+        nodes = self.state.capacity.pools[promise.pool].nodes
+        spots = [(nodes[name], held.tasks) for name, held in promise.spots]
+        said = of_promise(shape, shape.candidates.index(candidate), self.state.promised)
+        grants = {name: held.grant for name, held in promise.spots}
+        self.decisions.append(self._start(job, candidate, spots, said=said, grants=grants))
+        return True
 
     def _walk(self) -> None:
         """Who is first for some flavor that is awake starts, or holds it."""
@@ -221,7 +262,15 @@ class Cycle:
             return True
         return job.order != place
 
-    def _start(self, job: JobRecord, candidate: Candidate, spots: Spots, *, said: Reasons) -> Place:
+    def _start(
+        self,
+        job: JobRecord,
+        candidate: Candidate,
+        spots: Spots,
+        *,
+        said: Reasons,
+        grants: dict[NodeName, Grant] | None = None,
+    ) -> Place:
         job.attempts += 1
         job.making_room = None
         run = RunRecord(
@@ -233,8 +282,8 @@ class Cycle:
             option=candidate.option,
         )
         run.hourly = hourly(job, candidate) * len(run.nodes) // candidate.tasks
-        self.state.start(run, self.now)
-        if is_elastic(job.told.demand):
+        self.state.start(run, self.now, grants)
+        if is_elastic(job.told.demand) and self.state.policy.backfill != "conservative":
             self.elastic[len(self.decisions)] = run
         nodes, per_task = run.nodes, run.per_task
         return Place(

@@ -20,7 +20,7 @@ from suan.core.records import JobRecord, Phase
 from suan.core.standing import BY_SUBMISSION, ahead, because
 from suan.core.state import State
 from suan.core.waiting import Waiting, untouched
-from suan.core.wording import counted, listed
+from suan.core.wording import counted, listed, span
 from suan.model.events import JobSubmitted
 from suan.model.job import JobState
 from suan.model.plan import Cost, Decision, Explanation, Place
@@ -241,6 +241,10 @@ def _kept(waiting: Waiting) -> Explanation:
     said = _summary(refusals) if barred is None else _waits(barred)
     if first is not None and (before > 1 or first.id not in [each.behind for each in refusals]):
         said += f" {_before(waiting, before, first)}"
+    promise = waiting.promised()
+    if promise is not None:
+        left = span(max(promise.at - waiting.now, 0))
+        said += f" It is promised a start in pool {promise.pool} in {left} at the latest."
     return Explanation(
         job=waiting.job.id,
         state=JobState.PENDING,

@@ -185,6 +185,11 @@ def _attention(state: State, other: State, jobs: dict[JobId, JobRecord]) -> None
             other.kept[jobs[job.id]] = Kept(kept.at, kept.stands_until, nodes)
         else:
             capacity.fresh.update(dict.fromkeys(nodes))
+    for job, promise in state.promised.items():
+        if job.id in jobs:
+            other.promised[jobs[job.id]] = promise
+        elif job.shape is not None:  # what was promised to whom has left is to be had
+            capacity.awake |= job.shape.mask
     for job, closed in state.closed.items():
         if job.id in jobs:
             other.closed[jobs[job.id]] = closed

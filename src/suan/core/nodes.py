@@ -110,12 +110,13 @@ def _grant(node: Node, per_task: Resources, tasks: int) -> Grant:
     return tuple(granted)
 
 
-def refund(node: Node, held: Held) -> None:
-    """Give back what ``charge`` took."""
-    node.cpu += held.tasks * held.per_task.cpu_milli
-    node.memory += held.tasks * held.per_task.memory_mib
+def refund(node: Node, held: Held, times: int = 1) -> None:
+    """Give back what ``charge`` took; with ``times`` of -1 take that again."""
+    tasks = times * held.tasks
+    node.cpu += tasks * held.per_task.cpu_milli
+    node.memory += tasks * held.per_task.memory_mib
     for model, at, part in held.grant:
-        node.devices[model][at] += part
+        node.devices[model][at] += times * part
 
 
 def recharge(node: Node) -> Vector:

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from suan.core.matching import Grounds, Match, Shape, full_of, mask_of
+from suan.core.packing import fits
 from suan.core.records import JobRecord
 from suan.model.errors import InvariantViolation
 from suan.model.plan import Cost
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from suan.core.advance_words import KeptFrom
     from suan.core.backfill import Backfill
     from suan.core.line import Contest
+    from suan.core.search import Promise
     from suan.core.state import State
 
 Front = list[tuple[int, int, "Contest"]]  # as in ``core.line``
@@ -77,6 +79,39 @@ def of_backfill(
             said = _behind(match, holder)
         passed.append(said or full_of(match))
     return grounds.costs, (*passed, *shape.standing)
+
+
+def of_promise(shape: Shape, chosen: int, promised: "dict[JobRecord, Promise]") -> Reasons:
+    """What is said when candidate number ``chosen`` takes a job whose promised time has come: what
+    is free in pools that come before is promised to others."""
+    grounds = shape.grounds.get(chosen)
+    if grounds is None:
+        grounds = shape.grounds[chosen] = _grounds(shape, chosen)
+    passed = [promised_there(match, promised) or full_of(match) for match in grounds.passed]
+    return grounds.costs, (*passed, *shape.standing)
+
+
+def promised_there(
+    match: Match, promised: "dict[JobRecord, Promise]", but: JobRecord | None = None
+) -> Refusal | None:
+    """Who is the first, ``but`` for one, to be promised something in a pool that has room now."""
+    pool = match.pool.name
+    times = [
+        (promise.at, job.order, job)
+        for job, promise in promised.items()
+        if promise.pool == pool and job is not but
+    ]
+    if not times or not any(fits(each, each.mask) for each in match.candidates):
+        return None
+    at, _, first = min(times, key=lambda each: each[:2])
+    return Refusal(
+        code=RefusalCode.BEHIND_EARLIER_JOB,
+        pool=pool,
+        detail=f"what is free there is promised to others, to job {first.id} first",
+        unblocked_by=f"job {first.id} starts or is cancelled",
+        behind=first.id,
+        until=at,
+    )
 
 
 def _behind(match: Match, holder: JobRecord) -> Refusal:

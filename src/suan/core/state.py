@@ -7,6 +7,7 @@ from heapq import heappush
 from suan.core.budgets import ran
 from suan.core.capacity import Capacity
 from suan.core.deadlines import Deadlines, grace_of, latest_start
+from suan.core.devices import Grant
 from suan.core.disciplines import CLAIM, HURRY, rank_of
 from suan.core.durations import Durations
 from suan.core.forecast import Reservation
@@ -16,6 +17,7 @@ from suan.core.nodes import Held, Node
 from suan.core.packing import Spots, by_rank
 from suan.core.quotas import NOBODY, Quotas
 from suan.core.records import Holding, JobRecord, Part, Phase, RunRecord
+from suan.core.search import Promise
 from suan.core.shares import Amounts, Holder, Shares, amounts_of
 from suan.model.events import JobSubmitted
 from suan.model.job import Cause, Outcome
@@ -85,7 +87,7 @@ class State:
     jobs that a quota or limit kept from some of what could take them. ``stretched`` are the open
     runs with more than their minimum, ``growable`` those that save their work and have less than
     their maximum, to be looked at again at ``grow_at``, and ``resuming`` those that ended to have
-    another size."""
+    another size. ``promised`` are the starts that conservative backfill keeps."""
 
     __slots__ = (
         "advance",
@@ -103,6 +105,7 @@ class State:
         "line",
         "policy",
         "priorities",
+        "promised",
         "queues",
         "quotas",
         "resuming",
@@ -130,6 +133,7 @@ class State:
         self.closed: dict[JobRecord, Closed] = {}
         self.half_barred: dict[JobRecord, None] = {}
         self.priorities: dict[int, int] = {}
+        self.promised: dict[JobRecord, Promise] = {}
         self.queues: dict[QueueName, QueueState] = {}
         self.jobs: dict[JobId, JobRecord] = {}
         self.runs: dict[RunId, RunRecord] = {}
@@ -147,6 +151,8 @@ class State:
         """From now on another policy decides: everyone in line takes the place it gives him."""
         self.policy = policy
         self.line.windowed = policy.backfill != "none"
+        if policy.backfill != "conservative":
+            self.promised.clear()
         self.shares.half_life = policy.half_life
         if policy.fair_share != self.shares.counts:
             self.shares.count(policy.fair_share)
@@ -348,8 +354,11 @@ class State:
                 self.waiters.setdefault(dependency, []).append(job)
             job.waits_for[dependency] = (*job.waits_for.get(dependency, ()), condition)
 
-    def start(self, run: RunRecord, now: Instant) -> None:
-        """A run takes its nodes, and its job leaves the line."""
+    def start(
+        self, run: RunRecord, now: Instant, grants: dict[NodeName, Grant] | None = None
+    ) -> None:
+        """A run takes its nodes, and its job leaves the line. It gets the devices that ``grants``
+        says, or else those that fit best."""
         job = run.job
         in_line, job.phase = job.phase is Phase.IN_LINE, Phase.RUNS
         job.run = run
@@ -368,7 +377,10 @@ class State:
         pool.enter(run, grace_of(run))
         nodes = run.nodes
         for name, tasks in _tally(run).items() if len(nodes) > 1 else ((nodes[0], 1),):
-            self.capacity.hold(pool, name, run.id, held=Held(run.per_task, tasks))
+            held = Held(run.per_task, tasks)
+            if grants is not None:
+                held.grant = grants[name]
+            self.capacity.hold(pool, name, run.id, held=held)
         self.begin(run, now)
         if self.shares.counts:
             self._take(run, now)

@@ -20,10 +20,12 @@ from suan.core.lookahead import decide_all
 from suan.core.matching import Candidate, Match, Shape, full_of
 from suan.core.packing import fits, room
 from suan.core.preemption import may_displace, victims
+from suan.core.promises import DEPTH, Promises
 from suan.core.quota_words import forbids
-from suan.core.reasons import Holders, Reasons, holders_before
+from suan.core.reasons import Holders, Reasons, holders_before, promised_there
 from suan.core.records import JobRecord, RunRecord
 from suan.core.room import ALWAYS
+from suan.core.search import Promise
 from suan.core.standing import BY_SUBMISSION, because
 from suan.core.state import State
 from suan.core.wording import amount_of, counted, listed, span
@@ -38,7 +40,17 @@ class Waiting:
     """One waiting job, and those before it. ``origin`` is the state that is explained, where
     ``state`` is a copy of it: what a user could do is tried out on another copy."""
 
-    __slots__ = ("backfill", "closed", "holders", "job", "now", "origin", "shape", "state")
+    __slots__ = (
+        "backfill",
+        "closed",
+        "holders",
+        "job",
+        "now",
+        "origin",
+        "promises",
+        "shape",
+        "state",
+    )
 
     def __init__(
         self, state: State, job: JobRecord, now: Instant, *, origin: State | None = None
@@ -52,7 +64,11 @@ class Waiting:
         self.closed = state.capacity.closed_to(state.advance.bars(job, now))
         self.holders: Holders = holders_before(state, job)
         self.backfill: Backfill | None = None
-        if state.line.windowed and state.line.front:
+        self.promises: Promises | None = None
+        if state.policy.backfill == "conservative":
+            self.promises = Promises(state, now)
+            self.promises.look()
+        elif state.line.windowed and state.line.front:
             self.backfill = Backfill(state, now)
             self.backfill.reserve_for(EVERYWHERE)
 
@@ -116,8 +132,38 @@ class Waiting:
         """What keeps it from the room that there is by a candidate."""
         return forbids(self.state, self.job, candidate) or self._kept(candidate)
 
+    def _promised(self, candidate: Candidate, promises: Promises) -> Refusal | None:
+        """Why it may not start by a candidate that has room, where starts are promised."""
+        if promises.too_far_back(self.job):
+            return self._too_far_back(candidate)
+        if promises.starts_now(self.job, candidate):
+            return None
+        before = [each for each in promises.closed if each[1].order < self.job.order]
+        holder = self._holder(candidate, before)
+        if holder is not None:
+            return self._behind(candidate, holder)
+        match = self.shape.matches[candidate.pool.name]
+        return promised_there(match, promises.promised, self.job)
+
+    def _too_far_back(self, candidate: Candidate) -> Refusal:
+        first = self.holders[0][1] if self.holders else None
+        return Refusal(
+            code=RefusalCode.BEHIND_EARLIER_JOB,
+            pool=candidate.pool.name,
+            detail=f"{DEPTH} jobs come before it that could use the same, and only these are"
+            " promised a start",
+            unblocked_by="one of them starts or is cancelled",
+            behind=first.id if first is not None else None,
+        )
+
+    def promised(self) -> Promise | None:
+        """The start that it is promised, if it is."""
+        return None if self.promises is None else self.promises.promised.get(self.job)
+
     def _kept(self, candidate: Candidate) -> Refusal | None:
         """Why it may not have the room that there is by a candidate, if it may not."""
+        if self.promises is not None:
+            return self._promised(candidate, self.promises)
         holders = self.holders if self.backfill is None else self.backfill.closed
         held = 0
         for mask, holder in holders:
@@ -156,7 +202,7 @@ class Waiting:
 
     def _behind(self, candidate: Candidate, holder: JobRecord) -> Refusal:
         detail = f"what is free there is kept for job {holder.id}, {self._comes(holder)}"
-        if self.backfill is not None:
+        if self.backfill is not None or self.promises is not None:
             detail += "; when that job can start is not known" + self._endless(candidate)
         return Refusal(
             code=RefusalCode.BEHIND_EARLIER_JOB,
@@ -326,6 +372,7 @@ def untouched(state: State, now: Instant) -> Iterator[None]:
     overdue = [run for pool in state.capacity.pools.values() for run in pool.ends.overdue(now)]
     expected = [(run, run.until) for run in overdue]
     kept, closed, alarms = dict(state.kept), dict(state.closed), dict(state.alarms)
+    promised = dict(state.promised)
     fresh, renewed = dict(state.capacity.fresh), state.capacity.renewed
     try:
         yield
@@ -333,6 +380,7 @@ def untouched(state: State, now: Instant) -> Iterator[None]:
         for run, until in expected:
             state.expect_end(run, until)
         state.kept, state.closed, state.alarms = kept, closed, alarms
+        state.promised = promised
         state.capacity.fresh, state.capacity.renewed = fresh, renewed
 
 

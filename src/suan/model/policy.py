@@ -11,10 +11,10 @@ from typing import Literal, TypeAlias
 from suan.model.units import DAY, MINUTE, Duration
 
 Discipline: TypeAlias = Literal["fifo", "sjf", "qssf", "las", "edf"]
-Backfill: TypeAlias = Literal["none", "easy"]
+Backfill: TypeAlias = Literal["none", "easy", "conservative"]
 
 DISCIPLINES: tuple[Discipline, ...] = ("fifo", "sjf", "qssf", "las", "edf")
-BACKFILLS: tuple[Backfill, ...] = ("none", "easy")
+BACKFILLS: tuple[Backfill, ...] = ("none", "easy", "conservative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class Policy:
             )
         if self.backfill not in BACKFILLS:
             raise ValueError(f"backfill: {self.backfill!r} is not one of {', '.join(BACKFILLS)}")
+        if self.backfill == "conservative" and self.preemption:
+            raise ValueError("preemption: breaks what conservative backfill promises; choose one")
         if self.half_life <= 0:
             raise ValueError("half_life: must be positive")
         if self.min_run_time < 0:
@@ -64,6 +66,7 @@ POLICIES: dict[str, Policy] = {
     "edf": _strict("edf"),
     "deadline": Policy("edf", "easy", fair_share=False, deadlines=True),
     "easy": Policy(fair_share=False, preemption=False),
+    "conservative": Policy(backfill="conservative", fair_share=False, preemption=False),
     "fair": Policy(backfill="none", preemption=False),
     "las": Policy("las", "easy", fair_share=False),
 }

@@ -46,6 +46,7 @@ CHECKED = {  # values that refuse nonsense when they are made
         Policy,
         discipline=st.sampled_from(DISCIPLINES),
         backfill=st.sampled_from(BACKFILLS),
+        preemption=st.just(False),
         half_life=st.integers(1, 2**62),
         min_run_time=counts,
     ),

@@ -1,0 +1,205 @@
+"""Conservative backfill: nobody starts later than he was once promised, whoever comes."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suan.core import Scheduler
+from suan.core.search import Promise
+from suan.model.events import (
+    JobCancelled,
+    PolicyChanged,
+    RunEnded,
+)
+from suan.model.policy import POLICIES, Policy
+from suan.model.units import HOUR, SECOND
+from tests.core.test_backfill import LIMITS, NEEDS, WORLDS, swf
+from tests.core.world import DONE, Witness, job, places, pool, res, told
+
+NAMED = POLICIES["conservative"]
+TOLD = replace(NAMED, predict=False)  # nothing is guessed
+
+
+def promises(scheduler: Scheduler) -> dict[str, Promise]:
+    return {job.id: promise for job, promise in scheduler._state.promised.items()}
+
+
+# -- one machine: the very start times of conservative backfill as the literature tells it --
+
+
+@dataclass
+class Machine:
+    """One machine of ``size`` processors. Whoever comes is given the earliest start at which his
+    limit fits beside all that was given before; when a run ends, everyone in order of coming is
+    given an earlier one if there is, until nobody moves."""
+
+    size: int
+    running: dict[int, tuple[int, int, int]] = field(
+        default_factory=dict
+    )  # real end, limit's, size
+    asked: dict[int, tuple[int, int]] = field(default_factory=dict)  # processors, limit
+    given: dict[int, int] = field(default_factory=dict)
+    starts: dict[int, int] = field(default_factory=dict)
+
+    def used(self, at: int) -> int:
+        held = sum(size for _, end, size in self.running.values() if end > at)
+        return held + sum(
+            self.asked[n][0]
+            for n, start in self.given.items()
+            if start <= at < start + self.asked[n][1]
+        )
+
+    def earliest(self, n: int, now: int) -> int:
+        size, limit = self.asked[n]
+        ends = [end for _, end, _ in self.running.values()]
+        ends += [start + self.asked[other][1] for other, start in self.given.items()]
+        for at in sorted({now, *(end for end in ends if end > now)}):
+            steps = [at, *(start for start in self.given.values() if at < start < at + limit)]
+            if all(self.used(step) + size <= self.size for step in steps):
+                return at
+        raise AssertionError("everything ends")
+
+    def decide(self, now: int) -> None:
+        moved = True
+        while moved:
+            moved = False
+            for n in sorted(self.asked):
+                before = self.given.pop(n, None)
+                self.given[n] = self.earliest(n, now)
+                moved = moved or self.given[n] != before
+        for n in [n for n, start in self.given.items() if start == now]:
+            self.starts[n] = now
+            del self.given[n]
+
+    def start(self, n: int, now: int, run: int) -> None:
+        size, limit = self.asked.pop(n)
+        self.running[n] = (now + run, now + limit, size)
+
+
+def textbook(size: int, jobs: list[tuple[int, int, int, int]]) -> dict[int, int]:
+    machine, events = Machine(size), sorted({at for at, *_ in jobs})
+    while events:
+        now = events[0]
+        machine.running = {n: run for n, run in machine.running.items() if run[0] > now}
+        for n, (at, processors, limit, _) in enumerate(jobs):
+            if at == now:
+                machine.asked[n] = (processors, limit)
+        machine.decide(now)
+        for n in [n for n in machine.asked if n in machine.starts]:
+            machine.start(n, now, jobs[n][3])
+        ends = (end for end, _, _ in machine.running.values())
+        events = sorted({*events[1:], *ends, *machine.given.values()})
+    return machine.starts
+
+
+def in_the_core(size: int, jobs: list[tuple[int, int, int, int]]) -> dict[int, int]:
+    scheduler = told(PolicyChanged(0, TOLD), pool("p", res(size, 100)))
+    ends: dict[str, int] = {}
+    starts: dict[int, int] = {}
+    events = sorted({at for at, *_ in jobs})
+    while events:
+        now = events[0]
+        for run in [run for run, end in ends.items() if end <= now]:
+            scheduler.apply(RunEnded(now, run, DONE))
+            del ends[run]
+        for n, (at, processors, limit, _) in enumerate(jobs):
+            if at == now:
+                scheduler.apply(job(n, res(processors, 0), time_limit=limit))
+        plan = scheduler.decide(now)
+        for place in places(plan).values():
+            n = int(place.job[1:])
+            starts[n], ends[place.run] = now, now + jobs[n][3]
+        wakes = [plan.wake_at] if plan.wake_at is not None else []
+        events = sorted({*events[1:], *ends.values(), *wakes})
+    return starts
+
+
+@given(swf)
+@settings(max_examples=150, deadline=None)
+def test_one_machine_starts_every_job_when_the_textbook_does(drawn: list) -> None:
+    at, jobs = 0, []
+    for gap, processors, limit, percent in drawn:
+        at += gap
+        jobs.append((at, processors, limit, max(1, limit * percent // 100)))
+    assert in_the_core(8, jobs) == textbook(8, jobs)
+
+
+# -- several pools, gangs, shares of devices --
+
+asked = st.lists(
+    st.tuples(
+        st.sampled_from((0, 0, 1, 30, 200)),  # seconds after the last
+        st.sampled_from(NEEDS),
+        st.sampled_from((1, 1, 1, 2, 3)),
+        st.sampled_from((*LIMITS, *LIMITS, None)),
+        st.sampled_from((1, 20, 60, 100, 100)),  # percent of its limit that it runs
+        st.sampled_from((None, None, "p", "q")),
+        st.sampled_from((0, 0, 0, 5)),  # its priority
+        st.sampled_from((False, False, False, True)),  # whether the one before it is cancelled
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+class World:
+    """Runs never outlive their limits, no node is lost, and what is promised is kept."""
+
+    def __init__(self, pools: tuple, policy: Policy) -> None:
+        self.witness = Witness()
+        for event in (PolicyChanged(0, policy), *pools):
+            self.witness.apply(event)
+        self.ends: dict[str, int] = {}
+        self.takes: dict[str, int] = {}
+        self.promised: dict[str, int] = {}
+
+    def submit(self, now: int, seq: int, drawn: tuple) -> None:
+        _, need, tasks, limit, percent, infra, priority, cancels = drawn
+        self.takes[f"j{seq}"] = (limit or 2 * HOUR) * percent // 100
+        if cancels and seq:
+            self.witness.apply(JobCancelled(now, f"j{seq - 1}"))
+        event = job(seq, need, tasks, time_limit=limit, infra=infra, priority=priority)
+        self.witness.apply(event)
+
+    def decide(self, now: int) -> int | None:
+        for run in [run for run, end in self.ends.items() if end <= now]:
+            self.witness.apply(RunEnded(now, run, DONE))
+            del self.ends[run]
+        fork = self.witness.scheduler.fork()
+        plan = self.witness.decide(now)
+        assert fork.decide(now) == plan
+        for name, place in places(plan).items():
+            assert now <= self.promised.pop(name, now), "it starts when that was promised"
+            self.ends[place.run] = now + self.takes[name]
+        kept = promises(self.witness.scheduler)
+        assert all(promise.at > now for promise in kept.values()), "whose time has come starts"
+        for name, at in self.promised.items():
+            waits = self.witness.states[name] == "pending"
+            assert not waits or kept[name].at <= at, "a promise was broken"
+        self.promised = {name: promise.at for name, promise in kept.items()}
+        return plan.wake_at
+
+
+@pytest.mark.parametrize("policy", [TOLD, replace(TOLD, discipline="sjf", fair_share=True)])
+@given(st.sampled_from(WORLDS), asked)
+@settings(max_examples=60, deadline=None)
+def test_nobody_starts_later_than_promised(policy: Policy, pools: tuple, drawn: list) -> None:
+    world = World(pools, policy)
+    at, submissions = 0, []
+    for seq, each in enumerate(drawn):
+        at += each[0] * SECOND
+        submissions.append((at, seq, each))
+    events = sorted({at for at, *_ in submissions})
+    while events:
+        now = events[0]
+        for at, seq, each in submissions:
+            if at == now:
+                world.submit(now, seq, each)
+        wake = world.decide(now)
+        wakes = [wake] if wake is not None else []
+        events = sorted({*events[1:], *world.ends.values(), *wakes})
+    for name, asks in world.witness.jobs.items():
+        if any(places(told(event, asks).decide(0)) for event in pools):
+            assert world.witness.states[name] in ("succeeded", "cancelled")
