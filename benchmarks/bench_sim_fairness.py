@@ -10,6 +10,11 @@ cluster: the virtual clusters are queues, weighted by the nodes each of them had
 and go, and whoever used much in the week before stands back under suan's decayed usage, which the
 measure, knowing no history, counts against it.
 
+The worst day's shortfall is told in its parts (shortfall.py): what *others took* who had more than
+their due; what was *kept* free for somebody else though a job of the tenant's would have fit; what
+was *unallocatable*, since none of its waiting jobs fitted anywhere as a whole; less what it *made
+up* in other hours of that day.
+
 **Reservations.** Under EASY, how many jobs that came to stand first in line started later than
 they were first promised: promises.py keeps books of its own and asks the scheduler nothing. Jobs
 tell requested times (philly_tight: true ones), and no run exceeds what was told, so it must be 0.
@@ -20,18 +25,21 @@ import os
 import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 
 import harness
 import simruns
 import traces
 from fairness import Book, Change
 from promises import Witness
+from shortfall import Floor, Parts, Step, parts_of
 from simruns import Run
 
 from suan.core import Scheduler
 from suan.model.demand import Demand, Option
-from suan.model.events import PolicyChanged, QueueChanged
+from suan.model.events import Event, PolicyChanged, QueueChanged
 from suan.model.offer import NodeStatus, Offer
+from suan.model.plan import Place, Plan
 from suan.model.policy import POLICIES, Policy
 from suan.model.resources import Resources
 from suan.model.units import HOUR, MINUTE, SECOND, Instant
@@ -59,6 +67,38 @@ class Noted(Recorder):
     ) -> None:
         self.runs.append((job, began, until))
         super().ran(job, pool, node, began=began, until=until, tenant=tenant)
+
+
+class Watched:
+    """A scheduler, and where it placed every run, by its job and when."""
+
+    def __init__(self) -> None:
+        self.scheduler = Scheduler()
+        self.nodes: dict[tuple[str, Instant], tuple[str, ...]] = {}
+
+    def apply(self, event: Event) -> None:
+        self.scheduler.apply(event)
+
+    def decide(self, now: Instant) -> Plan:
+        plan = self.scheduler.decide(now)
+        for made in plan.decisions:
+            if isinstance(made, Place):
+                self.nodes[made.job, now] = made.nodes
+        return plan
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What became of a workload: the book of its shares, and what is needed to split a day's."""
+
+    book: Book
+    preempted: int
+    steps: Sequence[Step]
+    nodes: int
+
+    def parts(self, tenant: str, begin_h: int) -> Parts:
+        sizes = {f"n{at:03}": traces.GPUS_A_NODE for at in range(self.nodes)}
+        return parts_of(Floor(self.book.weights, sizes), self.steps, tenant, begin_h=begin_h)
 
 
 def one_pool(nodes: int) -> SimulatedPool:
@@ -114,12 +154,12 @@ def philly(rows: Sequence[traces.Row]) -> list[TraceJob]:
 
 def shared(
     jobs: Sequence[TraceJob], weights: Mapping[str, int], policy: Policy, *, nodes: int
-) -> tuple[Book, int]:
-    """One cluster for all: the book of shares up to the last submission, and preemptions."""
-    recorder = Noted("shares")
+) -> Schedule:
+    """One cluster for all: what became of it up to the last submission."""
+    recorder, watched = Noted("shares"), Watched()
     told = [QueueChanged(0, queue, weight) for queue, weight in weights.items()]
     engine = Engine(
-        Scheduler(),
+        watched,
         (one_pool(nodes),),
         recorder,
         told=(PolicyChanged(0, policy), *told),
@@ -128,7 +168,46 @@ def shared(
     engine.run(iter(jobs))
     book = Book(weights, nodes * traces.GPUS_A_NODE)
     book.tell(changes(jobs, recorder.runs))
-    return book, recorder.result().preempted
+    told_of = steps(jobs, recorder.runs, watched.nodes)
+    return Schedule(book, recorder.result().preempted, told_of, nodes)
+
+
+def steps(
+    jobs: Sequence[TraceJob],
+    runs: Sequence[tuple[str, Instant, Instant]],
+    nodes: Mapping[tuple[str, Instant], tuple[str, ...]],
+) -> list[Step]:
+    """The same as ``changes``, with who waits for what, and where who is."""
+    by_name = {job.job: job for job in jobs}
+    last = {name: max(u for n, _, u in each) for name, each in grouped(runs).items()}
+    found = []
+    for job in jobs:
+        tasks, each = gang_of(job)
+        found.append(Step(job.submit / SECOND, job.tenant, tasks, each, waits=1))
+    for name, began, until in runs:
+        tenant, (tasks, each) = by_name[name].tenant, gang_of(by_name[name])
+        on = nodes[name, began]
+        found.append(Step(began / SECOND, tenant, tasks, each, -1, 1, on))
+        again = 1 if until < last[name] else 0
+        found.append(Step(until / SECOND, tenant, tasks, each, again, -1, on))
+    found.sort(key=lambda step: step.at)
+    return [step for step in found if step.at <= jobs[-1].submit / SECOND]
+
+
+def grouped(
+    runs: Sequence[tuple[str, Instant, Instant]],
+) -> dict[str, list[tuple[str, Instant, Instant]]]:
+    """The runs of each job."""
+    found: dict[str, list[tuple[str, Instant, Instant]]] = {}
+    for run in runs:
+        found.setdefault(run[0], []).append(run)
+    return found
+
+
+def gang_of(job: TraceJob) -> tuple[int, int]:
+    """How many tasks it has, and the accelerators of each."""
+    each = job.demand.options[0].per_task.accelerators_total // 1000
+    return job.demand.tasks, each
 
 
 def changes(jobs: Sequence[TraceJob], runs: Sequence[tuple[str, Instant, Instant]]) -> list[Change]:
@@ -158,15 +237,18 @@ def share_row(workload: str, policy: str, days: int) -> tuple[str, ...]:
     else:
         rows, weights = traces.tight(traces.folder() / traces.TIGHT)
         jobs, nodes, warm = philly(rows), sum(weights.values()), 0
-    book, preempted = shared(jobs, weights, POLICIES[policy], nodes=nodes)
-    worst, whole = book.worst(after_h=warm), book.overall(after_h=warm)
-    tenant = max(worst, key=lambda each: worst[each])
+    done = shared(jobs, weights, POLICIES[policy], nodes=nodes)
+    worst, whole = done.book.worst(after_h=warm), done.book.overall(after_h=warm)
+    tenant = max(worst, key=lambda each: worst[each][0])
+    short, begin_h = worst[tenant]
+    parts = done.parts(tenant, begin_h)
+    assert math.isclose(parts.shortfall, short, abs_tol=1e-6), (parts, short)
+    told = (short, parts.taken, parts.kept, parts.unallocatable, parts.made_up)
     return (
         f"{workload}, {policy}",
-        f"{100 * worst[tenant]:.2f} %",
         tenant,
-        f"{100 * max(whole.values()):.2f} %",
-        f"{preempted:,}",
+        *(f"{100 * each:.2f} %" for each in (*told, max(whole.values()))),
+        f"{done.preempted:,}",
     )
 
 
@@ -179,7 +261,8 @@ def promise_row(run: Run) -> tuple[str, ...]:
 
 
 def print_tables(shares: Sequence[tuple[str, ...]], promises: Sequence[tuple[str, ...]]) -> None:
-    header = ("workload, policy", "worst day", "of", "over the whole time", "preemptions")
+    parts = ("others took", "kept", "unallocatable", "made up")
+    header = ("workload, policy", "tenant", "worst day", *parts, "whole time", "preemptions")
     print("Shortfall against the entitled share, in parts of the cluster:\n")
     print(harness.table(header, shares))
     if promises:

@@ -80,19 +80,16 @@ class Book:
                 hours[hour] += short * (upto - self.now)
             self.now = upto
 
-    def worst(self, *, after_h: int = 0) -> dict[str, float]:
-        """Each tenant's largest shortfall over any day that begins ``after_h`` hours or later."""
+    def worst(self, *, after_h: int = 0) -> dict[str, tuple[float, int]]:
+        """Each tenant's largest shortfall over any day that begins ``after_h`` hours or later, and
+        the hour at which the first such day begins."""
         day = self.capacity * DAY_H * HOUR_S
-        return {
-            tenant: max(
-                (
-                    sum(hours[at : at + DAY_H]) / day
-                    for at in range(after_h, max(after_h + 1, len(hours) - DAY_H + 1))
-                ),
-                default=0.0,
-            )
-            for tenant, hours in self.hours.items()
-        }
+        found = {}
+        for tenant, hours in self.hours.items():
+            begins = range(after_h, max(after_h + 1, len(hours) - DAY_H + 1))
+            short, at = max((sum(hours[at : at + DAY_H]) / day, -at) for at in begins)
+            found[tenant] = short, -at
+        return found
 
     def overall(self, *, after_h: int = 0) -> dict[str, float]:
         """Each tenant's shortfall over the whole time, as a part of capacity."""

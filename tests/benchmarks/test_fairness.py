@@ -2,7 +2,10 @@
 
 import pytest
 from fairness import Book, Change, entitled
+from hypothesis import given
+from hypothesis import strategies as st
 from promises import Witness
+from shortfall import Floor, Parts, Step, parts_of
 
 from suan.model.events import PolicyChanged, RunEnded
 from suan.model.job import Cause, Outcome
@@ -35,8 +38,11 @@ def test_a_day_without_its_share_is_told_as_a_part_of_the_cluster() -> None:
             Change(72 * HOUR, "a"),
         ]
     )
-    assert book.worst() == {"a": pytest.approx(0), "b": pytest.approx(0.5)}
-    assert book.worst(after_h=36) == {"a": pytest.approx(0), "b": pytest.approx(0)}
+    assert book.worst() == {"a": (pytest.approx(0), 24), "b": (pytest.approx(0.5), 0)}
+    assert {who: short for who, (short, _) in book.worst(after_h=36).items()} == {
+        "a": pytest.approx(0),
+        "b": pytest.approx(0),
+    }
     assert book.overall()["b"] == pytest.approx(0.5 / 3)
 
 
@@ -49,7 +55,68 @@ def test_who_wants_nothing_is_owed_nothing() -> None:
             Change(48 * HOUR, "a"),
         ]
     )
-    assert book.worst()["b"] == pytest.approx(0)
+    assert book.worst()["b"][0] == pytest.approx(0)
+
+
+def floor(*sizes: int) -> Floor:
+    return Floor({"a": 1, "b": 1}, {f"n{at}": size for at, size in enumerate(sizes)})
+
+
+def test_a_shortfall_is_taken_by_others_kept_or_unallocatable() -> None:
+    """Two tenants are due 8 of 16 each; a has a task of 1 and one of 4 on the floor."""
+    ground = floor(8, 8)
+    ground.take(Step(0, "a", 1, 8, waits=1))
+    ground.take(Step(0, "b", 3, 4, holds=1, nodes=("n0", "n0", "n1")))
+    assert ground.part("b") == Parts(made_up=4)
+    assert ground.part("a") == Parts(taken=4, unallocatable=4), "n1 has but 4 free"
+    ground.take(Step(0, "a", 1, 4, waits=1))
+    assert ground.part("a") == Parts(taken=4, kept=4), "and a job of 4 would fit there"
+    ground.take(Step(0, "b", 1, 4, holds=-1, nodes=("n0",)))
+    assert ground.part("a") == Parts(kept=8), "nobody has more than is due"
+    ground.take(Step(0, "a", 1, 4, waits=-1))
+    ground.take(Step(0, "a", 1, 8, waits=-1))
+    ground.take(Step(0, "a", 1, 16, waits=1))
+    assert ground.part("a") == Parts(unallocatable=8), "no node has 16"
+
+
+def test_others_took_only_where_a_job_would_fit_without_them() -> None:
+    ground = floor(4, 4, 4, 4)
+    ground.take(Step(0, "a", 1, 8, waits=1))
+    ground.take(Step(0, "b", 3, 4, holds=1, nodes=("n0", "n1", "n2")))
+    assert ground.part("a") == Parts(unallocatable=8)
+    ground.take(Step(0, "a", 2, 4, waits=1))
+    assert ground.part("a") == Parts(taken=4, unallocatable=4)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.sampled_from("ab"), st.integers(1, 4), st.integers(1, 40)),
+        max_size=12,
+    )
+)
+def test_the_parts_of_a_day_are_what_it_falls_short_by(drawn: list[tuple]) -> None:
+    """First fit on two nodes: whoever does not fit at once waits for good."""
+    free, changes, steps = [4, 4], [], []
+    for hour, tenant, width, lasts in sorted(drawn):
+        changes.append(Change(hour * HOUR, tenant, demand=width))
+        steps.append(Step(hour * HOUR, tenant, 1, width, waits=1))
+        node = next((at for at, room in enumerate(free) if room >= width), None)
+        if node is None:
+            continue
+        free[node] -= width
+        on = (f"n{node}",)
+        changes.append(Change(hour * HOUR, tenant, used=width))
+        steps.append(Step(hour * HOUR, tenant, 1, width, -1, 1, on))
+        end = (31 + lasts) * HOUR  # after the last has come, so that it stays on its node
+        changes.append(Change(end, tenant, demand=-width, used=-width))
+        steps.append(Step(end, tenant, 1, width, 0, -1, on))
+    changes = [*sorted(changes, key=lambda each: each.at), Change(72 * HOUR, "a")]
+    steps.sort(key=lambda each: each.at)
+    book = Book({"a": 1, "b": 1}, 8)
+    book.tell(changes)
+    for tenant, (short, begin_h) in book.worst().items():
+        parts = parts_of(floor(4, 4), steps, tenant, begin_h=begin_h)
+        assert parts.shortfall == pytest.approx(short)
 
 
 def told(policy: str) -> Witness:
