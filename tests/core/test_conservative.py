@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suan.core import Scheduler
+from suan.core.promises import DEPTH
 from suan.core.search import Promise
 from suan.model.events import (
     JobCancelled,
@@ -14,7 +15,7 @@ from suan.model.events import (
     RunEnded,
 )
 from suan.model.policy import POLICIES, Policy
-from suan.model.units import HOUR, SECOND
+from suan.model.units import HOUR, MINUTE, SECOND
 from tests.core.test_backfill import LIMITS, NEEDS, WORLDS, swf
 from tests.core.world import DONE, Witness, job, places, pool, res, told
 
@@ -203,3 +204,33 @@ def test_nobody_starts_later_than_promised(policy: Policy, pools: tuple, drawn: 
     for name, asks in world.witness.jobs.items():
         if any(places(told(event, asks).decide(0)) for event in pools):
             assert world.witness.states[name] in ("succeeded", "cancelled")
+
+
+def test_only_the_first_hundred_are_promised_a_start() -> None:
+    scheduler = told(PolicyChanged(0, TOLD), pool("p", res(2, 999)))
+    for seq in range(DEPTH + 3):
+        scheduler.apply(job(seq, res(2), time_limit=HOUR))
+    assert list(places(scheduler.decide(0))) == ["j0"]
+    assert set(promises(scheduler)) == {f"j{seq}" for seq in range(1, DEPTH)}
+    scheduler.apply(RunEnded(MINUTE, "j0-r1", DONE))
+    assert list(places(scheduler.decide(MINUTE))) == ["j1"]
+    assert promises(scheduler)["j2"].at == MINUTE + HOUR
+
+
+def test_why_tells_what_is_promised() -> None:
+    scheduler = told(PolicyChanged(0, TOLD), pool("p", res(4, 9)))
+    for seq, cpus, limit in ((1, 3, HOUR), (2, 4, HOUR), (3, 1, 3 * HOUR)):
+        scheduler.apply(job(seq, res(cpus), time_limit=limit))
+    assert list(places(scheduler.decide(0))) == ["j1"]
+    told_of = scheduler.explain("j3", 0)
+    assert told_of is not None
+    assert "promised a start in pool p in 2 h at the latest" in told_of.summary
+    (refusal,) = told_of.refusals
+    assert (refusal.behind, refusal.until) == ("j2", HOUR)
+    assert told_of.earliest is not None
+    assert told_of.earliest <= told_of.latest == 2 * HOUR
+
+
+def test_conservative_backfill_takes_no_preemption() -> None:
+    with pytest.raises(ValueError, match="preemption"):
+        Policy(backfill="conservative")
