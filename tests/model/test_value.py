@@ -10,7 +10,7 @@ import pytest
 from suan.model.events import JobSubmitted, RunEnded, RunStarted
 from suan.model.plan import Finish, Place, Plan
 from suan.model.refusal import Refusal
-from suan.model.value import quick
+from suan.model.value import Hashed, hashed_once, quick
 
 QUICK = (JobSubmitted, RunEnded, RunStarted, Finish, Place, Plan, Refusal)
 
@@ -65,3 +65,25 @@ def test_it_is_copied_and_written_like_any_other() -> None:
     made = Quick(1, ("a", "b"), of="x")
     assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == copy.copy(made) == made
     assert msgspec.json.decode(msgspec.json.encode(made), type=Quick) == made
+
+
+def test_a_hash_that_is_worked_out_once_is_the_plain_one() -> None:
+    @dataclass(frozen=True, slots=True)
+    class PlainKey:
+        name: str
+        parts: tuple[Plain, ...] = ()
+
+    @hashed_once
+    @dataclass(frozen=True, slots=True)
+    class Key(Hashed):
+        name: str
+        parts: tuple[Plain, ...] = ()
+
+    made, equal = Key("a", (Plain(1),)), Key("a", (Plain(1),))
+    assert hash(made) == hash(PlainKey("a", (Plain(1),))) == hash(made) == hash(equal)
+    assert {made: 1}[equal] == 1
+    assert hash(replace(made, name="b")) == hash(Key("b", (Plain(1),)))
+    assert hash(copy.deepcopy(made)) == hash(made)
+    with pytest.raises(FrozenInstanceError):
+        made.name = "b"  # type: ignore[misc] # that is the test
+    assert msgspec.json.encode(made) == msgspec.json.encode(PlainKey("a", (Plain(1),)))

@@ -12,6 +12,7 @@ for which someone else is first in line now. Why that is enough is in
 """
 
 from heapq import heappop
+from itertools import islice
 
 from suan.core.advance import pass_time
 from suan.core.advance_words import kept_from
@@ -225,21 +226,17 @@ class Cycle:
         """Who is first for some flavor that is awake starts, or holds it."""
         state = self.state
         front, capacity = state.line.front, state.capacity
-        reserved, at = 0, 0
-        while at < len(front) and (awake := capacity.awake & ~reserved):
+        at, reserved = _pass_over(front, 0, 0, awake=capacity.awake)
+        while at < len(front) and not self._full():
             _, mask, contest = front[at]
-            if mask & awake:
-                job = contest.head
-                assert job is not None
-                if self._full():
-                    return
-                if self._try(job, mask & ~reserved, front[:at]):
-                    if state.shares.moved or job.phase is Phase.IN_LINE:  # others come first now
-                        state.settle_order()
-                        reserved, at = 0, 0
-                    continue
-            reserved |= mask
-            at += 1
+            job = contest.head
+            assert job is not None
+            if not self._try(job, mask & ~reserved, front[:at]):
+                at, reserved = at + 1, reserved | mask
+            elif state.shares.moved or job.phase is Phase.IN_LINE:  # others come first now
+                state.settle_order()
+                at, reserved = 0, 0
+            at, reserved = _pass_over(front, at, reserved, awake=capacity.awake)
 
     def _try(self, job: JobRecord, allowed: int, before: Front) -> bool:
         """Start the first job for some flavors, or take it out of their contest with its queue
@@ -368,3 +365,16 @@ class Cycle:
                 state.alarm(shape.mask, self.now + state.policy.min_run_time)
         state.line.arrived = backfill.left()
         backfill.watch()
+
+
+def _pass_over(front: Front, at: int, reserved: int, *, awake: int) -> tuple[int, int]:
+    """From a place in front on, the next contest with a flavor that is awake and not reserved by
+    those before it; and all that these reserve."""
+    if not awake & ~reserved:
+        return len(front), reserved
+    for _, mask, _ in islice(front, at, None):
+        if mask & awake & ~reserved:
+            break
+        reserved |= mask
+        at += 1
+    return at, reserved

@@ -175,7 +175,8 @@ class Shares:
     def take(self, account: Account, amounts: Amounts, now: Instant, *, times: int = 1) -> None:
         """A run begins to hold ``times * amounts``; with ``times`` below zero it ends."""
         for share in account.path:
-            self._bring(share, now)
+            if now > share.at:
+                self._bring(share, now)
             held = share.held
             for kind, amount in amounts.items():
                 held[kind] = held.get(kind, 0) + times * amount
@@ -228,12 +229,13 @@ class Shares:
     def _weigh(self, share: Share) -> None:
         if share.parent is None or share.parent.children < 2:
             return
-        value = 0
+        most = 0  # of all kinds, in µs of all there is
         held, used = share.held, share.used
         for kind, there in self.capacity.items():
-            had = used.get(kind, 0) + held.get(kind, 0) * AHEAD
-            value = max(value, had // (there * share.weight * SECOND))
-        value = min(value, _MOST)
+            had = (used.get(kind, 0) + held.get(kind, 0) * AHEAD) // there
+            if had > most:
+                most = had
+        value = min(most // (share.weight * SECOND), _MOST)
         if value != share.value:
             share.value = value
             self._settle_accounts(share.accounts)

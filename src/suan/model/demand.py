@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from suan.model.resources import Resources
 from suan.model.units import Money
+from suan.model.value import Hashed, hashed_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,9 @@ class Option:
     infra: str | None = None
 
 
+@hashed_once
 @dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Hashed):
     """What must be free, in one pool and at once, before a job can start.
 
     Tasks of a gang may share a node. With ``ordered`` the first option that fits wins, otherwise

@@ -39,3 +39,28 @@ def quick(cls: type[T]) -> type[T]:
     made.__annotations__ = cls.__init__.__annotations__
     cls.__init__ = made  # type: ignore[method-assign] # that is the purpose
     return cls
+
+
+class Hashed:
+    """What a class with ``hashed_once`` inherits from: room for its hash."""
+
+    __slots__ = ("_hash",)
+
+
+def hashed_once(cls: type[T]) -> type[T]:
+    """A frozen dataclass that works its hash out once: for keys with parts within parts, each of
+    which would be hashed anew at every look-up. Above ``@dataclass(frozen=True, slots=True)``; the
+    class is ``Hashed``."""
+    work_out = cls.__hash__
+    keep = Hashed.__dict__["_hash"].__set__
+
+    def kept(self: T) -> int:
+        try:
+            found: int = self._hash  # type: ignore[attr-defined] # the class is Hashed
+        except AttributeError:
+            found = work_out(self)
+            keep(self, found)
+        return found
+
+    cls.__hash__ = kept  # type: ignore[assignment, method-assign] # that is the purpose
+    return cls

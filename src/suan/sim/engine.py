@@ -200,12 +200,12 @@ class Engine:
         else:
             warm = self._settings.restart_cost
         run = Running(living, place, now, warm=warm)
-        left = living.job.runtime - living.kept
-        length, limit = warm + self._lasts(left, place), living.limit
+        per_task, tasks = place.per_task, len(place.nodes)
+        left, limit = living.job.runtime - living.kept, living.limit
+        length = warm + (left if tasks == living.job.demand.tasks else self._lasts(left, run))
         if limit is not None and length > limit:
             length, run.outcome = limit, TIMED_OUT
         until = run.until = now + length
-        per_task, tasks = place.per_task, len(place.nodes)
         # the same few Resources again and again; each is kept, so its identity stays its own
         known = self._loads.get(id(per_task))
         if known is None:
@@ -245,8 +245,11 @@ class Engine:
             if outcome.cause is Cause.PREEMPTED:
                 living.preempted += 1
         living.served += served
-        living.extra += served * (len(place.nodes) - living.job.demand.tasks)
-        living.lost += served - self._lasts(kept - living.kept, place)
+        useful, extra = kept - living.kept, len(place.nodes) - living.job.demand.tasks
+        if extra:
+            living.extra += served * extra
+            useful = self._lasts(useful, run)
+        living.lost += served - useful
         living.kept = kept
         self._apply(RunEnded(now, place.run, outcome))
         self._recorder.ran(
@@ -273,10 +276,10 @@ class Engine:
             return living.kept
         return living.kept + self._done(done - done % checkpoint.interval, run)
 
-    def _lasts(self, work: Duration, place: Place) -> Duration:
-        """How long some of a job's work takes where it is placed."""
-        least = self._living[place.job].job.demand.tasks
-        return lasts(work, least, len(place.nodes), parallel=self._settings.parallel)
+    def _lasts(self, work: Duration, run: Running) -> Duration:
+        """How long some of a job's work takes where it runs."""
+        least = run.of.job.demand.tasks
+        return lasts(work, least, len(run.place.nodes), parallel=self._settings.parallel)
 
     def _done(self, time: Duration, run: Running) -> Duration:
         """How much work a run does in some time."""
