@@ -261,10 +261,10 @@ def test_of_the_past_only_runs_that_ended_by_themselves_tell(cause):
     known = Durations()
     known.learn_past(remembered(cause))
     told = known.expect(hers())
-    if cause in {Cause.CANCELLED, Cause.PREEMPTED, Cause.LOST, Cause.REJECTED, Cause.UNLAUNCHED}:
-        assert told is None
-    else:
+    if cause in {Cause.SUCCEEDED, Cause.FAILED, Cause.OUT_OF_MEMORY, Cause.TIMED_OUT}:
         assert told == learned([(hers(), HOUR)]).expect(hers())
+    else:
+        assert told is None
 
 
 def test_groups_by_limit_learn_from_the_past_too():
