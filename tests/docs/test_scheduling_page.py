@@ -300,6 +300,21 @@ def packing() -> str:
     return written(jobs, found)
 
 
+def stranding() -> str:
+    jobs = [
+        job("a", 0.2, 0, 60, cpus=5),
+        job("h", 0.5, 0, 60, cpus=4),
+        job("x", 0.5, 10, 60, cpus=1),
+        job("i", 0.5, 20, 60, cpus=4),
+    ]
+    found = under(["fifo"], jobs, (pool("n", 1, 1, cpus=8),), nodes=True)
+    return written(jobs, found, processors=processors)
+
+
+def processors(each: TraceJob) -> str:
+    return str(each.demand.options[0].per_task.cpu_milli // 1000)
+
+
 def racks() -> str:
     jobs = [
         job("a", 8, 0, 60, tasks=2),
@@ -382,6 +397,7 @@ EXAMPLES = (
     shrinking,
     growing,
     packing,
+    stranding,
     racks,
 )
 

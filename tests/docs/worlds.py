@@ -50,9 +50,11 @@ def pool(
     return SimulatedPool(Offer(name, "simulated", terms), nodes)
 
 
-def job(name: str, gpus: int, at: int, takes: int, **rest: Any) -> TraceJob:
+def job(name: str, gpus: float, at: int, takes: int, **rest: Any) -> TraceJob:
     """``takes`` is how long it really runs. ``limit`` and ``expects`` are what its user says."""
-    per_task = Resources(rest.pop("cpus", 0) * 1000, 0, ((MODEL, gpus * 1000),) if gpus else ())
+    per_task = Resources(
+        rest.pop("cpus", 0) * 1000, 0, ((MODEL, int(gpus * 1000)),) if gpus else ()
+    )
     told = {"limit": "requested", "expects": "expected", "due": "deadline"}
     for short, field_name in told.items():
         if short in rest:
@@ -125,12 +127,12 @@ def timeline(
 def asked(each: TraceJob) -> str:
     """What a job needs, as the tables say it."""
     option = each.demand.options[0].per_task
-    gpus, cpus = option.accelerator(MODEL) // 1000, option.cpu_milli // 1000
+    gpus, cpus = option.accelerator(MODEL) / 1000, option.cpu_milli // 1000
     size = str(each.demand.tasks)
     if each.demand.max_tasks is not None:
         size += f"..{each.demand.max_tasks}"
     gang = f"{size} × " if each.demand.most > 1 else ""
-    return f"{gang}{gpus} GPU{'s' * (gpus != 1)}" if gpus else f"{gang}{cpus} CPUs"
+    return f"{gang}{gpus:g} GPU{'s' * (gpus > 1)}" if gpus else f"{gang}{cpus} CPUs"
 
 
 def lasts(time: Duration) -> str:

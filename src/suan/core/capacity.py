@@ -23,6 +23,7 @@ from suan.core.nodes import (
     vector_of,
 )
 from suan.core.racks import Changes
+from suan.core.stranding import Typical
 from suan.model.offer import NodeStatus, Offer
 from suan.model.refusal import Refusal
 from suan.model.units import Duration, Instant, JobId, NodeName, PoolName, RunId, Thousandths
@@ -36,7 +37,7 @@ _MIB_A_GIB = 1024
 class Pool:
     """One pool: its offer, flavors and nodes. ``open`` has the runs in it, ``ends`` those that are
     expected to end; ``behind`` is the last refusal that named an earlier job, and that job;
-    ``changes`` has the nodes whose racks are known."""
+    ``changes`` has the nodes whose racks are known, and ``typical`` is that of the capacity."""
 
     __slots__ = (
         "_kinds",
@@ -53,6 +54,7 @@ class Pool:
         "observed_at",
         "offer",
         "open",
+        "typical",
         "version",
     )
 
@@ -68,6 +70,7 @@ class Pool:
         self.open: dict[RunId, RunRecord] = {}
         self.ends = Ends()
         self.changes = Changes()
+        self.typical = Typical()
         self.graces: dict[Duration, int] = {}  # of the open runs, and how many have each
         self.version = 0  # counts changes of what is free, and of when what runs should end
         self.behind: tuple[JobId, Refusal] | None = None
@@ -126,7 +129,8 @@ class Capacity:
     grew, or another job is first in line for them;
     ``changed`` the pools whose offer, nodes or readiness changed, which must be matched anew.
     For who may pass others, ``fresh`` has the nodes on which there is more room since that was
-    last decided, and ``renewed`` the bits of flavors all of whose nodes count as such."""
+    last decided, and ``renewed`` the bits of flavors all of whose nodes count as such.
+    ``typical`` knows what kinds of task were asked for."""
 
     __slots__ = (
         "_bits",
@@ -137,11 +141,13 @@ class Capacity:
         "fresh",
         "pools",
         "renewed",
+        "typical",
     )
 
     def __init__(self) -> None:
         self.advance = Advance()
         self.pools: dict[PoolName, Pool] = {}
+        self.typical = Typical()
         self.awake = 0
         self.changed: dict[PoolName, None] = {}
         self.fresh: dict[Node, None] = {}
@@ -154,6 +160,7 @@ class Capacity:
         found = self.pools.get(name)
         if found is None:
             found = self.pools[name] = Pool(name)
+            found.typical = self.typical
             self.changed[name] = None
         return found
 

@@ -60,6 +60,7 @@ class Cycle:
         if state.back_off:
             self._return()
         self._refresh()
+        state.capacity.typical.renew()
         if state.shares.counts:
             state.shares.tick(self.now)
         if state.deadlines:

@@ -43,6 +43,7 @@ def _job_submitted(state: State, event: JobSubmitted) -> None:
     for past in event.history:
         _remember(job, past)
     state.admit(job)
+    state.capacity.typical.note(event.demand)
 
 
 def _remember(job: JobRecord, past: PastRun) -> None:

@@ -173,6 +173,19 @@ class Flavor:
         self.miss(need)
         return None
 
+    def tightest_of_each(self, need: Need) -> Iterator[tuple[Vector, Node]]:
+        """Of the nodes that hold a task the tightest of each bucket, with what is free of it, the
+        best fit first."""
+        cpu, memory = need.cpu, need.memory
+        for bucket, _ in need.kin.order or self.order(need.kin):
+            nodes = bucket.nodes
+            if nodes and nodes[-1][0] >= cpu:
+                for at in range(bisect_left(nodes, (cpu,)), len(nodes)):
+                    free_cpu, free_memory, _, node = nodes[at]
+                    if free_memory >= memory:
+                        yield (free_cpu, free_memory, bucket.devices), node
+                        break
+
     def holding(self, need: Need, rack: str = "") -> Iterator[tuple[Node, int]]:
         """The nodes (of one ``rack``) that hold a task, the best fit first, and how many each
         holds."""

@@ -31,6 +31,7 @@ def fork(state: State, line: Container[JobId] | None = None) -> State:
     other.started, other.grow_at = state.started, state.grow_at
     other.advance.restore(state.advance.now, state.advance.kept_by_bit())
     other.line.closed = set(state.line.closed)
+    other.capacity.typical.copy(state.capacity.typical)
     for pool in state.capacity.pools.values():
         _pool(other.capacity, pool)
     shapes: dict[int, Shape] = {}  # by the original's identity: cheaper than hashing demands

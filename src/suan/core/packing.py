@@ -3,6 +3,8 @@
 Best fit, in this order: the smallest kind of node that will do, the node whose devices are most
 used already, the one with the fewest processors, then the least memory left, then by name. A node
 takes as many tasks of the gang as it holds. So whole nodes and whole accelerators stay free.
+Once jobs have asked for parts of accelerators, one for a single node goes where it strands the
+fewest (``core.stranding``), and by best fit where that is equal.
 
 Where racks are known a gang takes the smallest subtree of them that holds it whole, and that of
 these which has the least room; there best fit goes on as above.
@@ -44,6 +46,9 @@ def find_first(
             if need.missed_at != need.kin.stamp and flavor.mask & allowed:
                 node = flavor.tightest(need)
                 if node is not None:
+                    typical = candidate.pool.typical
+                    if typical.kinds and flavor.models:
+                        flavor, need, node = typical.best(candidate, allowed, (flavor, need, node))
                     if node.changes is not None:
                         node = from_broken_rack(flavor, need, node)
                     return number, [(node, 1)]

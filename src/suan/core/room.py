@@ -12,6 +12,7 @@ from suan.core.nodes import Node
 from suan.core.packing import Spots, by_kind, close
 from suan.core.racks import from_broken_rack
 from suan.core.records import JobRecord
+from suan.core.stranding import Fit
 from suan.model.units import Duration, Instant
 
 ALWAYS: Duration = 1 << 62  # no reservation sets a limit
@@ -56,8 +57,13 @@ class Room:
         """The best node that may be held long ``enough``, or else the one that may longest."""
         best: tuple[Spots, Duration] | None = None
         for flavor, need in self.candidate.kinds:
-            if not flavor.mask & self.allowed or flavor.tightest(need) is None:
+            tightest = flavor.tightest(need) if flavor.mask & self.allowed else None
+            if tightest is None:
                 continue
+            if best is None and flavor.models and self.candidate.pool.typical.kinds:
+                found = self._strands_least((flavor, need, tightest), enough)
+                if found is not None:
+                    return found
             for node, _ in flavor.holding(need):
                 window = self._window(node)
                 if best is None or window > best[1]:
@@ -65,6 +71,15 @@ class Room:
                 if window >= enough:
                     return self._broken(flavor, need, node, enough=enough) or best
         return best
+
+    def _strands_least(self, first: Fit, enough: Duration) -> tuple[Spots, Duration] | None:
+        """Where a task strands the fewest accelerators, if that may be held long ``enough``."""
+        typical = self.candidate.pool.typical
+        flavor, need, node = typical.best(self.candidate, self.allowed, first)
+        window = self._window(node)
+        if window < enough:
+            return None
+        return self._broken(flavor, need, node, enough=enough) or ([(node, 1)], window)
 
     def _broken(
         self, flavor: Flavor, need: Need, node: Node, *, enough: Duration
