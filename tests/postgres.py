@@ -6,8 +6,6 @@ Import ``postgres_server`` and ``postgres_url`` into a folder's ``conftest.py``,
 that runs already.
 """
 
-import fcntl
-import json
 import os
 import shutil
 import subprocess
@@ -19,6 +17,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from tests.sharing import shared_among_workers
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "postgres"
 START_SECONDS = 240.0  # apt-get may have to fetch it first
@@ -77,7 +77,7 @@ def private_server(*settings: str) -> Iterator[tuple[str, Path]]:
 @contextmanager
 def shared_server(state: Path) -> Iterator[str]:
     """One server for all workers of a run: the first one starts it, the last one stops it."""
-    with _locked(state) as users:
+    with shared_among_workers(state) as users:
         if not users["count"]:
             users["directory"] = tempfile.mkdtemp(prefix="suan-postgres-")
             users["url"] = start(Path(users["directory"]))
@@ -86,7 +86,7 @@ def shared_server(state: Path) -> Iterator[str]:
     try:
         yield url
     finally:
-        with _locked(state) as users:
+        with shared_among_workers(state) as users:
             users["count"] -= 1
             if not users["count"]:
                 stop(Path(users["directory"]))
@@ -118,16 +118,3 @@ def stop(directory: Path) -> None:
 def _shared_directory(factory: pytest.TempPathFactory) -> Path:
     base = factory.getbasetemp()
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres.json"
-
-
-@contextmanager
-def _locked(state: Path) -> Iterator[dict]:
-    with state.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        users = json.loads(file.read() or '{"count": 0}')
-        yield users
-        file.seek(0)
-        file.truncate()
-        file.write(json.dumps(users))
-        file.flush()

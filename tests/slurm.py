@@ -4,8 +4,6 @@ Import ``slurm_clusters`` into a folder's ``conftest.py``. Where no Slurm can be
 skipped and say why; with ``SUAN_REQUIRE_SLURM=1``, as in CI, they fail instead.
 """
 
-import fcntl
-import json
 import os
 import shutil
 import subprocess
@@ -15,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.sharing import shared_among_workers
 
 INFRA = Path(__file__).parents[1] / "infra" / "slurm"
 START_SECONDS = 240.0  # apt-get may have to fetch it first
@@ -74,7 +74,7 @@ def command(conf: Path, *argv: str) -> str:
 @contextmanager
 def _shared(state: Path) -> Iterator[dict[str, Path]]:
     """One set for all workers of a run: the first one starts it, the last one ends it."""
-    with _locked(state) as users:
+    with shared_among_workers(state) as users:
         if not users["count"]:
             directory = tempfile.mkdtemp(prefix="suan-slurm-")
             users["directory"] = directory
@@ -85,20 +85,7 @@ def _shared(state: Path) -> Iterator[dict[str, Path]]:
     try:
         yield clusters
     finally:
-        with _locked(state) as users:
+        with shared_among_workers(state) as users:
             users["count"] -= 1
             if not users["count"]:
                 down(Path(users["directory"]))
-
-
-@contextmanager
-def _locked(state: Path) -> Iterator[dict]:
-    with state.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        users = json.loads(file.read() or '{"count": 0}')
-        yield users
-        file.seek(0)
-        file.truncate()
-        file.write(json.dumps(users))
-        file.flush()

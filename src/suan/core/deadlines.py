@@ -67,8 +67,6 @@ def latest_start(job: "JobRecord") -> Instant | None:
 
 def hurry(state: "State", now: Instant) -> None:
     """Whose last moment has come goes before all of his class; who is too late, back again."""
-    if not state.deadlines:
-        return
     for job in state.deadlines.until(now + _longest(state)):
         assert job.latest is not None
         late = job.latest < now and not job.making_room
@@ -81,8 +79,6 @@ def hurry(state: "State", now: Instant) -> None:
 
 def next_look(state: "State", now: Instant) -> Instant | None:
     """When the next job must hurry, or is too late."""
-    if not state.deadlines:
-        return None
     longest = _longest(state)
     times = []
     for job in state.deadlines.until(now + longest):

@@ -156,15 +156,13 @@ def _yields_at(
     state: State, job: JobRecord, candidate: Candidate, *, run: RunRecord, now: Instant
 ) -> Instant:
     """From when on a job may displace a run."""
-    quotas, told = state.quotas, run.job.told
+    told = run.job.told
     if run.stopping is not None:
         return NEVER
     safe_until = run.began + state.policy.min_run_time
-    if quotas.quotas:
-        if quotas.protects(run, job):
-            return NEVER
-        if quotas.owes(run, job, candidate):
-            return safe_until
+    by_quota = by_quota_at(state, job, candidate, run=run)
+    if by_quota is not None:
+        return by_quota
     if told.priority < job.told.priority:
         return safe_until
     at = yields_at(job, run, at=max(safe_until, now))
@@ -173,6 +171,19 @@ def _yields_at(
     if _contend_by_service(state, job, run.job):
         at = min(at, max(safe_until, _outranked_at(run, level_of(job.served))))
     return at
+
+
+def by_quota_at(
+    state: State, job: JobRecord, candidate: Candidate, *, run: RunRecord
+) -> Instant | None:
+    """From when on quotas let a job have what a run holds, or never; ``None`` if they say nothing
+    of the two."""
+    quotas = state.quotas
+    if quotas.quotas and quotas.protects(run, job):
+        return NEVER
+    if quotas.quotas and quotas.owes(run, job, candidate):
+        return run.began + state.policy.min_run_time
+    return None
 
 
 def _outranked_at(run: RunRecord, level: int) -> Instant:

@@ -16,7 +16,7 @@ from suan.core.deadlines import NEVER, grace_of
 from suan.core.elastic import candidate_of
 from suan.core.matching import Candidate
 from suan.core.packing import Spots
-from suan.core.preemption import lost_work, stops_too_late
+from suan.core.preemption import by_quota_at, lost_work, stops_too_late
 from suan.core.records import JobRecord, Part, Phase, RunRecord
 from suan.core.state import State
 from suan.core.wording import counted
@@ -57,22 +57,20 @@ def _gives_at(
     state: State, job: JobRecord, candidate: Candidate, *, run: RunRecord, now: Instant
 ) -> Instant:
     """From when on a job may have a run's extras."""
-    quotas, told = state.quotas, run.job.told
+    told = run.job.told
     if run.stopping is not None or told.checkpoint is None:
         return NEVER
     here = run.pool == candidate.pool.name
-    if not here and not quotas.count:
+    if not here and not state.quotas.count:
         return NEVER
     if state.advance.kept and (
         is_barred(state, run, now) or stops_too_late(state, job, run, now=now)
     ):
         return NEVER
+    by_quota = by_quota_at(state, job, candidate, run=run)
+    if by_quota is not None:
+        return by_quota
     safe_until = run.began + state.policy.min_run_time
-    if quotas.quotas:
-        if quotas.protects(run, job):
-            return NEVER
-        if quotas.owes(run, job, candidate):
-            return safe_until
     return safe_until if told.priority <= job.told.priority else NEVER
 
 

@@ -311,23 +311,17 @@ class Waiting:
             return replace(refusal, detail=detail, unblocked_by=_ended(ending))
         safe = self._safe_until(found)
         if safe is not None:
-            left = span(safe - self.now)
-            return replace(
-                refusal,
-                detail=f"{detail}; what it may displace there is safe for {left} more",
-                unblocked_by=f"{refusal.unblocked_by}, at the latest in {left}",
-                until=safe,
-            )
+            what = f"what it may displace there is safe for {span(safe - self.now)} more"
+            return self._full_until(refusal, f"{detail}; {what}", safe)
         until = in_time(self.job, found, self.now)
         if until is not None and self._displaces(eager(self.job), found, found.mask, at=until):
-            left = span(until - self.now)
-            return replace(
-                refusal,
-                detail=f"{detail}; for its deadline it may displace what runs there in {left}",
-                unblocked_by=f"{refusal.unblocked_by}, at the latest in {left}",
-                until=until,
-            )
+            what = f"for its deadline it may displace what runs there in {span(until - self.now)}"
+            return self._full_until(refusal, f"{detail}; {what}", until)
         return replace(refusal, detail=detail, preemption_helps=self._bolder(found))
+
+    def _full_until(self, refusal: Refusal, detail: str, until: Instant) -> Refusal:
+        latest = f"{refusal.unblocked_by}, at the latest in {span(until - self.now)}"
+        return replace(refusal, detail=detail, unblocked_by=latest, until=until)
 
     def _ending(self, found: Match) -> list[RunRecord]:
         """The runs in a pool that were told to stop for it."""

@@ -1,11 +1,14 @@
-"""What a pool costs, from its ``pools.yaml`` entry and the reference facts about its site."""
+"""What a pool offers and costs, from its ``pools.yaml`` entry and the reference facts about its
+site."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from suan.facts import accelerators, power, sites
-from suan.model.offer import Terms
-from suan.model.units import SiteName
+from suan.facts.frameworks import canonical as canonical_framework
+from suan.model.offer import Offer, Terms
+from suan.model.pool import capabilities
+from suan.model.units import PoolName, SiteName
 from suan.pools import quantities
 from suan.pools.fields import Fields
 
@@ -22,6 +25,24 @@ class Declared:
     carbon_mg_per_kwh: int | None = None
     cpu_power_mw: int | None = None
     prices: Fields | None = None
+
+
+def offered(fields: Fields, kind: str, pool: type) -> Offer:
+    """What every kind's entry says alike: ``name``, ``labels``, ``frameworks`` and the terms.
+    ``pool`` is the kind's class, whose capabilities it has.
+
+    Raises:
+        InputError: with ``file:line``.
+    """
+    labels = fields.mapping("labels")
+    return Offer(
+        pool=PoolName(fields.text("name") or ""),
+        kind=kind,
+        terms=read(fields),
+        frameworks=tuple(map(canonical_framework, fields.texts("frameworks"))),
+        labels=tuple(sorted(labels.each(str).items())) if labels else (),
+        capabilities=capabilities(pool),
+    )
 
 
 def read(fields: Fields) -> Terms:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from suan.facts.devices import DEVICES, vendor_of
-from suan.model.errors import PoolRejected
 from suan.model.pool import Launch
+from suan.pools.environment import common
 from suan.pools.local.allocation import Device, Share
 
 RUN_DIRECTORY = "SUAN_RUN_DIR"  # also the mark by which a dead runner's processes are found
@@ -40,29 +40,11 @@ def shared(launch: Launch, place: Place) -> dict[str, str]:
     Raises:
         PoolRejected: a name or a value that no environment can hold.
     """
-    given = {**launch.env, **launch.secrets}
-    for name, value in given.items():
-        if not name or "=" in name or "\0" in name or "\0" in value:
-            raise PoolRejected(
-                f"the environment variable {name!r} cannot be set",
-                mend="names must not be empty or hold '=', and values must hold no NUL",
-            )
-    tasks = len(launch.nodes)
-    addresses = "\n".join([_LOOPBACK] * tasks)
     gpus = -(-launch.per_task.accelerators_total // 1000)
-    return given | {
-        "SUAN_JOB_ID": launch.job,
-        "SUAN_RUN_ID": launch.run,
-        "SUAN_NUM_NODES": str(tasks),
-        "SUAN_NODE_IPS": addresses,
+    return common(launch, [_LOOPBACK] * len(launch.nodes), devices=gpus) | {
         "SUAN_OUTPUT_DIR": f"{place.directory}/output",
         RUN_DIRECTORY: place.directory,
         "SUAN_PYTHON": sys.executable,
-        "SKYPILOT_NODE_IPS": addresses,
-        "SKYPILOT_NUM_NODES": str(tasks),
-        "SKYPILOT_NUM_GPUS_PER_NODE": str(gpus),
-        "SKYPILOT_TASK_ID": launch.run,
-        "MASTER_ADDR": _LOOPBACK,
         "MASTER_PORT": str(place.port),
     }
 

@@ -6,12 +6,10 @@ from itertools import count
 from pathlib import Path
 
 from suan.facts.accelerators import canonical
-from suan.facts.frameworks import canonical as canonical_framework
 from suan.jobfile.quantities import parse_memory
 from suan.model.offer import NodeStatus, Offer
-from suan.model.pool import capabilities
 from suan.model.resources import Resources
-from suan.model.units import DAY, SECOND, NodeName, PoolName
+from suan.model.units import DAY, SECOND, NodeName
 from suan.pools import quantities, terms
 from suan.pools.declaration import PoolDeclaration
 from suan.pools.fields import Fields
@@ -36,15 +34,7 @@ class LocalKind:
             InputError: with ``file:line``.
         """
         del home
-        labels = fields.mapping("labels")
-        offer = Offer(
-            pool=PoolName(fields.text("name") or ""),
-            kind="local",
-            terms=terms.read(fields),
-            frameworks=tuple(map(canonical_framework, fields.texts("frameworks"))),
-            labels=tuple(sorted(labels.each(str).items())) if labels else (),
-            capabilities=capabilities(LocalPool),
-        )
+        offer = terms.offered(fields, "local", LocalPool)
         entries = fields.mappings("nodes")
         nodes = _nodes(fields, offer.pool, entries) if entries is not None else None
         return PoolDeclaration(

@@ -3,11 +3,8 @@
 import json
 from pathlib import Path
 
-from suan.facts.frameworks import canonical as canonical_framework
 from suan.jobfile.quantities import parse_memory
-from suan.model.offer import Offer
-from suan.model.pool import capabilities
-from suan.model.units import DAY, MINUTE, SECOND, PoolName
+from suan.model.units import DAY, MINUTE, SECOND
 from suan.pools import quantities, terms
 from suan.pools.declaration import PoolDeclaration
 from suan.pools.fields import Fields
@@ -34,15 +31,7 @@ class SlurmKind:
             InputError: with ``file:line``.
         """
         del home
-        labels = fields.mapping("labels")
-        offer = Offer(
-            pool=PoolName(fields.text("name") or ""),
-            kind="slurm",
-            terms=terms.read(fields),
-            frameworks=tuple(map(canonical_framework, fields.texts("frameworks"))),
-            labels=tuple(sorted(labels.each(str).items())) if labels else (),
-            capabilities=capabilities(SlurmPool),
-        )
+        offer = terms.offered(fields, "slurm", SlurmPool)
         return PoolDeclaration(offer=offer, options=_options(fields), where=where)
 
     def open(self, declaration: PoolDeclaration, *, home: Path) -> SlurmPool:

@@ -12,6 +12,7 @@ from suan.model.offer import NodeStatus
 from suan.model.pool import Launch, RunReport, Usage
 from suan.model.resources import ANY_ACCELERATOR, Resources
 from suan.model.units import NodeName, RunId
+from suan.pools.environment import common
 
 _WHOLE = 1000
 _DEVICE_NAMES = frozenset({"gpu", "npu", "dcu", "mlu", "gcu", "xpu"})  # GRES that compute
@@ -136,26 +137,8 @@ def _gres(need: Resources, nodes: list[Node], names: Names) -> dict[str, int]:
 
 
 def _environment(launch: Launch, nodes: list[Node], gres: Mapping[str, int]) -> dict[str, str]:
-    given = {**launch.env, **launch.secrets}
-    for name, value in given.items():
-        if not name or "=" in name or "\0" in name or "\0" in value:
-            raise PoolRejected(
-                f"the environment variable {name!r} cannot be set",
-                mend="names must not be empty or hold '=', and values must hold no NUL",
-            )
-    tasks = str(len(nodes))
-    addresses = "\n".join(each.address for each in nodes)
     devices = sum(-(-amount // _WHOLE) for amount in gres.values())
-    return given | {
-        "SUAN_JOB_ID": launch.job,
-        "SUAN_RUN_ID": launch.run,
-        "SUAN_NUM_NODES": tasks,
-        "SUAN_NODE_IPS": addresses,
-        "SKYPILOT_NODE_IPS": addresses,
-        "SKYPILOT_NUM_NODES": tasks,
-        "SKYPILOT_NUM_GPUS_PER_NODE": str(devices),
-        "SKYPILOT_TASK_ID": launch.run,
-        "MASTER_ADDR": nodes[0].address,
+    return common(launch, [each.address for each in nodes], devices=devices) | {
         "SUAN_DEVICES": str(devices),
         "SUAN_DEVICES_NAME": _visible(launch.per_task),
     }
