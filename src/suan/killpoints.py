@@ -16,6 +16,8 @@ NAMES = {
     "cycle.decided": "a plan is made, nothing is recorded",
     "record.before_commit": "a cycle is written but not committed",
     "record.after_commit": "a cycle is durable, nothing is carried out",
+    "deliver.before": "a run is recorded, nothing that it needs was sent",
+    "deliver.after": "what a run needs is in its pool, which has not heard of the run",
     "launch.before": "a run is recorded, its pool has not heard of it",
     "launch.after": "a run is launched, the launch is not recorded",
     "local.directory_made": "the local pool has made the run's directory, no runner exists",

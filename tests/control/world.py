@@ -8,7 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from suan.accounting import bill
-from suan.control import Controller, ControlSettings, ReplayReport, replay
+from suan.control import (
+    Controller,
+    ControlSettings,
+    ReplayReport,
+    Works,
+    replay,
+    wall_clock,
+)
 from suan.core import Scheduler
 from suan.model.bill import Bill
 from suan.model.job import Job, JobState, Run
@@ -92,15 +99,15 @@ class World:
 
     def controller(self, holder: str = "one", **changes: object) -> Controller:
         """One that is not started."""
-        parts = {name: changes.pop(name) for name in ("clock",) if name in changes}
+        works = Works(changes.pop("clock", wall_clock), self.scheduler)
         store = changes.pop("store", self.store)
         controller = Controller(
             store,
             changes.pop("pools", self.pools),
             bill=bill_of,
             settings=settings(holder, **changes),
-            scheduler_factory=self.scheduler,
-            **parts,
+            content=changes.pop("content", None),
+            works=works,
         )
         self.controllers.append(controller)
         return controller

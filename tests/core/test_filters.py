@@ -19,6 +19,12 @@ CASES = {
         RefusalCode.FRAMEWORK_UNSUPPORTED,
         "supports jax",
     ),
+    "delivery": (
+        pool("p", GPU, kind="ray"),
+        job(1, brings_files=True),
+        RefusalCode.CANNOT_DELIVER,
+        "a pool of the kind ray cannot be sent any",
+    ),
     "model": (
         pool("p", GPU),
         job(1, res(B=1)),

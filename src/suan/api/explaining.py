@@ -26,7 +26,7 @@ async def _last_run(context: ApiContext, job: Job) -> str:
     if job.state is JobState.PENDING:
         return job.detail
     runs = await context.store.runs([job.id])
-    return stopping_of(runs[-1]) if runs else ""
+    return (stopping_of(runs[-1]) if runs else "") or job.detail
 
 
 async def plans(

@@ -11,7 +11,7 @@ requests (``suan.api``, which sees this package only as ``suan.model.live.Live``
 """
 
 from suan.control.clock import SteadyClock, wall_clock
-from suan.control.controller import Controller
+from suan.control.controller import Controller, Works
 from suan.control.feed import FEED_KINDS
 from suan.control.metrics import ControlMetrics
 from suan.control.replay import ReplayReport, replay
@@ -24,6 +24,7 @@ __all__ = [
     "Controller",
     "ReplayReport",
     "SteadyClock",
+    "Works",
     "replay",
     "wall_clock",
 ]

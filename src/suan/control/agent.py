@@ -8,17 +8,19 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from suan.control.book import overrides
 from suan.control.calls import PoolCalls, Surroundings
+from suan.control.delivery import Deliveries
 from suan.control.happenings import Launched, Over, Reported
 from suan.control.watcher import Watcher
 from suan.killpoints import passing
 from suan.model.errors import PoolError, PoolOutcomeUnknown, PoolRejected, StoreError
 from suan.model.job import SAVING, Cause, Outcome, Run, RunState
 from suan.model.plan import Stop
-from suan.model.pool import Pool, Preempt, RunReport
+from suan.model.pool import Launch, Pool, Preempt, RunReport
 from suan.model.spec import Checkpoint
 from suan.model.units import Duration, PoolName, RunId
 
@@ -37,6 +39,8 @@ class _Charge:
     started: bool = False
     over: bool = False
     stop: Stop | None = None
+    delivery: asyncio.Task[None] | None = None
+    give_up_at: int = 0  # elapsed time
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)  # over, and recorded so
 
@@ -53,6 +57,7 @@ class PoolAgent:
         self._watcher = Watcher(
             pool, self._calls, around, hear=self._hear, reconcile=self._reconcile
         )
+        self._deliveries = Deliveries(name, pool, calls=self._calls, around=around)
         self._permits = asyncio.Semaphore(around.settings.launches_at_once)
         self._charges: dict[RunId, _Charge] = {}
         self._strangers: set[str] = set()
@@ -93,6 +98,8 @@ class PoolAgent:
         if charge.stop is not None and not overrides(stop, charge.stop):
             return
         charge.stop = stop
+        if charge.delivery is not None:
+            charge.delivery.cancel()
         if charge.ref is None and not charge.begun and not charge.unsure:
             self._unborn(charge)
         else:
@@ -105,6 +112,8 @@ class PoolAgent:
             charge.over = True
             charge.settled.set()
             charge.gone.set()
+            if charge.delivery is not None:
+                charge.delivery.cancel()
 
     # Launching -------------------------------------------------------------------------------
 
@@ -140,7 +149,7 @@ class PoolAgent:
             PoolRejected: refused for good.
             PoolError: it was not launched, and will not be: the pool does not answer.
         """
-        give_up_at = self._around.clock.elapsed() + self._settings.launch_patience
+        self._be_patient(charge)
         for delay in self._calls.delays():
             try:
                 return await self._try_once(charge)
@@ -150,7 +159,7 @@ class PoolAgent:
                 self._calls.failed(error)
                 if isinstance(error, PoolOutcomeUnknown):
                     charge.unsure = True
-                if self._around.clock.elapsed() >= give_up_at and not charge.unsure:
+                if self._around.clock.elapsed() >= charge.give_up_at and not charge.unsure:
                     self._calls.gave_up(error)
                     raise
             except StoreError as error:
@@ -167,11 +176,43 @@ class PoolAgent:
         if charge.stop is not None or charge.over:
             return None
         launch = await self._around.build(charge.run)
+        if not self._deliveries.there(launch) and not await self._delivered(charge, launch):
+            return None
         passing("launch.before")
-        ref = await self._calls.call(self._pool.launch, launch)
+        try:
+            longer = self._deliveries.patience(launch)
+            ref = await self._calls.bounded(lambda _: self._pool.launch(launch), longer=longer)
+        except PoolError:
+            self._deliveries.doubt(launch)
+            raise
         passing("launch.after")
         self._calls.launched()
         return ref
+
+    def _be_patient(self, charge: _Charge) -> None:
+        charge.give_up_at = self._around.clock.elapsed() + self._settings.launch_patience
+
+    async def _delivered(self, charge: _Charge, launch: Launch) -> bool:
+        """Bring what the run needs. Meanwhile others are launched, and it may be stopped: then it
+        is not wanted any more."""
+        went_on = partial(self._be_patient, charge)
+        charge.delivery = asyncio.ensure_future(
+            self._deliveries.bring(charge.run, launch, went_on=went_on)
+        )
+        charge.begun = False
+        self._permits.release()
+        try:
+            await asyncio.wait({charge.delivery})
+        finally:
+            delivery, charge.delivery = charge.delivery, None
+            delivery.cancel()
+            await self._permits.acquire()
+        if charge.over or charge.stop is not None:
+            return False
+        charge.begun = True
+        delivery.result()
+        self._be_patient(charge)
+        return True
 
     def _launched(self, charge: _Charge, ref: str) -> None:
         charge.launched_at = self._around.clock.elapsed()

@@ -15,7 +15,7 @@ from suan.control.metrics import ControlMetrics
 from suan.control.settings import ControlSettings
 from suan.model.errors import PoolAuthError, PoolError, PoolOutcomeUnknown
 from suan.model.job import Run
-from suan.model.pool import Launch
+from suan.model.pool import Content, Launch
 from suan.model.spec import Checkpoint
 from suan.model.units import Duration, PoolName, RunId
 
@@ -33,6 +33,7 @@ class Surroundings:
     build: Callable[[Run], Awaitable[Launch]]
     checkpoint: Callable[[Run], Awaitable[Checkpoint | None]]
     recorded: Callable[[RunId], Awaitable[Run | None]]
+    content: Content | None  # of what jobs bring
     settings: ControlSettings
     clock: SteadyClock
     metrics: ControlMetrics
@@ -56,11 +57,24 @@ class PoolCalls:
         Raises:
             PoolError: as the pool says; a time-out or a fault of another kind leaves it unknown.
         """
+        return await self.bounded(lambda _: method(*args, **kwargs))
+
+    async def bounded(
+        self, work: Callable[[Callable[[], None]], Awaitable[T]], *, longer: Duration = 0
+    ) -> T:
+        """The same for work that may take ``longer``, and as long as it calls the function that it
+        is given, since the last of which the time-out counts."""
         await self._around.guard()
-        timeout = self._around.settings.call_timeout / 1e6
+        timeout = (self._around.settings.call_timeout + longer) / 1e6
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(timeout):
-                return await method(*args, **kwargs)
+            async with asyncio.timeout(timeout) as bound:
+
+                def goes_on() -> None:
+                    if not bound.expired():
+                        bound.reschedule(loop.time() + timeout)
+
+                return await work(goes_on)
         except PoolError:
             raise
         except TimeoutError as late:

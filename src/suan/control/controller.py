@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from suan.control.clock import SteadyClock, wall_clock
 from suan.control.draft import BillOf
@@ -18,7 +19,7 @@ from suan.model.errors import LeaseLost, NotLeader, PoolUnavailable, StoreError
 from suan.model.job import Run, RunState
 from suan.model.live import LiveMetrics, LiveStatus, PoolStatus
 from suan.model.plan import Explanation
-from suan.model.pool import LogChunk, Pool
+from suan.model.pool import Content, LogChunk, Pool
 from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.spec import JobSpec
 from suan.model.store import Store
@@ -27,11 +28,20 @@ from suan.model.units import Instant, JobId, PoolName, RunId
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Works:
+    """The clock and the scheduler that a controller leads by."""
+
+    clock: Callable[[], Instant] = wall_clock
+    scheduler: Callable[[], SchedulerProtocol] = Scheduler
+
+
 class Controller:
     """Implements ``suan.model.live.Live``. Several may share one store: one of them leads.
 
     ``start`` returns at once; ``stop`` gives the lease back and leaves runs alone. A bug found
     while leading ends the loop: ``status().trouble`` says so from then on, and ``run`` raises it.
+    ``content`` is where what jobs bring lies; without it, none can be delivered to a pool.
     """
 
     def __init__(
@@ -41,10 +51,10 @@ class Controller:
         *,
         bill: BillOf,
         settings: ControlSettings,
-        clock: Callable[[], Instant] = wall_clock,
-        scheduler_factory: Callable[[], SchedulerProtocol] = Scheduler,
+        content: Content | None = None,
+        works: Works = Works(),
     ) -> None:
-        steady = SteadyClock(clock)
+        steady = SteadyClock(works.clock)
         self.counters = ControlMetrics()
         self._troubles = Troubles()
         self._settings = settings
@@ -54,7 +64,8 @@ class Controller:
         self._parts = Parts(
             store=store,
             pools=pools,
-            scheduler_factory=scheduler_factory,
+            content=content,
+            scheduler_factory=works.scheduler,
             bill=bill,
             clock=steady,
             settings=settings,

@@ -10,7 +10,15 @@ from dataclasses import replace
 
 from suan.control import feed
 from suan.control.book import Book, PoolSight, overrides
-from suan.control.happenings import Capacity, Happening, Launched, Over, Reported, Unreachable
+from suan.control.happenings import (
+    Capacity,
+    Delivering,
+    Happening,
+    Launched,
+    Over,
+    Reported,
+    Unreachable,
+)
 from suan.control.quotas import NO_QUEUE, limits_of, quota_of, told_limits, told_quota
 from suan.control.reasons import place_reasons
 from suan.control.reserving import conflict
@@ -79,6 +87,8 @@ class Draft:
                 self._capacity(happening)
             case Unreachable():
                 self._unreachable(happening)
+            case Delivering():
+                self._delivering(happening)
             case Launched(run, ref):
                 self._launched(run, ref)
             case Reported():
@@ -209,6 +219,15 @@ class Draft:
             self.events.append(PoolLost(self.now, lost.pool, lost.detail))
             self._tell("pool.lost", None, pool=lost.pool, detail=lost.detail)
 
+    def _delivering(self, moving: Delivering) -> None:
+        run = self._book.runs.get(moving.run)
+        if run is None or run.state is not RunState.PLACED:
+            return
+        megabytes = f"{moving.done / 1e6:,.0f} of {moving.size / 1e6:,.0f} MB"
+        detail = f"delivering {megabytes} to {moving.pool}"
+        self._enter(replace(self._book.job(run.job), detail=detail))
+        self._tell("run.delivering", run=run, pool=moving.pool, done=moving.done, size=moving.size)
+
     def _launched(self, run: RunId, ref: str) -> None:
         open_run = self._book.runs.get(run)
         if open_run is not None and open_run.ref != ref:
@@ -236,8 +255,8 @@ class Draft:
         self.events.append(RunStarted(self.now, run.id, len(run.nodes)))
         self._tell("run.started", run=run, pool=run.pool)
         job = self._book.job(run.job)
-        if job.started_at is None:
-            self._enter(replace(job, started_at=started_at))
+        if job.started_at is None or job.detail:
+            self._enter(replace(job, started_at=job.started_at or started_at, detail=""))
 
     def _end(
         self, run: Run, outcome: Outcome, ended_at: Instant, *, usage: Usage | None = None

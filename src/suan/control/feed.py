@@ -21,6 +21,10 @@ FEED_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
         "A run is recorded; its pool will be told.",
         ("pool", "nodes", "attempt", "reason"),
     ),
+    "run.delivering": (
+        "What a run needs is on its way to its pool: bytes that are there, and bytes in all.",
+        ("pool", "done", "size"),
+    ),
     "run.started": ("A pool says that a run's tasks run.", ("pool",)),
     "run.stopping": ("A run is asked to end.", ("pool", "cause", "detail")),
     "run.ended": ("A run is over.", ("pool", "cause", "exit_code", "detail")),

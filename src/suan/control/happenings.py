@@ -28,6 +28,16 @@ class Unreachable:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivering:
+    """What a run needs is on its way to its pool: so many bytes of so many are there."""
+
+    run: RunId
+    pool: PoolName
+    done: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Launched:
     """A pool has taken a run, and this is what it calls it."""
 
@@ -51,4 +61,4 @@ class Over:
     outcome: Outcome
 
 
-Happening: TypeAlias = Capacity | Unreachable | Launched | Reported | Over
+Happening: TypeAlias = Capacity | Unreachable | Delivering | Launched | Reported | Over

@@ -1,5 +1,6 @@
 """From a recorded job to what the scheduler sees of it, and to what a pool needs to start it."""
 
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,9 +13,9 @@ from suan.jobfile.script import launch_script
 from suan.model.demand import Demand, Option
 from suan.model.events import JobSubmitted, PastRun
 from suan.model.job import Job, Run
-from suan.model.pool import Launch
+from suan.model.pool import Launch, Parcel
 from suan.model.resources import Resources
-from suan.model.spec import DEFAULT_MEMORY_MIB, JobSpec, ResourceOption
+from suan.model.spec import DEFAULT_MEMORY_MIB, JobSpec, ResourceOption, content_of
 from suan.model.units import Instant, JobId, QueueName, TenantName
 
 T = TypeVar("T")
@@ -70,6 +71,7 @@ def demand_of(spec: JobSpec) -> Demand:
         framework=spec.framework,
         max_hourly_cost=spec.max_hourly_cost,
         max_tasks=spec.max_nodes,
+        brings_files=bool(spec.contents),
     )
 
 
@@ -128,6 +130,9 @@ def hypothesis_of(spec: JobSpec, user: str, *, now: Instant) -> JobSubmitted:
 def launch_of(job: Job, run: Run, secrets: Mapping[str, str]) -> Launch:
     """Everything a pool needs to start a run of a job."""
     spec = job.spec
+    given = {
+        target: source for target, source in spec.file_mounts.items() if content_of(source) is None
+    }
     env = job_environment(
         sized(spec, len(run.nodes)),
         job=job.id,
@@ -146,12 +151,24 @@ def launch_of(job: Job, run: Run, secrets: Mapping[str, str]) -> Launch:
         setup=spec.setup,
         env=env,
         secrets=dict(secrets),
-        workdir=spec.workdir,
-        file_mounts=spec.file_mounts,
+        workdir=None if content_of(spec.workdir) else spec.workdir,
+        file_mounts=given,
         memory_limit_mib=spec.resources[run.option].memory_mib,
         time_limit=spec.time_limit,
         stdout=_path(spec.stdout, job),
         stderr=_path(spec.stderr, job),
+        parcels=_parcels(spec),
+    )
+
+
+def _parcels(spec: JobSpec) -> tuple[Parcel, ...]:
+    """What it brings, the working directory first: mounts are laid over it."""
+    sources = (("", spec.workdir), *sorted(spec.file_mounts.items()))
+    found = ((target, content_of(source)) for target, source in sources)
+    return tuple(
+        Parcel(posixpath.normpath(target) if target else "", digest)
+        for target, digest in found
+        if digest is not None
     )
 
 

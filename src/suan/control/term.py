@@ -32,7 +32,7 @@ from suan.model.errors import InvariantViolation, StoreError
 from suan.model.events import Event, JobSubmitted
 from suan.model.job import Job, JobState, Outcome, Run
 from suan.model.plan import Explanation, Plan, Stop
-from suan.model.pool import Launch, Pool
+from suan.model.pool import Content, Launch, Pool
 from suan.model.quota import BUDGET_WINDOW
 from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.spec import Checkpoint, JobSpec
@@ -65,6 +65,7 @@ class Parts:
 
     store: Store
     pools: Mapping[PoolName, Pool]
+    content: Content | None
     scheduler_factory: Callable[[], SchedulerProtocol]
     bill: BillOf
     clock: SteadyClock
@@ -339,6 +340,7 @@ class Term:
             build=self._build,
             checkpoint=self._checkpoint,
             recorded=parts.store.run,
+            content=parts.content,
             settings=parts.settings,
             clock=parts.clock,
             metrics=parts.metrics,

@@ -24,7 +24,8 @@ class Demand(Hashed):
     """What must be free, in one pool and at once, before a job can start.
 
     Tasks of a gang may share a node. With ``ordered`` the first option that fits wins, otherwise
-    the cheapest. An elastic job starts with ``tasks`` and may have up to ``max_tasks``.
+    the cheapest. An elastic job starts with ``tasks`` and may have up to ``max_tasks``. One that
+    ``brings_files`` runs only where they can be delivered.
     """
 
     tasks: int
@@ -33,6 +34,7 @@ class Demand(Hashed):
     framework: str | None = None
     max_hourly_cost: Money | None = None
     max_tasks: int | None = None
+    brings_files: bool = False
 
     @property
     def most(self) -> int:

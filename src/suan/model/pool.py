@@ -3,6 +3,7 @@
 Capabilities are derived from what a class implements (``capabilities``) and travel as data.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -13,11 +14,27 @@ from suan.model.units import Duration, Instant, JobId, NodeName, RunId
 
 
 @dataclass(frozen=True, slots=True)
+class Parcel:
+    """Files that a run is to find, by their content.
+
+    ``digest`` is the SHA-256 (hexadecimal) of a manifest (``suan.content.manifest``), which lists
+    each file by the SHA-256 of its own bytes. They are laid out at ``target``, relative to the
+    run's working directory; an empty one is that directory itself.
+    """
+
+    target: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """Everything a pool needs to start a run. ``nodes`` has one entry for each task, by rank.
 
     ``memory_limit_mib`` is set when the user stated a need; ``env`` holds the user's variables
     and suan's own that do not depend on the node; ``secrets`` go to the tasks' environment alone.
+    ``workdir`` and ``file_mounts`` are paths that the pool has; ``parcels`` are copies, delivered
+    before the launch (``Deliver``), for the run alone to change. ``outputs`` are paths below the
+    working directory that count as the run's output beside ``SUAN_OUTPUT_DIR`` (``Outputs``).
     """
 
     run: RunId
@@ -35,6 +52,8 @@ class Launch:
     time_limit: Duration | None = None
     stdout: str | None = None
     stderr: str | None = None
+    parcels: tuple[Parcel, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +176,82 @@ class Preempt(Protocol):
         ...
 
 
+class Content(Protocol):
+    """Where what is to be delivered lies: bytes by their SHA-256, in hexadecimal."""
+
+    async def size(self, digest: str) -> int:
+        """How many bytes they are.
+
+        Raises:
+            PoolRejected: they are not there.
+        """
+        ...
+
+    async def read(self, digest: str, offset: int, limit: int) -> bytes:
+        """At most ``limit`` bytes from ``offset``; none at the end. Raises as ``size`` does."""
+        ...
+
+
+@runtime_checkable
+class Deliver(Protocol):
+    """A pool that can be sent files. Without it, jobs that bring files are not placed there."""
+
+    async def deliver(self, parcel: Parcel, content: Content, moved: Callable[[int], None]) -> None:
+        """Bring to the pool what it lacks of a parcel's manifest and files, to be launched with.
+
+        It may take as long as it moves: ``moved`` is called with the number of bytes as they
+        arrive, and for what was there already. Again is harmless, sends nothing twice, and goes
+        on where an earlier call broke off or was cancelled. Parcels may come at the same time,
+        but never the same one twice from one caller. What was delivered stays for some days after
+        its last delivery; a launch whose parcel is gone all the same raises ``PoolUnavailable``.
+
+        Raises:
+            PoolRejected: the pool can never take it.
+            PoolError: it is not all there; what is, stays.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """A file that a run has left. ``path`` is relative, its parts joined by ``/``; ``digest`` is
+    the SHA-256 of its bytes, in hexadecimal."""
+
+    path: str
+    size: int
+    digest: str
+    executable: bool = False
+
+
+@runtime_checkable
+class Outputs(Protocol):
+    """A pool that keeps what its runs leave in ``SUAN_OUTPUT_DIR``, as long as it keeps logs."""
+
+    async def list_outputs(self, ref: str) -> tuple[OutputFile, ...]:
+        """What a run has left so far, by path: regular files in ``SUAN_OUTPUT_DIR``, and those at
+        ``Launch.outputs`` under their paths below the working directory.
+
+        Raises:
+            PoolRejected: there is no such run here.
+        """
+        ...
+
+    async def read_output(self, ref: str, path: str, *, offset: int, limit: int) -> bytes:
+        """At most ``limit`` bytes of one of them from ``offset``; none at its end.
+
+        Raises:
+            PoolRejected: there is no such run or file, or the path leads elsewhere.
+        """
+        ...
+
+
 def capabilities(pool: object) -> tuple[str, ...]:
     """The optional protocols that a pool implements, by name."""
     optional: tuple[tuple[str, type], ...] = (
         ("logs", Logs),
         ("watch", Watch),
         ("preempt", Preempt),
+        ("deliver", Deliver),
+        ("outputs", Outputs),
     )
     return tuple(name for name, protocol in optional if isinstance(pool, protocol))

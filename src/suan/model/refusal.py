@@ -12,6 +12,7 @@ class RefusalCode(StrEnum):
 
     NO_POOLS = "no_pools"  # no pool has been joined
     INFRA_MISMATCH = "infra_mismatch"  # the job names other infrastructure
+    CANNOT_DELIVER = "cannot_deliver"  # the job brings files, and the pool cannot be sent any
     FRAMEWORK_UNSUPPORTED = "framework_unsupported"
     NO_SUCH_ACCELERATOR = "no_such_accelerator"  # the pool has none of the model
     NODE_TOO_SMALL = "node_too_small"  # no node could hold one task even when empty

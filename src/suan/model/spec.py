@@ -17,7 +17,16 @@ DEFAULT_CPU_MILLI: Thousandths = 1000
 DEFAULT_MEMORY_MIB = 1024
 CHECKPOINT_SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCONT")
 
+CONTENT = "sha256:"  # begins a workdir's or mount's source that is sent by content, not by path
+
 _FORBID_EXTRA = {"extra": "forbid"}
+
+
+def content_of(source: str | None) -> str | None:
+    """The digest of a source that is sent by its content; ``None`` for any other."""
+    if source is None or not source.startswith(CONTENT):
+        return None
+    return source.removeprefix(CONTENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,8 @@ class JobSpec:
     grid becomes an array with the parameters in the environment. At most one of the two.
     With ``max_nodes`` it is elastic: it starts with ``num_nodes`` and may have up to so many.
     ``secrets`` are set in the environment and nowhere else: every view leaves them out.
+    ``workdir`` and the sources in ``file_mounts`` are paths that the pool has, or ``sha256:DIGEST``
+    of a manifest, whose files are delivered to it (``suan.model.pool.Parcel``).
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_EXTRA
@@ -152,6 +163,12 @@ class JobSpec:
     stdout: str | None = None  # an extra copy's path, as in `#SBATCH --output`
     stderr: str | None = None
     origin: str = "jobfile"  # or "sbatch", "command", "sdk": which conventions its environment has
+
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """The digests of what it brings by content, each once."""
+        sources = (self.workdir, *self.file_mounts.values())
+        return tuple(dict.fromkeys(each for each in map(content_of, sources) if each is not None))
 
     def __post_init__(self) -> None:
         if not self.run.strip():

@@ -131,7 +131,9 @@ class ExplanationView:
     latest: datetime | None = None  # and this
     rests_on: str = ""  # as far as this holds
     due: str = ""  # what its deadline has to do with it
-    last_run: str = ""  # what became of its last run, or why the one it has is to end
+    last_run: str = (
+        ""  # what became of its last run; of one it has, why it is to end, or what it needs
+    )
 
 
 @dataclass(frozen=True, slots=True)

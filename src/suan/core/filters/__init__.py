@@ -13,6 +13,7 @@ from suan.core.capacity import Pool
 from suan.core.filters import (
     accelerator,
     available,
+    delivery,
     drained,
     framework,
     gang,
@@ -28,6 +29,7 @@ Filter = Callable[[Ask, Pool], Refusal | None]
 FILTERS: tuple[Filter, ...] = (
     infra.check,
     rejected.check,
+    delivery.check,
     framework.check,
     accelerator.check,
     node_size.check,
@@ -41,6 +43,7 @@ IMPOSSIBLE = frozenset(
     {
         RefusalCode.INFRA_MISMATCH,
         RefusalCode.REJECTED_BY_POOL,
+        RefusalCode.CANNOT_DELIVER,
         RefusalCode.FRAMEWORK_UNSUPPORTED,
         RefusalCode.NO_SUCH_ACCELERATOR,
         RefusalCode.NODE_TOO_SMALL,
