@@ -16,11 +16,13 @@ from tests.waiting import until
 POOLS = """pools:
 - name: here
   nodes: [{{cpus: 4, memory: 8GB}}]
+  prices: {{cpu_hour: 1}}
 - name: east
   kind: slurm
   conf: {c1}
   partition: main
   directory: {directory}/east
+  prices: {{cpu_hour: 1}}
 - name: west
   kind: slurm
   conf: {c2}
@@ -125,6 +127,10 @@ def test_a_controller_dies_and_comes_back(
     try:
         waiting = said(user, "submit", "--infra", "west", "--", "echo came back")
         until(lambda: "unavailable" in user.type("why", waiting).stdout, 90, what="the reason")
+        assert "has not answered since 2" in said(user, "pool", "list")
+        assert "is left alone" in said(user, "why", going)
+        moved = said(user, "submit", "-w", "--gpus", "H100:1", "--", "true")  # west is cheaper
+        assert json.loads(said(user, "show", moved, "--json"))["job"]["pool"] == "east"
         gate.touch()
         assert said(user, "run", "--infra", "east", "--", "echo meanwhile") == "meanwhile"
     finally:

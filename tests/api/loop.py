@@ -39,7 +39,15 @@ class TestLoop:
         return LiveStatus(self.leading, self.leader_url, 1, 0, 0, 100, self.trouble)
 
     def metrics(self) -> LiveMetrics:
-        return LiveMetrics({"place": 3}, {"lab": 2}, {"decide": (4, 2_000_000)}, 1, 5)
+        return LiveMetrics(
+            decisions={"place": 3},
+            pool_failures={"lab": 2},
+            pool_moved={"lab": 4},
+            pool_doubts={("lab", "clock"): 6},
+            timings={"decide": (4, 2_000_000)},
+            store_retries=1,
+            orphans=5,
+        )
 
     def nudge(self) -> None:
         self.nudges += 1

@@ -387,6 +387,8 @@ async def test_metrics_tell_what_the_loop_has_counted(api: Api) -> None:
     lines = (await api.http.get("/metrics")).text.splitlines()
     assert 'suan_decisions_total{kind="place"} 3.0' in lines
     assert 'suan_pool_failures_total{pool="lab"} 2.0' in lines
+    assert 'suan_pool_moved_runs_total{pool="lab"} 4.0' in lines
+    assert 'suan_pool_doubts_total{doubt="clock",pool="lab"} 6.0' in lines
     assert 'suan_loop_seconds_count{step="decide"} 4.0' in lines
     assert 'suan_loop_seconds_sum{step="decide"} 2.0' in lines
     assert {"suan_store_retries_total 1.0", "suan_orphans_total 5.0"} <= set(lines)

@@ -203,7 +203,8 @@ def test_state_diagrams_are_up_to_date() -> None:
     loader.exec_module(script)
     assert script.main(["--check"]) == 0
     drawn = [page for page in script.DOCS.glob("*.md") if script.BLOCK.search(page.read_text())]
-    assert sorted(page.name for page in drawn) == ["job-lifecycle.md", "run-lifecycle.md"]
+    pages = ["job-lifecycle.md", "live-loop.md", "run-lifecycle.md"]
+    assert sorted(page.name for page in drawn) == pages
 
 
 @pytest.mark.enable_socket

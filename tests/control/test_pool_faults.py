@@ -105,7 +105,8 @@ async def test_a_pool_that_stays_away_is_lost_and_its_jobs_go_elsewhere(
     assert (ended.state, ended.pool) == (JobState.SUCCEEDED, "other")
     first, second = await two.runs(job)
     assert first.outcome is not None
-    assert first.outcome == Outcome(Cause.UNLAUNCHED, detail="the pool is away")
+    said = "it answers, and has taken no run: the pool is away"
+    assert first.outcome == Outcome(Cause.UNLAUNCHED, detail=said)
     assert second.pool == "other"
     assert not pool.begun
     assert "pool.lost" in await two.kinds()

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from suan.model.errors import InputError
+from suan.model.pool import Patience
 from suan.model.resources import Resources
+from suan.model.units import SECOND
 from suan.pools.declaration import PoolDeclaration
 from suan.pools.declared import load_pools
 
@@ -141,6 +143,16 @@ def test_a_rack_is_a_path_and_holds_for_all_copies(tmp_path: Path) -> None:
     (declaration,) = load(tmp_path, text)
     assert declaration.nodes is not None
     assert [node.rack for node in declaration.nodes] == ["spine1/leaf_3.b", "spine1/leaf_3.b", ""]
+
+
+def test_a_pool_may_have_times_of_its_own(tmp_path: Path) -> None:
+    own = "pools:\n- {name: a, failover: {answer_s: 60, failures: 5}}\n- {name: b}\n"
+    first, second = load(tmp_path, own)
+    assert first.patience == Patience(answer_within=60 * SECOND, failures_to_lose=5)
+    assert second.patience == Patience()
+    for wrong in ("{answer_s: 0}", "{answer_s: soon}", "{failures: 0}", "{answers: 3}"):
+        with pytest.raises(InputError, match="failover"):
+            load(tmp_path, f"pools:\n- {{name: a, failover: {wrong}}}\n")
 
 
 def test_unreadable_files_are_told(tmp_path: Path) -> None:

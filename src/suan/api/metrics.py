@@ -88,6 +88,16 @@ def _counted(counted: LiveMetrics) -> list[Metric]:
     failures = CounterMetricFamily("suan_pool_failures", "Calls that failed", labels=("pool",))
     for pool, count in sorted(counted.pool_failures.items()):
         failures.add_metric((pool,), count)
+    moved = CounterMetricFamily(
+        "suan_pool_moved_runs", "Runs that left a lost pool unlaunched", labels=("pool",)
+    )
+    for pool, count in sorted(counted.pool_moved.items()):
+        moved.add_metric((pool,), count)
+    doubts = CounterMetricFamily(
+        "suan_pool_doubts", "What pools said and cannot be", labels=("pool", "doubt")
+    )
+    for labels, count in sorted(counted.pool_doubts.items()):
+        doubts.add_metric(labels, count)
     steps = SummaryMetricFamily("suan_loop_seconds", "Seconds of a step", labels=("step",))
     for step, (count, total_us) in sorted(counted.timings.items()):
         steps.add_metric((step,), count_value=count, sum_value=total_us / 1_000_000)
@@ -95,6 +105,8 @@ def _counted(counted: LiveMetrics) -> list[Metric]:
     return [
         decisions,
         failures,
+        moved,
+        doubts,
         steps,
         CounterMetricFamily("suan_store_retries", "Writes tried again", value=retries),
         CounterMetricFamily("suan_orphans", "Runs of nobody that were ended", value=orphans),
@@ -109,7 +121,10 @@ def _jobs(jobs: Mapping[JobState, int]) -> Metric:
 
 
 def _pools(pools: Sequence[PoolStatus]) -> list[Metric]:
-    up = GaugeMetricFamily("suan_pool_available", "1 if the pool answers", labels=("pool",))
+    up = GaugeMetricFamily("suan_pool_available", "1 if the pool gets new work", labels=("pool",))
+    trial = GaugeMetricFamily(
+        "suan_pool_half_open", "1 while the pool is tried on one node", labels=("pool",)
+    )
     runs = GaugeMetricFamily("suan_pool_runs", "Runs in the pool", labels=("pool",))
     labels = ("pool", "what")
     cpu = GaugeMetricFamily("suan_pool_cpu_milli", "Processors, in thousandths", labels=labels)
@@ -122,10 +137,11 @@ def _pools(pools: Sequence[PoolStatus]) -> list[Metric]:
     for pool in pools:
         name = pool.offer.pool
         up.add_metric((name,), float(pool.available))
+        trial.add_metric((name,), float(pool.circuit == "half_open"))
         runs.add_metric((name,), pool.runs)
         for what, amount in (("total", pool.total), ("free", pool.free)):
             cpu.add_metric((name, what), amount.cpu_milli)
             memory.add_metric((name, what), amount.memory_mib)
             for model, milli in amount.accelerators:
                 cards.add_metric((name, model, what), milli)
-    return [up, runs, cpu, memory, cards]
+    return [up, trial, runs, cpu, memory, cards]

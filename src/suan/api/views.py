@@ -20,6 +20,7 @@ from suan.model.units import Instant
 from suan.model.views import (
     AmountView,
     CostView,
+    DoubtView,
     EventView,
     ExplanationView,
     JobDetail,
@@ -204,6 +205,8 @@ def pool_view(status: PoolStatus, *, with_nodes: bool = False) -> PoolView:
         frameworks=offer.frameworks,
         observed_at=_time(status.observed_at),
         detail=status.detail,
+        circuit=status.circuit,
+        doubts=tuple(DoubtView(time_of(since), said) for since, said in status.doubts),
         racks=len({node.rack for node in status.nodes if node.rack}),
         node_list=tuple(
             NodeView(node.name, amount_view(node.total), node.schedulable, node.rack)

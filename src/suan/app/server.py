@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import uvicorn
 
@@ -25,7 +26,7 @@ from suan.model.offer import Terms
 from suan.model.pool import Pool, Usage
 from suan.model.store import Store
 from suan.model.units import PoolName
-from suan.pools.declared import load_pools, open_pool
+from suan.pools.declared import PoolDeclaration, load_pools, open_pool
 from suan.store import open_store
 
 log = logging.getLogger(__name__)
@@ -59,8 +60,14 @@ async def serve(settings: ServerSettings) -> None:
     with listen(settings) as listener:
         host, port = listener.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        async with opened_pools(settings) as pools, opened_store(settings) as store:
-            await _answer(settings, listener, url=url, store=store, pools=pools)
+        name = local_pool_name(settings.store_url)
+        declared = load_pools(settings.pools_file, home=settings.home, default_name=name)
+        async with (
+            opened_pools(declared, settings.home) as pools,
+            opened_store(settings) as store,
+        ):
+            controller = _controller(settings, url=url, store=store, pools=pools, declared=declared)
+            await _answer(settings, listener, url=url, store=store, controller=controller)
 
 
 @asynccontextmanager
@@ -86,13 +93,14 @@ def local_pool_name(store_url: str) -> str:
 
 
 @asynccontextmanager
-async def opened_pools(settings: ServerSettings) -> AsyncIterator[dict[PoolName, Pool]]:
+async def opened_pools(
+    declared: tuple[PoolDeclaration, ...], home: Path
+) -> AsyncIterator[dict[PoolName, Pool]]:
     """Every declared pool by name, closed at the end."""
     pools: dict[PoolName, Pool] = {}
     try:
-        name = local_pool_name(settings.store_url)
-        for declaration in load_pools(settings.pools_file, home=settings.home, default_name=name):
-            pools[PoolName(declaration.name)] = open_pool(declaration, home=settings.home)
+        for declaration in declared:
+            pools[PoolName(declaration.name)] = open_pool(declaration, home=home)
         yield pools
     finally:
         for pool in pools.values():
@@ -105,11 +113,10 @@ async def _answer(
     *,
     url: str,
     store: Store,
-    pools: dict[PoolName, Pool],
+    controller: Controller,
 ) -> None:
     """The live loop and the API over it, until the API is told to stop."""
     started_at = wall_clock()
-    controller = _controller(settings, url=url, store=store, pools=pools)
     app = create_app(
         Services(
             store=store,
@@ -148,7 +155,12 @@ async def _answer(
 
 
 def _controller(
-    settings: ServerSettings, *, url: str, store: Store, pools: dict[PoolName, Pool]
+    settings: ServerSettings,
+    *,
+    url: str,
+    store: Store,
+    pools: dict[PoolName, Pool],
+    declared: tuple[PoolDeclaration, ...],
 ) -> Controller:
     terms = {name: pool.offer.terms for name, pool in pools.items()}
 
@@ -171,6 +183,7 @@ def _controller(
             url=url,
             lease_ttl=int(settings.lease_seconds * 1_000_000),
             policy=settings.decides_by,
+            patience={PoolName(each.name): each.patience for each in declared},
         ),
     )
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from suan.control.book import overrides
 from suan.control.calls import PoolCalls, Surroundings
+from suan.control.circuit import Doing
 from suan.control.delivery import Deliveries
 from suan.control.happenings import Launched, Over, Reported
+from suan.control.testimony import Testimony
 from suan.control.watcher import Watcher
 from suan.killpoints import passing
 from suan.model.errors import PoolError, PoolOutcomeUnknown, PoolRejected, StoreError
@@ -22,7 +24,7 @@ from suan.model.job import SAVING, Cause, Outcome, Run, RunState
 from suan.model.plan import Stop
 from suan.model.pool import Launch, Pool, Preempt, RunReport
 from suan.model.spec import Checkpoint
-from suan.model.units import Duration, PoolName, RunId
+from suan.model.units import Duration, Instant, PoolName, RunId
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class _Charge:
     run: Run
     ref: str | None = None
     unsure: bool = False
+    trouble: str = ""  # what its pool said of its launch
     begun: bool = False  # the pool may be hearing of it right now
     launched_at: int = 0  # elapsed time; a look at everything that began earlier may miss it
     started: bool = False
@@ -53,7 +56,8 @@ class PoolAgent:
         self._pool = pool
         self._around = around
         self._settings = around.settings
-        self._calls = PoolCalls(name, around)
+        self._calls = PoolCalls(name, around, on_lost=self._lost)
+        self._testimony = Testimony(name, around)
         self._watcher = Watcher(
             pool, self._calls, around, hear=self._hear, reconcile=self._reconcile
         )
@@ -129,10 +133,11 @@ class PoolAgent:
         async with self._permits:
             if charge.over:
                 return
-            charge.begun = True
             try:
                 charge.ref = await self._obtain(charge)
             except PoolRejected as refused:
+                if self._calls.rejected():
+                    self._testimony.refuses(f"refuses run after run: {refused}")
                 self._over(charge, Cause.REJECTED, str(refused))
             except PoolError as error:
                 self._over(charge, Cause.UNLAUNCHED, str(error))
@@ -151,25 +156,27 @@ class PoolAgent:
         """
         self._be_patient(charge)
         for delay in self._calls.delays():
+            if self._forsaken(charge):
+                return None
+            charge.begun = True
             try:
                 return await self._try_once(charge)
             except PoolRejected:
                 raise
             except PoolError as error:
-                self._calls.failed(error)
-                if isinstance(error, PoolOutcomeUnknown):
-                    charge.unsure = True
                 if self._around.clock.elapsed() >= charge.give_up_at and not charge.unsure:
                     self._calls.gave_up(error)
                     raise
             except StoreError as error:
                 log.warning("run=%s not launched yet: %s", charge.run.id, error)
-            await asyncio.sleep(delay)
+            charge.begun = False
+            if not self._forsaken(charge):
+                await _before(charge.settled, delay)
         raise AssertionError("the delays never end")
 
     async def _try_once(self, charge: _Charge) -> str | None:
         if charge.unsure:
-            ref = await self._calls.call(self._pool.find, charge.run.id)
+            ref = await self._find(charge)
             if ref is not None:
                 return ref
             charge.unsure = False
@@ -182,11 +189,16 @@ class PoolAgent:
         try:
             longer = self._deliveries.patience(launch)
             ref = await self._calls.bounded(lambda _: self._pool.launch(launch), longer=longer)
-        except PoolError:
+        except PoolRejected:
             self._deliveries.doubt(launch)
             raise
+        except PoolError as error:
+            self._deliveries.doubt(launch)
+            charge.unsure, charge.trouble = isinstance(error, PoolOutcomeUnknown), str(error)
+            self._calls.failed(error, Doing.TAKES)
+            raise
         passing("launch.after")
-        self._calls.launched()
+        self._calls.proved(Doing.TAKES)
         return ref
 
     def _be_patient(self, charge: _Charge) -> None:
@@ -210,9 +222,40 @@ class PoolAgent:
         if charge.over or charge.stop is not None:
             return False
         charge.begun = True
-        delivery.result()
+        try:
+            delivery.result()
+        except PoolError as error:
+            if not isinstance(error, PoolRejected):
+                self._calls.failed(error, Doing.TAKES)
+            raise
         self._be_patient(charge)
         return True
+
+    async def _find(self, charge: _Charge) -> str | None:
+        try:
+            return await self._calls.call(self._pool.find, charge.run.id)
+        except PoolError as error:
+            self._calls.failed(error)
+            raise
+
+    def _lost(self) -> None:
+        """Nothing new goes there: what it has surely not heard of goes elsewhere at once."""
+        self._watcher.lost()
+        for charge in tuple(self._charges.values()):
+            self._give_back(charge, self._calls.trouble)
+
+    def _forsaken(self, charge: _Charge) -> bool:
+        """Whether a run is not to be launched here any more."""
+        if self._calls.lost:
+            self._give_back(charge, self._calls.trouble)
+        return charge.over
+
+    def _give_back(self, charge: _Charge, said: str) -> None:
+        if charge.ref is None and not charge.begun and not charge.unsure and not charge.over:
+            self._around.metrics.moved_on(self._name)
+            self._over(charge, Cause.UNLAUNCHED, said)
+            if charge.delivery is not None:
+                charge.delivery.cancel()
 
     def _launched(self, charge: _Charge, ref: str) -> None:
         charge.launched_at = self._around.clock.elapsed()
@@ -275,6 +318,7 @@ class PoolAgent:
     def _over(self, charge: _Charge, cause: Cause, detail: str) -> None:
         if not charge.over:
             charge.over = True
+            charge.settled.set()
             self._around.post(Over(charge.run.id, Outcome(cause, detail=detail)))
 
     # What the pool says ----------------------------------------------------------------------
@@ -282,12 +326,33 @@ class PoolAgent:
     def _hear(self, report: RunReport) -> None:
         charge = self._charges.get(report.run)
         if charge is None:
-            if report.outcome is None and report.ref not in self._strangers:
+            if report.outcome is not None:
+                self._testimony.ended(report.run, report.outcome)
+            elif report.ref not in self._strangers:
                 self._strangers.add(report.ref)
                 self._spawn(self._stranger(report))
-        elif report.outcome is not None or (report.started_at is not None and not charge.started):
-            charge.started = True
+        elif report.outcome is not None:
+            self._ended(charge, report, report.outcome)
+        elif report.started_at is not None and not charge.started:
+            self._began(charge)
+            self._testimony.timed(report, charge.run.placed_at)
             self._around.post(Reported(self._name, report))
+
+    def _began(self, charge: _Charge) -> None:
+        charge.started = True
+        self._calls.proved(Doing.STARTS)
+        self._testimony.starts()
+
+    def _ended(self, charge: _Charge, report: RunReport, outcome: Outcome) -> None:
+        if not self._testimony.ended(report.run, outcome):
+            return
+        self._testimony.timed(report, charge.run.placed_at)
+        if outcome.cause is Cause.UNLAUNCHED:
+            if self._calls.gave_back(outcome.detail):
+                self._testimony.refuses(f"gives runs back unstarted: {outcome.detail}")
+        elif outcome.cause not in (Cause.REJECTED, Cause.CANCELLED):
+            self._began(charge)
+        self._around.post(Reported(self._name, report))
 
     async def _stranger(self, report: RunReport) -> None:
         """End a run that nobody here answers for: unknown to the store, or recorded as over."""
@@ -301,6 +366,7 @@ class PoolAgent:
             return
         known = "is not in the store" if run is None else "is recorded as ended"
         log.warning("pool=%s run=%s %s: it is stopped", self._name, report.run, known)
+        self._testimony.lives(report.run, known)
         self._around.metrics.orphans += 1
         await self._cancel(report.ref, self._settings.stop_grace)
 
@@ -313,16 +379,43 @@ class PoolAgent:
 
     async def _look_for(self, charge: _Charge) -> None:
         if await self._vanished(charge):
+            self._testimony.denied(charge.run.id)
             self._over(charge, Cause.LOST, "the pool no longer knows it")
 
     async def _vanished(self, charge: _Charge) -> bool:
         """Whether the pool denies a run; one that does not answer is asked another time."""
         try:
-            found = await self._calls.call(self._pool.find, charge.run.id)
-        except PoolError as error:
-            self._calls.failed(error)
+            found = await self._find(charge)
+        except PoolError:
             return False
         return found is None and not charge.over
+
+    # What people are told --------------------------------------------------------------------
+
+    @property
+    def circuit(self) -> str:
+        """Where its circuit stands, by its value."""
+        return self._calls.circuit.value
+
+    def doubts(self) -> tuple[tuple[Instant, str], ...]:
+        """What the pool said that cannot be true, and since when."""
+        return self._testimony.told()
+
+    def word_on(self, run: RunId) -> str:
+        """What is not known of a run, and why, in a sentence; empty where all is."""
+        charge = self._charges.get(run)
+        if charge is None or charge.over:
+            return ""
+        lost, trouble = self._calls.lost, self._calls.trouble
+        if charge.ref is None and (charge.unsure or (charge.begun and lost)):
+            why = trouble if lost else charge.trouble or "it is being asked"
+            return (
+                f"Whether it was started is not known. Pool {self._name}: {why}. Until it can say,"
+                " the job is started nowhere else."
+            )
+        if lost and charge.ref is not None:
+            return f"Pool {self._name}: {trouble}. Until it answers, what it runs is left alone."
+        return ""
 
     # Tasks -----------------------------------------------------------------------------------
 
@@ -335,3 +428,12 @@ class PoolAgent:
         self._tasks.discard(task)
         if not task.cancelled() and (bug := task.exception()) and not self.crashed.done():
             self.crashed.set_exception(bug)
+
+
+async def _before(event: asyncio.Event, delay: float) -> None:
+    """Until an event, for so many seconds at most."""
+    try:
+        async with asyncio.timeout(delay):
+            await event.wait()
+    except TimeoutError:
+        return

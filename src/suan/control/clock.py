@@ -6,6 +6,7 @@ journalled with their ``now``, so it must not run backwards; timers rest on it, 
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from suan.model.units import Instant
 
@@ -18,6 +19,11 @@ def wall_clock() -> Instant:
 def elapsed_us() -> int:
     """Microseconds since an arbitrary moment, suspended time included; no step changes it."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
+def written(at: Instant) -> str:
+    """A moment as it stands in a sentence: ``2026-03-01 08:30:00 UTC``."""
+    return f"{datetime.fromtimestamp(at // 1_000_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 class SteadyClock:

@@ -184,7 +184,7 @@ class Controller:
         Raises:
             NotLeader: ask the leader.
         """
-        return self._leading().book.statuses()
+        return self._leading().pools()
 
     async def read_log(
         self, run: Run, *, task: int, stream: str, offset: int, limit: int

@@ -13,6 +13,7 @@ from suan.control.book import Book, PoolSight, overrides
 from suan.control.happenings import (
     Capacity,
     Delivering,
+    Doubted,
     Happening,
     Launched,
     Over,
@@ -93,6 +94,8 @@ class Draft:
                 self._launched(run, ref)
             case Reported():
                 self._reported(happening)
+            case Doubted(pool, doubt, detail):
+                self._tell("pool.doubted", None, pool=pool, doubt=doubt, detail=detail)
             case Over(run, outcome):
                 if (open_run := self._book.runs.get(run)) is not None:
                     self._end(open_run, outcome, self.now)

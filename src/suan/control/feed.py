@@ -29,7 +29,14 @@ FEED_KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "run.stopping": ("A run is asked to end.", ("pool", "cause", "detail")),
     "run.ended": ("A run is over.", ("pool", "cause", "exit_code", "detail")),
     "pool.joined": ("A pool is seen for the first time in this term.", ("pool", "nodes")),
-    "pool.lost": ("A pool does not answer; nothing new goes there.", ("pool", "detail")),
+    "pool.lost": (
+        "A pool does not answer or takes no runs; nothing new goes there.",
+        ("pool", "detail"),
+    ),
+    "pool.doubted": (
+        "A pool said what cannot be true; it is not believed.",
+        ("pool", "doubt", "detail"),
+    ),
     "pool.back": ("A lost pool answers again.", ("pool", "nodes")),
     "pool.drained": ("An operator drains a pool.", ("pool", "by")),
     "pool.undrained": ("An operator takes a drain back.", ("pool", "by")),

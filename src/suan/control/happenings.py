@@ -61,4 +61,13 @@ class Over:
     outcome: Outcome
 
 
-Happening: TypeAlias = Capacity | Unreachable | Delivering | Launched | Reported | Over
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """A pool said what cannot be true, for the first time in a while."""
+
+    pool: PoolName
+    doubt: str
+    detail: str
+
+
+Happening: TypeAlias = Capacity | Unreachable | Delivering | Launched | Reported | Over | Doubted

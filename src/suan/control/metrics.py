@@ -31,6 +31,8 @@ class ControlMetrics:
     jobs_taken: int = 0
     decisions: dict[str, int] = field(default_factory=dict)  # by kind: "place", "finish", …
     pool_failures: dict[str, int] = field(default_factory=dict)  # by pool
+    pool_moved: dict[str, int] = field(default_factory=dict)  # runs, by the pool they left
+    pool_doubts: dict[tuple[str, str], int] = field(default_factory=dict)  # by pool and doubt
     orphans: int = 0
     store_retries: int = 0
     cycle: Timing = field(default_factory=Timing)  # gather to recorded
@@ -49,6 +51,14 @@ class ControlMetrics:
         """Count a pool's fault."""
         self.pool_failures[pool] = self.pool_failures.get(pool, 0) + 1
 
+    def moved_on(self, pool: str) -> None:
+        """Count a run that its pool had not heard of when it was lost."""
+        self.pool_moved[pool] = self.pool_moved.get(pool, 0) + 1
+
+    def doubted(self, pool: str, doubt: str) -> None:
+        """Count what a pool said and what cannot be true."""
+        self.pool_doubts[pool, doubt] = self.pool_doubts.get((pool, doubt), 0) + 1
+
     def told(self) -> LiveMetrics:
         """A copy of the counters, as the API tells them."""
         steps = ("cycle", "apply", "decide", "record", "launch")
@@ -56,6 +66,8 @@ class ControlMetrics:
         return LiveMetrics(
             decisions=dict(self.decisions),
             pool_failures=dict(self.pool_failures),
+            pool_moved=dict(self.pool_moved),
+            pool_doubts=dict(self.pool_doubts),
             timings={step: (each.count, each.total_us) for step, each in timings.items()},
             store_retries=self.store_retries,
             orphans=self.orphans,

@@ -1,9 +1,11 @@
 """What an operator may set of the live loop."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 from suan.model.policy import Policy
-from suan.model.units import DAY, HOUR, MINUTE, SECOND, Duration
+from suan.model.pool import Patience
+from suan.model.units import DAY, HOUR, MINUTE, SECOND, Duration, PoolName
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class ControlSettings:
     decisions_per_cycle: int = 200
     launches_at_once: int = 64  # in each pool
     call_timeout: Duration = MINUTE  # of any one call to a pool
+    answer_within: Duration = 10 * SECOND  # a pool that takes longer gets nothing new meanwhile
     observe_every: Duration = 2 * SECOND  # where a pool cannot say that something changed
     observe_gap: Duration = SECOND // 100  # the least between two looks at one pool
     reconcile_every: Duration = 5 * MINUTE  # a pool is asked for everything, not only for news
@@ -38,3 +41,10 @@ class ControlSettings:
     term_length: Duration = 7 * DAY  # then the journal begins anew, so that it can be pruned
     journal_keep: Duration = 30 * DAY
     breath: Duration = 5_000  # the longest the loop works before it lets requests through
+    patience: Mapping[PoolName, Patience] = field(default_factory=dict)  # with some pools
+
+    def towards(self, pool: PoolName) -> "ControlSettings":
+        """The same with a pool's own times, where it has any."""
+        told = asdict(self.patience.get(pool, Patience()))
+        own = {name: value for name, value in told.items() if value is not None}
+        return replace(self, **own)

@@ -31,13 +31,14 @@ from suan.killpoints import passing
 from suan.model.errors import InvariantViolation, StoreError
 from suan.model.events import Event, JobSubmitted
 from suan.model.job import Job, JobState, Outcome, Run
+from suan.model.live import PoolStatus
 from suan.model.plan import Explanation, Plan, Stop
 from suan.model.pool import Content, Launch, Pool
 from suan.model.quota import BUDGET_WINDOW
 from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.spec import Checkpoint, JobSpec
 from suan.model.store import Gathered, Store
-from suan.model.units import HOUR, Instant, JobId, NodeName, PoolName, RunId
+from suan.model.units import HOUR, Instant, JobId, NodeName, PoolName, RunId, run_id
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,21 @@ class Term:
 
     def explain(self, job: JobId) -> Explanation | None:
         """Why an unfinished job is where it is; ``None`` if the scheduler does not know it."""
-        return self.scheduler.explain(job, self._clock.now())
+        told = self.scheduler.explain(job, self._clock.now())
+        if told is None or told.state != JobState.RUNNING:
+            return told
+        run = self.book.runs.get(run_id(job, self.book.job(job).attempts))
+        agent = self._agents.get(run.pool) if run is not None else None
+        word = agent.word_on(run.id) if run is not None and agent is not None else ""
+        return replace(told, summary=f"{told.summary} {word}") if word else told
+
+    def pools(self) -> tuple[PoolStatus, ...]:
+        """Every configured pool as it is seen now, by name."""
+        return tuple(
+            replace(each, circuit=agent.circuit, doubts=agent.doubts())
+            for each in self.book.statuses()
+            for agent in (self._agents[each.offer.pool],)
+        )
 
     def dry_run(self, spec: JobSpec, user: str) -> Explanation:
         """Where a job would go if it were submitted now, last in line."""
@@ -341,7 +356,7 @@ class Term:
             checkpoint=self._checkpoint,
             recorded=parts.store.run,
             content=parts.content,
-            settings=parts.settings,
+            settings=parts.settings.towards(name),
             clock=parts.clock,
             metrics=parts.metrics,
         )

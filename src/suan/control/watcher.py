@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from suan.control.calls import PoolCalls, Surroundings
+from suan.control.circuit import Circuit
 from suan.control.happenings import Capacity
 from suan.killpoints import passing
 from suan.model.errors import PoolError
+from suan.model.offer import NodeStatus
 from suan.model.pool import Observation, Pool, RunReport, Watch
 
 
@@ -30,6 +33,7 @@ class Watcher:
         self._reconcile = reconcile
         self._everything_at = 0
         self._cursor: str | None = None
+        self._told_as = Circuit.CLOSED  # how far the pool was believed when its nodes were told
         self.looked = asyncio.Event()  # the first observation has come, or has failed
 
     async def run(self) -> None:
@@ -47,13 +51,19 @@ class Watcher:
                 delays = self._calls.delays()
                 await self._news()
 
+    def lost(self) -> None:
+        """Nothing new goes there from now on."""
+        self._told_as = Circuit.OPEN
+
     async def _observe(self) -> None:
         began = self._around.clock.elapsed()
-        if began >= self._everything_at or self._calls.lost:
+        if began >= self._everything_at or self._told_as is not Circuit.CLOSED:
             self._cursor = None
-        seen = await self._calls.call(self._pool.observe, self._cursor)
+        seen = await self._calls.observe(self._pool, self._cursor)
+        if self._cursor is not None and self._calls.circuit is not self._told_as:
+            self._cursor = None  # it is believed otherwise by now: all its nodes are told anew
+            seen = await self._calls.observe(self._pool, None)
         passing("observe.after")
-        self._calls.observed()
         self._saw(seen)
         if self._cursor is None:
             self._everything_at = began + self._around.settings.reconcile_every
@@ -63,7 +73,10 @@ class Watcher:
     def _saw(self, seen: Observation) -> None:
         if (seen.nodes is not None or self._cursor is None) and not self._calls.lost:
             nodes = seen.nodes or ()
+            if self._calls.circuit is Circuit.HALF_OPEN:
+                nodes = one_of(nodes)
             self._around.post(Capacity(self._pool.offer, nodes, seen.removed, seen.complete))
+        self._told_as = self._calls.circuit
         for report in seen.reports:
             self._hear(report)
 
@@ -80,3 +93,14 @@ class Watcher:
         except (TimeoutError, PoolError):
             if not limit.expired():
                 await asyncio.sleep(settings.observe_every / 1e6)
+
+
+def one_of(nodes: tuple[NodeStatus, ...]) -> tuple[NodeStatus, ...]:
+    """The nodes, the largest of which alone takes new runs."""
+    largest = max((node for node in nodes if node.schedulable), key=_size, default=None)
+    return tuple(node if node is largest else replace(node, schedulable=False) for node in nodes)
+
+
+def _size(node: NodeStatus) -> tuple[int, int, int]:
+    total = node.total
+    return sum(count for _, count in total.accelerators), total.cpu_milli, total.memory_mib

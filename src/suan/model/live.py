@@ -16,7 +16,12 @@ from suan.model.units import Instant, JobId, RunId
 
 @dataclass(frozen=True, slots=True)
 class PoolStatus:
-    """A pool as the leader sees it now. ``detail`` says what is wrong when not ``available``."""
+    """A pool as the leader sees it now. ``detail`` says what is wrong when not ``available``.
+
+    ``circuit`` is ``closed`` while it is trusted with new work, ``open`` while it gets none, and
+    ``half_open`` while it is tried on one node; ``doubts`` is what it said that cannot be true,
+    each with since when.
+    """
 
     offer: Offer
     nodes: tuple[NodeStatus, ...]
@@ -27,6 +32,8 @@ class PoolStatus:
     drained: bool
     observed_at: Instant | None
     detail: str = ""
+    circuit: str = "closed"
+    doubts: tuple[tuple[Instant, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,8 @@ class LiveMetrics:
 
     decisions: Mapping[str, int] = field(default_factory=dict)  # by kind
     pool_failures: Mapping[str, int] = field(default_factory=dict)  # by pool
+    pool_moved: Mapping[str, int] = field(default_factory=dict)  # runs that left it unlaunched
+    pool_doubts: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by pool and kind
     timings: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # step: count, sum
     store_retries: int = 0
     orphans: int = 0

@@ -156,6 +156,14 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubtView:
+    """Something that a pool said and that cannot be true."""
+
+    since: datetime
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class PoolView:
     """A pool: where it is, what it has, what is free, what it costs."""
 
@@ -173,6 +181,8 @@ class PoolView:
     frameworks: tuple[str, ...]
     observed_at: datetime | None = None
     detail: str = ""
+    circuit: str = "closed"  # `open`: it gets nothing new; `half_open`: it is tried on one node
+    doubts: tuple[DoubtView, ...] = ()
     racks: int = 0  # how many are known
     node_list: tuple[NodeView, ...] = ()  # in the view of one pool alone
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from suan.model.offer import NodeStatus, Offer
+from suan.model.pool import Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class PoolDeclaration:
     nodes: tuple[NodeStatus, ...] | None = None
     options: dict[str, str] = field(default_factory=dict)
     where: str = ""
+    patience: Patience = Patience()
 
     @property
     def name(self) -> str:

@@ -4,13 +4,14 @@ docs/reference/pools-yaml.md lists every field.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
 from suan.model.errors import InputError
-from suan.model.pool import Pool
-from suan.pools import kinds
+from suan.model.pool import Patience, Pool
+from suan.pools import kinds, quantities
 from suan.pools.declaration import PoolDeclaration
 from suan.pools.fields import Fields
 
@@ -74,8 +75,25 @@ def _declaration(fields: Fields, *, home: Path, where: str) -> PoolDeclaration:
             mend=f"known kinds: {', '.join(sorted(kinds.KINDS))}",
         )
     declaration = kinds.kind(kind).declare(fields, home=home, where=where)
+    declaration = replace(declaration, patience=_patience(fields))
     fields.end()
     return declaration
+
+
+def _patience(fields: Fields) -> Patience:
+    """How long the pool may be slow or silent, as far as its entry says."""
+    own = fields.mapping("failover")
+    if own is None:
+        return Patience()
+    found = Patience(
+        call_timeout=own.parsed("call_s", quantities.some_seconds),
+        answer_within=own.parsed("answer_s", quantities.some_seconds),
+        launch_patience=own.parsed("launch_s", quantities.some_seconds),
+        retry_most=own.parsed("probe_s", quantities.some_seconds),
+        failures_to_lose=own.parsed("failures", quantities.count),
+    )
+    own.end()
+    return found
 
 
 def _text(path: Path) -> str:

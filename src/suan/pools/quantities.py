@@ -48,6 +48,14 @@ def seconds(text: str) -> int:
     return _amount(text, 1_000_000)
 
 
+def some_seconds(text: str) -> int:
+    """Seconds, to microseconds: a time-out, so from a tenth of one to a day."""
+    found = seconds(text)
+    if not 100_000 <= found <= 86_400_000_000:
+        raise ValueError(f"{text!r} must be from 0.1 to 86400 seconds")
+    return found
+
+
 def days(text: str) -> int:
     """Days, to microseconds."""
     return _amount(text, 86_400_000_000)

@@ -77,7 +77,17 @@ def pool_state(pool: PoolView) -> str:
     """A pool's state in one word."""
     if not pool.available:
         return paint("unavailable", "fail")
-    return paint("drained", "warn") if pool.drained else paint("ready", "ok")
+    if pool.drained:
+        return paint("drained", "warn")
+    if pool.circuit == "half_open":
+        return paint("on trial", "warn")
+    return paint("doubted", "warn") if pool.doubts else paint("ready", "ok")
+
+
+def wrong_with(pool: PoolView) -> str:
+    """What is wrong with a pool, and since when; empty if nothing is."""
+    told = [f"{each.detail}, since {form.moment(each.since)}" for each in pool.doubts]
+    return "; ".join(filter(None, [pool.detail, *told]))
 
 
 def pools_table(pools: tuple[PoolView, ...]) -> str:
@@ -96,7 +106,7 @@ def pools_table(pools: tuple[PoolView, ...]) -> str:
             f"{form.memory(pool.free.memory_mib)}/{form.memory(pool.total.memory_mib)}",
             _accelerators(pool),
             str(pool.runs),
-            pool.detail,
+            wrong_with(pool),
         )
         for pool in pools
     ]
@@ -122,7 +132,7 @@ def described(pool: PoolView) -> str:
         ("name", pool.name),
         ("kind", pool.kind),
         ("site", pool.site),
-        ("state", pool_state(pool) + (f": {pool.detail}" if pool.detail else "")),
+        ("state", pool_state(pool) + (f": {wrong}" if (wrong := wrong_with(pool)) else "")),
         ("total", form.amount(pool.total)),
         ("free", form.amount(pool.free)),
         ("runs", str(pool.runs)),

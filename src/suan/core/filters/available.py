@@ -1,4 +1,4 @@
-"""Availability: nothing new goes to a pool that does not answer."""
+"""Availability: nothing new goes to a pool that does not answer, or takes no runs."""
 
 from suan.core.ask import Ask
 from suan.core.capacity import Pool
@@ -12,6 +12,6 @@ def check(ask: Ask, pool: Pool) -> Refusal | None:  # noqa: ARG001 — one signa
     return Refusal(
         code=RefusalCode.POOL_UNAVAILABLE,
         pool=pool.name,
-        detail=f"this pool does not answer: {pool.detail or 'no detail was given'}",
+        detail=f"nothing new goes to this pool: {pool.detail or 'it does not answer'}",
         unblocked_by=f"{pool.name} is observed again",
     )
