@@ -53,6 +53,9 @@ class Cycle:
         state = self.state
         pass_time(state, self.now)
         state.quotas.pass_time(self.now)
+        if state.heard:
+            state.learn()
+        state.in_order()
         if state.stops:
             self._stop()
         if state.unsettled:

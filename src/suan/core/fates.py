@@ -76,7 +76,8 @@ def finish(
 ) -> Finish:
     """A job has ended; whoever waits for it may go on, or never can."""
     state.forget(job)
-    for waiter in state.waiters.pop(job.id, ()) if state.waiters else ():
+    waiters = state.waiters.pop(job.id, ()) if state.waiters else ()
+    for waiter in sorted(waiters, key=lambda each: each.told.seq):
         if waiter.phase is Phase.WAITS:
             _tell(state, waiter, job.id, final=final)
     return Finish(job.id, final, run, detail)

@@ -25,7 +25,7 @@ def fork(state: State, line: Container[JobId] | None = None) -> State:
     for name, queue in state.queues.items():
         other.queues[name] = _queue(queue)
     other.set_policy(state.policy)
-    other.durations = state.durations.fork()
+    other.durations, other.heard = state.durations.fork(), list(state.heard)
     other.shares = state.shares.fork()
     other.quotas = state.quotas.fork()
     other.started, other.grow_at = state.started, state.grow_at

@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 from heapq import heappush
+from operator import itemgetter
 
 from suan.core.budgets import ran
 from suan.core.capacity import Capacity
@@ -23,7 +24,8 @@ from suan.model.events import JobSubmitted
 from suan.model.job import Cause, Outcome
 from suan.model.policy import POLICIES, Discipline, Policy
 from suan.model.quota import Limits, Quota, Spent
-from suan.model.units import MINUTE, Instant, JobId, NodeName, QueueName, RunId
+from suan.model.resources import Resources
+from suan.model.units import MINUTE, Duration, Instant, JobId, NodeName, QueueName, RunId
 
 BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT, Cause.OUT_OF_MEMORY})
 """Ends that say how long a job's runs take."""
@@ -49,6 +51,11 @@ class Closed:
 
     mask: int
     until: Instant
+
+
+Heard = tuple[int, JobSubmitted, Duration, int, Resources]
+"""A run that came to an end of its own: its number, its job, how long it took, with how many tasks,
+and what each of them held."""
 
 
 class QueueState:
@@ -87,7 +94,8 @@ class State:
     jobs that a quota or limit kept from some of what could take them. ``stretched`` are the open
     runs with more than their minimum, ``growable`` those that save their work and have less than
     their maximum, to be looked at again at ``grow_at``, and ``resuming`` those that ended to have
-    another size. ``promised`` are the starts that conservative backfill keeps."""
+    another size. ``promised`` are the starts that conservative backfill keeps. ``heard`` are the
+    runs that ended since the last cycle: durations are learned of them when the next one begins."""
 
     __slots__ = (
         "advance",
@@ -100,6 +108,7 @@ class State:
         "grow_at",
         "growable",
         "half_barred",
+        "heard",
         "jobs",
         "kept",
         "line",
@@ -132,6 +141,7 @@ class State:
         self.kept: dict[JobRecord, Kept] = {}
         self.closed: dict[JobRecord, Closed] = {}
         self.half_barred: dict[JobRecord, None] = {}
+        self.heard: list[Heard] = []
         self.priorities: dict[int, int] = {}
         self.promised: dict[JobRecord, Promise] = {}
         self.queues: dict[QueueName, QueueState] = {}
@@ -482,8 +492,22 @@ class State:
             if demand.max_tasks is not None:  # what its minimum would have taken for all of it
                 tasks = demand.tasks
                 took = job.served * len(nodes) // max(run.devices * tasks, 1)
-            self.durations.learn(job.told, took, tasks=tasks, per_task=run.per_task)
+            self.heard.append((run.number, job.told, took, tasks, run.per_task))
         self.unsettled.append(Unsettled(job, run, outcome))
+
+    def learn(self) -> None:
+        """What ended since the last cycle tells how long runs take. Not before, and in the order
+        of the starts: so no prediction rests on the order in which events were told."""
+        for _, told, took, tasks, per_task in sorted(self.heard, key=itemgetter(0)):
+            self.durations.learn(told, took, tasks=tasks, per_task=per_task)
+        self.heard.clear()
+
+    def in_order(self) -> None:
+        """Put in order what the next cycle has to answer, whatever order it was told in."""
+        if len(self.unsettled) > 1:
+            self.unsettled = deque(sorted(self.unsettled, key=lambda each: each.job.told.seq))
+        if len(self.stops) > 1:
+            self.stops = deque(sorted(self.stops, key=lambda run: run.number))
 
     def _uncount(self, priority: int) -> None:
         left = self.priorities[priority] - 1
