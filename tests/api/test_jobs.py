@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from suan.model.bill import Bill
-from suan.model.job import Cause, JobState, Outcome, RunState
+from suan.model.job import Cause, JobState, Outcome, RunState, Stopping
 from suan.model.store import JobUpdate
 from tests.api.conftest import NOW, Api
 from tests.api.test_submit import problem
@@ -69,7 +69,7 @@ async def test_a_job_whole(api: Api) -> None:
 async def test_who_made_a_run_go_is_told_while_it_goes_and_afterwards(api: Api) -> None:
     job = await api.add_job()
     run = await api.add_run(job)
-    going = replace(run, stop=Outcome(Cause.PREEMPTED, detail="it makes room for job x"))
+    going = replace(run, stop=Stopping(Cause.PREEMPTED, "it makes room for job x"))
     await api.record(runs=(going,))
     (shown,) = (await api.http.get(f"/v1/jobs/{job}")).json()["runs"]
     assert shown["stopping"] == "preempted: it makes room for job x"

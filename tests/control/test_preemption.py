@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -247,6 +248,40 @@ async def test_a_preemption_outlives_its_leader(calm: World, pool: SignallingPoo
     assert (ended.outcome.cause, urgent in ended.outcome.detail) == (Cause.PREEMPTED, True)
     assert (await calm.job(victim)).state is JobState.PENDING
     assert len(pool.signals) == 2
+
+
+async def test_a_new_leader_is_told_who_began_in_a_hurry_and_what_a_resized_run_keeps(
+    tmp_path: Path,
+) -> None:
+    pool = SignallingPool(nodes=2, stubborn=True)
+    async with made(tmp_path, {PoolName("faulty"): pool}) as world:
+        policy = replace(POLICIES["deadline"], min_run_time=0)
+        first = await world.lead("first", policy=policy)
+        due = time.time_ns() // 1000 + HOUR + MINUTE
+        soon = await world.submit(resources=(WHOLE,), deadline=due, expected=HOUR)
+        await seen(lambda: f"{soon}-r1" in pool.runs)
+        quarter = (ResourceOption(cpu_milli=1000, memory_mib=64),)
+        saves = Checkpoint("SIGUSR1", grace=HOUR)
+        spread = await world.submit(num_nodes=1, max_nodes=9, resources=quarter, checkpoint=saves)
+        run = RunId(f"{spread}-r1")
+        await seen(lambda: run in pool.runs)
+        other = await world.submit(resources=quarter)
+        await seen(lambda: bool(pool.signals))
+        await kill(first)
+        last = await world.store.last()
+        await world.lead("second", policy=policy)
+        entries = await world.store.entries(last, 1000)
+        told = [event for each in entries for event in each.events if isinstance(event, RunPlaced)]
+        (node,) = {name for event in told if event.job == spread for name in event.nodes}
+        assert {
+            (event.job, event.hurries, event.keeps, event.makes_room_for) for event in told
+        } == {
+            (soon, True, None, None),
+            (spread, False, (node,), other),
+        }
+        pool.finish(run, Cause.CANCELLED, None)
+        await seen(lambda: {f"{spread}-r2", f"{other}-r1"} <= pool.runs.keys())
+        assert (await world.replay()).identical
 
 
 async def test_a_job_cancelled_while_it_saves_is_ended_and_stays_so(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suan.core import Scheduler
-from suan.model.events import JobCancelled, PolicyChanged, RunEnded
+from suan.model.events import JobCancelled, PolicyChanged, RunEnded, RunPlaced
 from suan.model.job import Cause, JobState
 from suan.model.plan import Plan, Stop
 from suan.model.policy import POLICIES, Policy
@@ -33,10 +33,20 @@ def test_a_job_that_would_miss_its_deadline_displaces_at_the_last_moment() -> No
     assert (plan.decisions, plan.wake_at) == ((), 2 * HOUR - AHEAD)
     assert scheduler.decide(2 * HOUR - AHEAD - 1).decisions == ()
     (stop,) = scheduler.decide(plan.wake_at).decisions
-    assert stop == Stop("j1-r1", Cause.PREEMPTED, "it makes room for the deadline of job j2")
+    detail = "it makes room for the deadline of job j2"
+    assert stop == Stop("j1-r1", Cause.PREEMPTED, detail, makes_room_for="j2")
     scheduler.apply(ended("j1-r1", Cause.PREEMPTED, at=2 * HOUR))
-    assert list(places(scheduler.decide(2 * HOUR))) == ["j2"]
+    (place,) = places(scheduler.decide(2 * HOUR)).values()
+    assert (place.job, place.hurries) == ("j2", True)
     assert scheduler.decide(100 * HOUR).decisions == (), "who has no deadline displaces nobody back"
+
+
+def test_who_began_in_a_hurry_is_not_displaced_for_a_deadline_by_a_new_leader_either() -> None:
+    for hurries, yields in ((True, []), (False, ["j1-r1"])):
+        scheduler = told(PolicyChanged(0, AT_ONCE), pool("p", res(1, 9)), job(1))
+        scheduler.apply(RunPlaced(9, "j1-r1", "j1", "p", ("p0",), 0, since=9, hurries=hurries))
+        scheduler.apply(job(2, deadline=HOUR + MINUTE, time_limit=HOUR))
+        assert stops(scheduler.decide(MINUTE - GRACE)) == yields
 
 
 def test_what_a_job_takes_is_what_its_user_expects_or_else_its_limit() -> None:

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suan.core import Scheduler
-from suan.model.events import JobCancelled, JobSubmitted, PolicyChanged, QuotaChanged, RunEnded
+from suan.model.events import (
+    JobCancelled,
+    JobSubmitted,
+    PolicyChanged,
+    QuotaChanged,
+    RunEnded,
+    RunPlaced,
+)
 from suan.model.job import Cause, Outcome
 from suan.model.offer import Terms
 from suan.model.plan import Place, Plan, Stop
@@ -18,6 +25,7 @@ from suan.model.spec import Checkpoint
 from suan.model.units import HOUR, MINUTE, SECOND
 from tests.core.test_backfill import EASY, drive
 from tests.core.test_policies import TimedDriver
+from tests.core.test_preemption import AT_ONCE
 from tests.core.test_properties import POOLS
 from tests.core.world import ONE, ended, job, places, pool, res, told
 
@@ -119,6 +127,30 @@ def test_it_costs_no_more_than_its_user_allows() -> None:
     plan = told(priced, elastic(1, 2, 6, max_hourly_cost=3_500_000)).decide(1)
     assert sizes(plan) == {"j1": 3}
     assert dict(places(plan)["j1"].costs[0].terms)["devices"] == 3_000_000
+
+
+def test_a_new_leader_knows_what_a_run_keeps_and_for_whom() -> None:
+    """It tells nobody else to make room, and the run goes on where it was told that it would."""
+    saves = Checkpoint(grace=MINUTE)
+    scheduler = told(PolicyChanged(0, AT_ONCE), gpus(4))
+    for seq, nodes in ((1, ("p0", "p1")), (2, ("p2", "p3"))):
+        scheduler.apply(elastic(seq, 1, 4, checkpoint=saves))
+        placed = RunPlaced(9, f"j{seq}-r1", f"j{seq}", "p", nodes, 0, since=seq)
+        resized = replace(placed, stopping=Cause.RESIZED, keeps=nodes[:1], makes_room_for="j3")
+        scheduler.apply(resized if seq == 1 else placed)
+    scheduler.apply(job(3, GPU))
+    fork = scheduler.fork()
+    for each in (scheduler, fork):
+        assert each.decide(9).decisions == ()
+        found = each.explain("j3", 9)
+        assert found is not None
+        assert "run j1-r1 is ending there to make room for it" in found.summary
+        each.apply(ended("j1-r1", Cause.RESIZED, at=10))
+        plan = each.decide(10)
+        assert {name: place.nodes for name, place in places(plan).items()} == {
+            "j1": ("p0",),
+            "j3": ("p1",),
+        }
 
 
 def test_tasks_of_one_run_share_a_node_and_give_it_back() -> None:

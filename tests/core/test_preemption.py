@@ -229,7 +229,7 @@ def test_a_limit_of_decisions_holds_for_the_victims_of_one_gang() -> None:
 
 
 def test_a_new_leader_displaces_nobody_where_others_make_room_already() -> None:
-    """He is told who stops, not for whom: that room is taken before anybody else's."""
+    """Of an older record he is told who stops, not for whom: that room is taken first."""
     scheduler = told(PolicyChanged(0, AT_ONCE), pool("p", res(3, 9)))
     for seq, stopping in ((1, None), (2, Cause.PREEMPTED), (3, None)):
         scheduler.apply(job(seq))

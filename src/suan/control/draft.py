@@ -41,7 +41,7 @@ from suan.model.events import (
     RunStarted,
     TenantChanged,
 )
-from suan.model.job import Cause, Job, JobState, Outcome, Run, RunState
+from suan.model.job import Cause, Job, JobState, Outcome, Run, RunState, Stopping
 from suan.model.plan import Decision, Finish, Hold, Place, Requeue, Stop
 from suan.model.policy import DISCIPLINES
 from suan.model.pool import Usage
@@ -304,6 +304,7 @@ class Draft:
             placed_at=self.now,
             option=place.option,
             reasons=place_reasons(place, self._book.currencies(), self._book.racks(place)),
+            hurries=place.hurries,
         )
         self.placed.append(self._note(run))
         self._feed.append(feed.run_placed(run))
@@ -327,7 +328,8 @@ class Draft:
             return
         self._book.stopping[stop.run] = stop
         self.stops.append(stop)
-        self._note(replace(run, stop=Outcome(stop.cause, detail=stop.detail)))
+        stopping = Stopping(stop.cause, stop.detail, stop.keeps, stop.makes_room_for)
+        self._note(replace(run, stop=stopping))
         self._tell(
             "run.stopping", run=run, pool=run.pool, cause=stop.cause.value, detail=stop.detail
         )

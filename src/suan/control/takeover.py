@@ -196,7 +196,7 @@ def _enter(book: Book, job: Job) -> None:
 
 
 def _placed(run: Run, now: Instant, hourly: Money) -> RunPlaced:
-    started = run.state is not RunState.PLACED and run.started_at is not None
+    started, stop = run.state is not RunState.PLACED and run.started_at is not None, run.stop
     return RunPlaced(
         now,
         run.id,
@@ -207,8 +207,11 @@ def _placed(run: Run, now: Instant, hourly: Money) -> RunPlaced:
         started=started,
         per_task=run.per_task,
         since=run.placed_at if run.started_at is None else run.started_at,
-        stopping=None if run.stop is None else run.stop.cause,
+        stopping=None if stop is None else stop.cause,
         hourly=hourly,
+        hurries=run.hurries,
+        keeps=None if stop is None else stop.keeps,
+        makes_room_for=None if stop is None else stop.makes_room_for,
     )
 
 

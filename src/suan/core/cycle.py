@@ -53,9 +53,9 @@ class Cycle:
         state = self.state
         pass_time(state, self.now)
         state.quotas.pass_time(self.now)
-        if state.heard:
-            state.learn()
-        state.in_order()
+        state.hear()
+        if state.room_for:
+            self._make_room()
         if state.stops:
             self._stop()
         if state.unsettled:
@@ -119,6 +119,15 @@ class Cycle:
             state.stops or state.unsettled or state.resuming or (looks and state.line.front)
         )
 
+    def _make_room(self) -> None:
+        """Those whom an earlier leader told to stop make room for whom he said."""
+        state = self.state
+        for name, whom in state.room_for.items():
+            run, job = state.runs.get(name), state.jobs.get(whom)
+            if run is not None and job is not None and job.phase is Phase.IN_LINE:
+                yield_to(state, run, job, now=self.now)
+        state.room_for.clear()
+
     def _stop(self) -> None:
         """Ask for the end of runs whose jobs were cancelled, or that make room for others."""
         stops = self.state.stops
@@ -137,7 +146,8 @@ class Cycle:
 
     def _tell(self, run: RunRecord, cause: Cause, detail: str) -> None:
         run.told = cause
-        self.decisions.append(Stop(run.id, cause, detail))
+        whom = run.makes_room_for.id if run.makes_room_for is not None else None
+        self.decisions.append(Stop(run.id, cause, detail, run.keeps, whom))
 
     def _settle(self) -> None:
         """Answer what has ended: finish the job, or put it back in its place."""
@@ -286,9 +296,17 @@ class Cycle:
         self.state.start(run, self.now, grants)
         if is_elastic(job.told.demand) and self.state.policy.backfill != "conservative":
             self.elastic[len(self.decisions)] = run
-        nodes, per_task = run.nodes, run.per_task
         return Place(
-            job.id, run.id, job.attempts, run.pool, run.option, nodes, per_task, said[0], said[1]
+            job.id,
+            run.id,
+            job.attempts,
+            run.pool,
+            run.option,
+            run.nodes,
+            run.per_task,
+            said[0],
+            said[1],
+            job.hurries,
         )
 
     def _size(self) -> None:

@@ -121,6 +121,9 @@ def _run_placed(state: State, event: RunPlaced) -> None:
     state.assess(job)
     state.start(run, event.at if event.since is None else event.since)
     run.stopping = run.told = event.stopping
+    run.keeps, job.hurries = event.keeps, event.hurries
+    if event.makes_room_for is not None:
+        state.room_for[run.id] = event.makes_room_for
     if event.stopping in SAVING:
         state.expect_end(run, event.at + grace_of(run))
 

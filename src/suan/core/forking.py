@@ -50,6 +50,7 @@ def fork(state: State, line: Container[JobId] | None = None) -> State:
     other.half_barred = {jobs[job.id]: None for job in state.half_barred if job.id in jobs}
     for run in state.runs.values():
         _run(other, jobs, run)
+    other.room_for = dict(state.room_for)
     other.priorities = dict(state.priorities)
     _queues_of_work(state, other, jobs)
     _attention(state, other, jobs)

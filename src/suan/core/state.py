@@ -95,7 +95,8 @@ class State:
     runs with more than their minimum, ``growable`` those that save their work and have less than
     their maximum, to be looked at again at ``grow_at``, and ``resuming`` those that ended to have
     another size. ``promised`` are the starts that conservative backfill keeps. ``heard`` are the
-    runs that ended since the last cycle: durations are learned of them when the next one begins."""
+    runs that ended since the last cycle: durations are learned of them when the next one begins,
+    and ``room_for`` whom runs make room for as an earlier leader told them, looked up then, too."""
 
     __slots__ = (
         "advance",
@@ -118,6 +119,7 @@ class State:
         "queues",
         "quotas",
         "resuming",
+        "room_for",
         "runs",
         "shares",
         "started",
@@ -142,6 +144,7 @@ class State:
         self.closed: dict[JobRecord, Closed] = {}
         self.half_barred: dict[JobRecord, None] = {}
         self.heard: list[Heard] = []
+        self.room_for: dict[RunId, JobId] = {}
         self.priorities: dict[int, int] = {}
         self.promised: dict[JobRecord, Promise] = {}
         self.queues: dict[QueueName, QueueState] = {}
@@ -495,15 +498,12 @@ class State:
             self.heard.append((run.number, job.told, took, tasks, run.per_task))
         self.unsettled.append(Unsettled(job, run, outcome))
 
-    def learn(self) -> None:
-        """What ended since the last cycle tells how long runs take. Not before, and in the order
-        of the starts: so no prediction rests on the order in which events were told."""
+    def hear(self) -> None:
+        """Put in an order of its own what was told since the last cycle, so that nothing rests on
+        the order in which that was. Not before now do runs that ended tell of durations."""
         for _, told, took, tasks, per_task in sorted(self.heard, key=itemgetter(0)):
             self.durations.learn(told, took, tasks=tasks, per_task=per_task)
         self.heard.clear()
-
-    def in_order(self) -> None:
-        """Put in order what the next cycle has to answer, whatever order it was told in."""
         if len(self.unsettled) > 1:
             self.unsettled = deque(sorted(self.unsettled, key=lambda each: each.job.told.seq))
         if len(self.stops) > 1:

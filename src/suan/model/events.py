@@ -126,7 +126,9 @@ class RunPlaced:
 
     ``per_task`` is what each task really took, where the job had left the accelerator open, and
     ``since`` when it was started, or else placed (``None``: not known, taken as ``at``).
-    ``stopping`` is why it was told to end, if it was, and ``hourly`` what an hour of it costs.
+    ``stopping`` is why it was told to end, if it was, ``makes_room_for`` for whom, and ``keeps``
+    the nodes that it goes on with, to be resized; ``hourly`` is what an hour of it costs. It
+    ``hurries`` where it began just in time for its job's deadline.
     """
 
     at: Instant
@@ -140,6 +142,9 @@ class RunPlaced:
     since: Instant | None = None
     stopping: Cause | None = None
     hourly: Money = 0
+    hurries: bool = False
+    keeps: tuple[NodeName, ...] | None = None
+    makes_room_for: JobId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,20 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopping:
+    """How a run is to end, once that was decided; its pool knows not why.
+
+    It ``makes_room_for`` that job, if for one; to be resized, it goes on with the nodes that it
+    ``keeps``, one for each task.
+    """
+
+    cause: Cause
+    detail: str = ""
+    keeps: tuple[NodeName, ...] | None = None
+    makes_room_for: JobId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One attempt at a job in one pool, as recorded."""
 
@@ -102,7 +116,8 @@ class Run:
     option: int = 0  # which of the job's resource options was taken
     reasons: tuple[str, ...] = ()  # why here: the sum, and what the other pools said
     bill: Bill | None = None
-    stop: Outcome | None = None  # how it is to end, once that was decided; a pool knows not why
+    stop: Stopping | None = None
+    hurries: bool = False  # it began just in time for its job's deadline
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ class Place:
     ``costs`` begins with the chosen pool. After it come the pools it was preferred to: they cost
     as much or more (with ordered options: they come later), and were not asked whether they have
     room now. ``refusals`` are the other pools': first those that would have been preferred but
-    are full or kept for an earlier job, then those that cannot run the job as things are.
+    are full or kept for an earlier job, then those that cannot run the job as things are. It
+    ``hurries`` where it starts just in time for its deadline.
     """
 
     job: JobId
@@ -40,15 +41,22 @@ class Place:
     per_task: Resources
     costs: tuple[Cost, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    hurries: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End a run that is placed or started; its job's fate is decided when it has ended."""
+    """End a run that is placed or started; its job's fate is decided when it has ended.
+
+    It ``makes_room_for`` that job, if for one; to be resized, it goes on with the nodes that it
+    ``keeps``, one for each task.
+    """
 
     run: RunId
     cause: Cause
     detail: str = ""
+    keeps: tuple[NodeName, ...] | None = None
+    makes_room_for: JobId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from suan.model.bill import Bill
 from suan.model.errors import StoreCorrupt
-from suan.model.job import Job, JobState, Outcome, Run, RunState
+from suan.model.job import Job, JobState, Outcome, Run, RunState, Stopping
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
 from suan.model.store import EndedRun, JobUpdate, NewJob
@@ -29,6 +29,7 @@ _read_names = json_reader(tuple[NodeName, ...])
 _read_reasons = json_reader(tuple[str, ...])
 _read_resources = json_reader(Resources)
 _read_outcome = json_reader(Outcome)
+_read_stopping = json_reader(Stopping)
 _read_bill = json_reader(Bill)
 
 ENDED_RUN_COLUMNS = ("id", "nodes", "per_task", "started_at", "ended_at", "outcome")
@@ -174,7 +175,8 @@ def read_run(row: Row[Any]) -> Run:
         option=row.option,
         reasons=_read_reasons(row.reasons),
         bill=_read_bill(row.bill) if row.bill else None,
-        stop=_read_outcome(row.stop) if row.stop else None,
+        stop=_read_stopping(row.stop) if row.stop else None,
+        hurries=bool(row.hurries),
     )
 
 
@@ -224,6 +226,7 @@ def run_values(run: Run) -> Values:
         "reasons": to_json(run.reasons),
         "bill": to_json(run.bill) if run.bill else None,
         "stop": to_json(run.stop) if run.stop else None,
+        "hurries": int(run.hurries),
     }
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0007"  # of the newest migration
+REVISION = "0008"  # of the newest migration
 
 # The conditions of the partial indexes, word for word: a planner uses them only for these words.
 UNTAKEN = "taken = 0"
@@ -129,6 +129,7 @@ runs = Table(
     Column("reasons", Text, nullable=False),
     Column("bill", Text),
     Column("stop", Text),
+    Column("hurries", SmallInteger, nullable=False, server_default=text("0")),
     Index("ix_runs_job", "job", "attempt"),
     _partial("ix_runs_unended", UNENDED, "placed_at", "id"),
     _partial("ix_runs_past", PAST, "ended_at", "id"),

@@ -2,11 +2,11 @@
 
 import pytest
 
-from suan.model.job import Cause, JobState, Outcome, Run, RunState
+from suan.model.job import Cause, JobState, Outcome, Run, RunState, Stopping
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
 from suan.model.store import EndedRun, Store
-from suan.model.units import RunId
+from suan.model.units import JobId, RunId
 from tests.conformance.store.samples import NOW, cycle, entry, lead, placed, submit, updated
 
 SECRET = JobSpec(run="train", name="n", queue="q", tenant="t", secrets={"KEY": "hush"})
@@ -103,6 +103,7 @@ async def test_an_empty_store_remembers_nothing(store: Store) -> None:
 
 async def test_a_run_remembers_that_it_is_to_end(store: Store) -> None:
     await submit(store, "a")
-    stopped = placed("a", stop=Outcome(Cause.PREEMPTED, detail="job b takes its place"))
+    stop = Stopping(Cause.RESIZED, "job b takes its place", ("n1", "n2"), JobId("b"))
+    stopped = placed("a", stop=stop, hurries=True)
     await store.record(cycle(entry(1), runs=(stopped,)), await lead(store))
     assert await store.open_runs() == (stopped,)

@@ -80,6 +80,7 @@ async def test_the_migrations_make_the_tables_of_the_schema(store_url: str) -> N
 
 
 OLD = (  # what the later migrations added, taken away again
+    "ALTER TABLE runs DROP COLUMN hurries",
     "DROP TABLE spent",
     "DROP TABLE reservations",
     "ALTER TABLE jobs DROP COLUMN nodes",
