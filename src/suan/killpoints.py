@@ -25,6 +25,8 @@ NAMES = {
     "local.runner_started": "the runner exists, the server has not taken note",
     "slurm.before_submitting": "the login node has not heard of the run",
     "slurm.submitted": "the run's job is submitted, the server has not taken note",
+    "ray.before_submitting": "the run's package is sent, Ray has not heard of the run",
+    "ray.submitted": "the run's Ray job is submitted, the server has not taken note",
     "stop.before": "a stop is recorded, the pool has not heard of it",
     "stop.after": "the pool was asked to stop a run",
     "observe.after": "a pool's reports are read, none is recorded",

@@ -13,6 +13,7 @@ from suan.pools.fields import Fields
 
 KINDS: dict[str, str] = {
     "local": "suan.pools.local.kind:LocalKind",
+    "ray": "suan.pools.ray.kind:RayKind",
     "slurm": "suan.pools.slurm.kind:SlurmKind",
 }
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.pool.trial import KINDS, Kind, Trial
+from tests.ray import ray_cluster
 from tests.slurm import slurm_clusters
 
-__all__ = ["slurm_clusters"]
+__all__ = ["ray_cluster", "slurm_clusters"]
 
 
 @pytest.fixture(autouse=True)

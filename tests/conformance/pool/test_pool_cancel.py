@@ -102,9 +102,9 @@ async def test_cancelled_before_its_launch_it_never_starts(trial: Trial) -> None
 
 
 @pytest.mark.parametrize("grace", [0, SECOND])
-async def test_cancel_racing_with_the_launch(trial: Trial, grace: int) -> None:
+async def test_cancel_racing_with_the_launch(kind: Kind, trial: Trial, grace: int) -> None:
     """Whichever comes first, the run ends soon, and as cancelled."""
-    runs = [f"race{number}-r1" for number in range(12)]
+    runs = [f"race{number}-r1" for number in range(kind.few)]
 
     async def both(run: str) -> None:
         launching = asyncio.create_task(trial.launch(run, "sleep 600"))

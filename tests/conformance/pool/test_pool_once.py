@@ -10,8 +10,6 @@ from suan.model.job import Cause
 from suan.model.units import RunId
 from tests.conformance.pool.trial import Kind, Trial
 
-MANY = int(os.environ.get("SUAN_TEST_MANY_RUNS", "300"))
-
 
 async def test_repeated_launches_start_one_run(trial: Trial) -> None:
     count = trial.directory / "count"
@@ -27,7 +25,7 @@ async def test_repeated_launches_start_one_run(trial: Trial) -> None:
 async def test_concurrent_launches_by_several_servers_start_one_run(kind: Kind) -> None:
     count = kind.directory / "count"
     async with kind.trial() as one, kind.trial() as two, kind.trial() as three:
-        for number in range(10):
+        for number in range(kind.few):
             run = f"conc{number}-r1"
             launches = [
                 each.launch(run, f"echo {run} >> {count}")
@@ -35,9 +33,9 @@ async def test_concurrent_launches_by_several_servers_start_one_run(kind: Kind) 
                 for _ in range(3)
             ]
             assert set(await asyncio.gather(*launches)) == {run}
-        for number in range(10):
+        for number in range(kind.few):
             assert (await three.end(f"conc{number}-r1")).cause is Cause.SUCCEEDED
-    assert sorted(count.read_text().split()) == sorted(f"conc{n}-r1" for n in range(10))
+    assert sorted(count.read_text().split()) == sorted(f"conc{n}-r1" for n in range(kind.few))
 
 
 async def test_find_knows_what_was_launched_and_nothing_else(trial: Trial) -> None:
@@ -92,11 +90,11 @@ async def test_nonsense_cursor_gives_everything(trial: Trial) -> None:
         assert observation.nodes is not None
 
 
-async def test_many_runs_at_once(trial: Trial) -> None:
-    runs = [f"many{number}-r1" for number in range(MANY)]
+async def test_many_runs_at_once(kind: Kind, trial: Trial) -> None:
+    runs = [f"many{number}-r1" for number in range(kind.many)]
     script = 'echo "$SUAN_RUN_ID"; exit $(( $(echo "$SUAN_RUN_ID" | tr -dc 0-9) % 2 ))'
     await asyncio.gather(*(trial.launch(run, script) for run in runs))
-    await trial.until(lambda: len(trial.ends) == MANY, what="all ends", patience=120)
+    await trial.until(lambda: len(trial.ends) == kind.many, what="all ends", patience=120)
     for run in runs:
         outcome = trial.reports[run].outcome
         assert outcome is not None

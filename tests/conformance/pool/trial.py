@@ -1,6 +1,8 @@
 """A pool on trial: what every test of the suite does with one, whatever its kind."""
 
 import asyncio
+import hashlib
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ class Trial:
 
     pool: Pool
     directory: Path  # a place of the test's own
+    patience: float = PATIENCE_S
     cursor: str | None = None
     nodes: list[NodeName] = field(default_factory=list)
     reports: dict[str, RunReport] = field(default_factory=dict)
@@ -53,11 +56,11 @@ class Trial:
         return await self.pool.launch(self.a_launch(run, script, **more))
 
     async def until(
-        self, condition: Callable[[], object], *, what: str, patience: float = PATIENCE_S
+        self, condition: Callable[[], object], *, what: str, patience: float | None = None
     ) -> None:
         """Observe whenever something changed, until the condition holds."""
         assert isinstance(self.pool, Watch)
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(max(patience or 0.0, self.patience)):
             try:
                 await self.observe()
                 while not condition():
@@ -67,7 +70,7 @@ class Trial:
                 print(f"waited in vain for: {what}; reports: {self.reports}")
                 raise
 
-    async def end(self, run: str, *, patience: float = PATIENCE_S) -> Outcome:
+    async def end(self, run: str, *, patience: float | None = None) -> Outcome:
         """The outcome of a run, once it has ended."""
         await self.until(lambda: run in self.ends, what=f"the end of {run}", patience=patience)
         outcome = self.reports[run].outcome
@@ -89,16 +92,21 @@ class Trial:
 
     async def output_holds(self, run: str, wanted: bytes, *, task: int = 0) -> None:
         """Wait until a task has written something."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(self.patience):
             while wanted not in await self.output(run, task=task):
                 await asyncio.sleep(0.01)
 
 
 class Kind:
     """How the suite gets a pool of a kind. Another kind joins by a class like those below in
-    ``KINDS``; ``needs`` names a fixture whose value it is made with, if it needs one."""
+    ``KINDS``; ``needs`` names a fixture whose value it is made with, if it needs one. Where a run
+    costs seconds there are ``few`` at once and not ``many``."""
 
     needs: str | None = None
+    patience = PATIENCE_S
+    few, many = 12, int(os.environ.get("SUAN_TEST_MANY_RUNS", "300"))
+    sees_files = True  # what its nodes lack is refused at once, not only found by the run
+    pipes = False  # what a task writes goes through a pipe, not straight into a file
 
     def __init__(self, directory: Path, given: Any = None) -> None:
         self.directory = directory
@@ -112,7 +120,7 @@ class Kind:
     @asynccontextmanager
     async def trial(self) -> AsyncIterator[Trial]:
         pool = self.open()
-        trial = Trial(pool, self.directory)
+        trial = Trial(pool, self.directory, self.patience)
         try:
             await trial.observe()
             yield trial
@@ -149,4 +157,31 @@ class SlurmKind(Kind):
         return open_pool(declaration, home=self.home)
 
 
-KINDS: dict[str, type[Kind]] = {"local": LocalKind, "slurm": SlurmKind}
+class RayKind(Kind):
+    """A real cluster of ``infra/ray``, three nodes, under ids of the test's own."""
+
+    needs = "ray_cluster"
+    patience = 90.0
+    few, many = 3, 12
+    sees_files = False
+    pipes = True
+    more = ""  # further lines of the declaration
+
+    def open(self) -> Pool:
+        path = self.directory / "pools.yaml"
+        prefix = hashlib.sha256(str(self.directory).encode()).hexdigest()[:12]
+        path.write_text(
+            f"pools:\n- name: ray\n  kind: ray\n  address: {self.given.address}\n"
+            f"  prefix: {prefix}-\n  poll_s: 0.3\n{self.more}"
+        )
+        (declaration,) = load_pools(path, home=self.home)
+        return open_pool(declaration, home=self.home)
+
+    @asynccontextmanager
+    async def trial(self) -> AsyncIterator[Trial]:
+        with self.given.shared():
+            async with super().trial() as trial:
+                yield trial
+
+
+KINDS: dict[str, type[Kind]] = {"local": LocalKind, "ray": RayKind, "slurm": SlurmKind}
