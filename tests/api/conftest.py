@@ -9,6 +9,8 @@ import pytest
 from fastapi import FastAPI
 
 from suan.api import ApiSettings, Services, create_app
+from suan.content.cache import Cache
+from suan.content.kept import Kept
 from suan.model.job import JobState, Run, RunState
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
@@ -61,9 +63,14 @@ class Api:
         await self.store.record(Cycle(entries=(), **changes), lease)  # type: ignore[arg-type]
 
 
-def application(store: Store, loop: TestLoop, **settings: object) -> FastAPI:
+NOTHING = Kept(Cache("/proc/nothing"))  # no content, and no place for any
+
+
+def application(
+    store: Store, loop: TestLoop, *, content: Kept | None = None, **settings: object
+) -> FastAPI:
     given = ApiSettings(version="1.2.3", started_at=NOW, **settings)  # type: ignore[arg-type]
-    return create_app(Services(store, loop, lambda: NOW, given))
+    return create_app(Services(store, loop, lambda: NOW, content or NOTHING, given))
 
 
 def client(app: FastAPI, **headers: str) -> httpx.AsyncClient:
@@ -80,9 +87,9 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def api(store: Store) -> AsyncIterator[Api]:
+async def api(store: Store, tmp_path: Path) -> AsyncIterator[Api]:
     """On loopback: no token is needed."""
     loop = TestLoop()
-    app = application(store, loop)
+    app = application(store, loop, content=Kept(Cache(str(tmp_path / "content"))))
     async with client(app) as http:
         yield Api(app, store, loop, http)

@@ -27,6 +27,8 @@ from schemathesis.specs.openapi.checks import (
 from suan.api import ApiSettings, Services, create_app
 from suan.api.application import routes_alone
 from suan.api.openapi import document
+from suan.content.cache import Cache
+from suan.content.kept import Kept
 from suan.control import Controller, ControlSettings, wall_clock
 from suan.model.bill import Bill
 from suan.store import open_store
@@ -77,7 +79,8 @@ class Served:
             settings=ControlSettings(holder="test", url=URL),
         )
         await self._live.start()
-        return create_app(Services(self._store, self._live, wall_clock, ApiSettings(version="0")))
+        settings, content = ApiSettings(version="0"), Kept(Cache(str(folder / "content")))
+        return create_app(Services(self._store, self._live, wall_clock, content, settings))
 
     def get(self, path: str) -> httpx.Response:
         return self._do(self.http.get(path)).result(20)

@@ -100,13 +100,13 @@ class World:
     def controller(self, holder: str = "one", **changes: object) -> Controller:
         """One that is not started."""
         works = Works(changes.pop("clock", wall_clock), self.scheduler)
-        store = changes.pop("store", self.store)
+        store, content = changes.pop("store", self.store), changes.pop("content", None)
         controller = Controller(
             store,
             changes.pop("pools", self.pools),
             bill=bill_of,
             settings=settings(holder, **changes),
-            content=changes.pop("content", None),
+            content=content,
             works=works,
         )
         self.controllers.append(controller)

@@ -45,7 +45,7 @@ def test_without_a_file_this_machine_is_the_pool(tmp_path: Path) -> None:
     terms = declaration.offer.terms
     assert (terms.site, terms.pue_milli, terms.carbon_mg_per_kwh) == ("here", 1000, 530_600)
     assert sum("assumption" in note for note in terms.notes) == 3
-    assert declaration.offer.capabilities == ("logs", "watch", "preempt")
+    assert declaration.offer.capabilities == ("logs", "watch", "preempt", "deliver", "outputs")
 
 
 def test_a_region_on_one_machine(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ MAX_BODY = 1 << 20
 MAX_BATCH_BODY = 64 << 20
 BODY_SILENCE_S = 30.0  # a client that stops half way through its body is not waited for longer
 MAX_DRAINED = 64 << 20  # read and thrown away, so that a client that still writes hears the answer
+MAX_CONTENT_BODY = 16 << 20
 BATCH_PATH = "/v1/jobs/batch"
+_LIMITS = {BATCH_PATH: MAX_BATCH_BODY, "/v1/content": MAX_CONTENT_BODY}
 log = logging.getLogger(__name__)
 
 
@@ -31,7 +33,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = MAX_BATCH_BODY if scope["path"] == BATCH_PATH else MAX_BODY
+        limit = _LIMITS.get(scope["path"], MAX_BODY)
         watched = _Watched(send)
         try:
             await self._app(scope, _Limited(receive, limit), watched)

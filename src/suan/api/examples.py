@@ -13,6 +13,7 @@ from suan.model.views import (
     JobList,
     JobView,
     LimitsView,
+    MissingView,
     NodeView,
     PoolView,
     QueueView,
@@ -209,7 +210,12 @@ SERVER = ServerView(
     jobs={"pending": 2, "running": 1},
     pools=1,
     policy="default",
+    place="5e3c1d8a7b9f4e2d6c0a1b3f8e7d9c5a",
 )
+_DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+CONTENT_ASKED = {"digests": [_DIGEST]}
+PIECE = f"{_DIGEST} 0 4 4\ntest"
+MISSING = MissingView({_DIGEST: 4_194_304})
 SITES = {
     "sites": [
         SiteView(

@@ -14,6 +14,7 @@ from suan.api import examples
 from suan.api.answers import problem_example
 from suan.api.problems import MEDIA_TYPE
 from suan.api.requests import (
+    ContentAsked,
     LimitsRequest,
     QueueRequest,
     ReservationRequest,
@@ -25,6 +26,7 @@ from suan.model.spec import JobSpec
 REF = "#/components/schemas/"
 TAGS = [
     {"name": "jobs", "description": "Submit, list, show, cancel, explain; logs"},
+    {"name": "content", "description": "What jobs bring, by its SHA-256"},
     {"name": "plans", "description": "Dry runs"},
     {"name": "pools", "description": "What there is to run on"},
     {
@@ -108,6 +110,7 @@ def _request_schemas() -> dict[str, Any]:
     schemas: dict[str, Any] = {"JobBatch": _BATCH}
     for cls in (
         JobSpec,
+        ContentAsked,
         QueueRequest,
         TenantRequest,
         LimitsRequest,

@@ -32,6 +32,8 @@ CODES: dict[str, tuple[int, str]] = {
     "store_read_only": (503, "The store cannot be written"),
     "store_corrupt": (500, "The store is damaged"),
     "store_error": (500, "The store failed"),
+    "content_full": (507, "No space is left for the files that jobs bring"),
+    "content_missing": (422, "Files that the job brings have not been sent"),
     "lease_lost": (503, "Another server has taken the lead"),
     "pool_unavailable": (503, "The pool does not answer"),
     "pool_rejected": (502, "The pool refused"),
@@ -54,6 +56,18 @@ class TooLarge(InputError):
     """More than the API takes in one request."""
 
     code = "too_large"
+
+
+class ContentFull(SuanError):
+    """There is no room for what a job brings."""
+
+    code = "content_full"
+
+
+class ContentMissing(InputError):
+    """A job names content that the server does not have."""
+
+    code = "content_missing"
 
 
 class UnsupportedMediaType(InputError):

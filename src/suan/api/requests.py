@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from suan.api.auth import SCOPES, USER
 from suan.api.checks import MAX_INT
+from suan.content.manifest import is_digest
 from suan.model.policy import DISCIPLINES
 
 MAX_WEIGHT = 1_000_000
@@ -16,6 +17,7 @@ MAX_JOBS = 1_000_000_000
 MAX_TIME_S = 4_102_444_800  # the year 2100
 MAX_NODES = 100_000
 MAX_REASON = 200
+MAX_DIGESTS = 10_000
 MAX_DEVICE_HOURS = 1_000_000_000
 _MOST = {
     "running": MAX_JOBS,
@@ -49,6 +51,22 @@ class QuotaRequest:
     guarantee: BoundsRequest = BoundsRequest()
     ceiling: BoundsRequest = BoundsRequest()
     cohort: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContentAsked:
+    """Contents to ask for, by the SHA-256 of their bytes in hexadecimal."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    digests: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.digests) > MAX_DIGESTS:
+            raise ValueError(f"digests: at most {MAX_DIGESTS:,} at once")
+        for each in self.digests:
+            if not is_digest(each):
+                raise ValueError(f"digests: {each[:80]!r} is not a SHA-256 in hexadecimal")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from suan.api.auth import Gate
 from suan.api.loopback import is_loopback
 from suan.api.metrics import HttpMetrics
 from suan.api.queues import QueueBook
+from suan.content.kept import Kept
 from suan.model.live import Live
 from suan.model.store import Store
 from suan.model.units import Instant
@@ -25,6 +26,7 @@ class ApiSettings:
     started_at: Instant = 0
     policy: str = ""  # what this server leads by, where it leads
     allowed_hosts: tuple[str, ...] = ()
+    place: str = ""  # told to clients, for them to know whether they see the same files
 
     @property
     def tokens_required(self) -> bool:
@@ -39,6 +41,7 @@ class Services:
     store: Store
     live: Live
     clock: Callable[[], Instant]
+    content: Kept
     settings: ApiSettings = ApiSettings()
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
 
@@ -55,6 +58,10 @@ class ApiContext:
     @property
     def store(self) -> Store:
         return self.services.store
+
+    @property
+    def content(self) -> Kept:
+        return self.services.content
 
     @property
     def live(self) -> Live:

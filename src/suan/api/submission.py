@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from suan.api import bringing
 from suan.api.body import MAX_JOBS, Given, too_many
 from suan.api.checks import checked_spec
 from suan.api.dependencies import Links, Made, resolve
@@ -50,6 +51,7 @@ async def submit(context: ApiContext, given: Given, *, user: str, key: str | Non
     if count > MAX_JOBS:
         raise too_many(count, "array" if given.single else "jobs")
     places = prefixes(given)
+    await bringing.check(context.content, given.specs, places)
     make = Maker(given.specs, places, context.services.random_bytes)
     made = await asyncio.to_thread(make) if count > _MANY else make()
     warnings = await context.queues.check(_queues(made, places))

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,9 +18,12 @@ from suan.api import ApiSettings, Services, bootstrap_token, create_app
 from suan.app.registration import Registration
 from suan.app.settings import ServerSettings
 from suan.app.web import Web
+from suan.content.cache import Cache, long_ago
+from suan.content.kept import Kept
+from suan.content.place import here
 from suan.control import Controller, ControlSettings, wall_clock
 from suan.model.bill import Bill
-from suan.model.errors import InputError
+from suan.model.errors import InputError, StoreError
 from suan.model.job import Run
 from suan.model.offer import Terms
 from suan.model.pool import Pool, Usage
@@ -32,6 +35,7 @@ from suan.store import open_store
 log = logging.getLogger(__name__)
 
 CLAIM_SECONDS = 0.5  # how often a server looks whether server.json should name it
+SWEEP_SECONDS = 3600
 DRAIN_SECONDS = 3  # how long open requests (followed logs, event streams) may take to end
 
 
@@ -66,8 +70,13 @@ async def serve(settings: ServerSettings) -> None:
             opened_pools(declared, settings.home) as pools,
             opened_store(settings) as store,
         ):
-            controller = _controller(settings, url=url, store=store, pools=pools, declared=declared)
-            await _answer(settings, listener, url=url, store=store, controller=controller)
+            content = Kept(Cache(str(settings.content_folders[0]), settings.content_bytes))
+            controller = _controller(
+                settings, url=url, store=store, pools=pools, declared=declared, content=content
+            )
+            await _answer(
+                settings, listener, url=url, store=store, controller=controller, content=content
+            )
 
 
 @asynccontextmanager
@@ -114,6 +123,7 @@ async def _answer(
     url: str,
     store: Store,
     controller: Controller,
+    content: Kept,
 ) -> None:
     """The live loop and the API over it, until the API is told to stop."""
     started_at = wall_clock()
@@ -127,8 +137,10 @@ async def _answer(
                 version=__version__,
                 started_at=started_at,
                 policy=settings.policy,
+                place=here(),
             ),
             clock=wall_clock,
+            content=content,
         )
     )
     if settings.require_tokens:
@@ -146,10 +158,13 @@ async def _answer(
     await controller.start()
     _settle_garbage()
     claiming = asyncio.create_task(_keep_claimed(web, controller, registration))
+    caches = [content, *(Kept(Cache(str(each))) for each in settings.content_folders[1:])]
+    sweeping = asyncio.create_task(_sweep(store, caches, settings.content_days))
     try:
         await web.serve(sockets=[listener])
     finally:
         claiming.cancel()
+        sweeping.cancel()
         registration.withdraw()
         await controller.stop()
 
@@ -161,6 +176,7 @@ def _controller(
     store: Store,
     pools: dict[PoolName, Pool],
     declared: tuple[PoolDeclaration, ...],
+    content: Kept,
 ) -> Controller:
     terms = {name: pool.offer.terms for name, pool in pools.items()}
 
@@ -178,6 +194,7 @@ def _controller(
         store,
         pools,
         bill=bill_of,
+        content=content,
         settings=ControlSettings(
             holder=f"{socket.gethostname()}:{os.getpid()}:{wall_clock()}",
             url=url,
@@ -196,6 +213,18 @@ async def _keep_claimed(
         if web.started:
             registration.claim(leading=controller.status().leading)
         await asyncio.sleep(CLAIM_SECONDS if web.started else 0.01)
+
+
+async def _sweep(store: Store, caches: Sequence[Kept], days: float) -> None:
+    """Drop what no unfinished job brings and nobody used for days, now and then."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            needed = await store.contents_needed()
+            for each in caches:
+                await each.sweep(needed, long_ago(days * 86_400))
+        except (StoreError, OSError) as error:
+            log.warning("what jobs brought was not swept: %s", error)
 
 
 async def _provide_token(settings: ServerSettings, store: Store) -> None:

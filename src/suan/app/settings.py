@@ -13,6 +13,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7826
 DEFAULT_POLICY = "default"
 LEASE_SECONDS = 6.0
+CONTENT_DAYS = 7.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,9 @@ class ServerSettings:
     lease_seconds: float = LEASE_SECONDS
     policy: str = DEFAULT_POLICY  # of suan.model.policy.POLICIES
     min_run_seconds: float | None = None  # instead of the policy's own
+    content: Path | None = None  # where what jobs bring lies; home/content
+    content_bytes: int | None = None  # the most that it may hold
+    content_days: float = CONTENT_DAYS
 
     @property
     def decides_by(self) -> Policy:
@@ -36,6 +40,12 @@ class ServerSettings:
         if self.min_run_seconds is None:
             return policy
         return replace(policy, min_run_time=int(self.min_run_seconds * SECOND))
+
+    @property
+    def content_folders(self) -> tuple[Path, ...]:
+        """Where what jobs bring lies: the server's, then the local pools' if it is another."""
+        own = self.home / "content"
+        return (own,) if self.content in (None, own) else (self.content, own)
 
     @property
     def loopback(self) -> bool:
@@ -68,6 +78,7 @@ def resolve(flags: Flags) -> ServerSettings:
         InputError: a value makes no sense, or a named file is missing.
     """
     home = Path(flags.home).expanduser().absolute() if flags.home else default_home()
+    gib = _number("SUAN_CONTENT_GIB", "GiB", least=0.001, most=1e9)
     host = flags.host or os.environ.get("SUAN_HOST") or DEFAULT_HOST
     return ServerSettings(
         home=home,
@@ -83,6 +94,9 @@ def resolve(flags: Flags) -> ServerSettings:
         lease_seconds=_seconds("LEASE", 1.0, 300.0) or LEASE_SECONDS,
         policy=_policy(flags.policy),
         min_run_seconds=_seconds("MIN_RUN", 0.0, 7 * 86_400.0),
+        content=_content(),
+        content_bytes=None if gib is None else int(gib * (1 << 30)),
+        content_days=_number("SUAN_CONTENT_DAYS", "days", least=0.05, most=3650.0) or CONTENT_DAYS,
     )
 
 
@@ -110,21 +124,30 @@ def _policy(flag: str | None) -> str:
 
 def _seconds(name: str, least: float, most: float) -> float | None:
     """``SUAN_<name>_SECONDS``, if it is set."""
-    variable = f"SUAN_{name}_SECONDS"
+    return _number(f"SUAN_{name}_SECONDS", "seconds", least=least, most=most)
+
+
+def _number(variable: str, unit: str, *, least: float, most: float) -> float | None:
+    """A variable's number, if it is set."""
     text = os.environ.get(variable)
     if not text:
         return None
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = -1.0
-    if not least <= seconds <= most:
+        number = -1.0
+    if not least <= number <= most:
         raise InputError(
-            f"{text!r} is not a time that it can be",
+            f"{text!r} is not what it can be",
             where=variable,
-            mend=f"use seconds, from {least:g} to {most:g}",
+            mend=f"use {unit}, from {least:g} to {most:g}",
         )
-    return seconds
+    return number
+
+
+def _content() -> Path | None:
+    text = os.environ.get("SUAN_CONTENT")
+    return Path(text).expanduser().absolute() if text else None
 
 
 def _pools_file(flag: str | None, home: Path) -> Path | None:

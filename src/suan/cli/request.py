@@ -25,6 +25,7 @@ from suan.model.spec import (
 )
 
 if TYPE_CHECKING:  # a command line without a job file never needs its reader
+    from suan.client.bringing import Bringing
     from suan.jobfile.problems import Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,6 +53,17 @@ class JobOptions:
     env: tuple[str, ...]
     secret: tuple[str, ...]
     retries: int | None
+    copy: bool | None
+
+    def bringing(self, show: Callable[[str], None]) -> "Bringing":
+        """How files are brought; ``show`` shows how far they are."""
+        from suan.client.bringing import Bringing
+
+        def moved(done: int, size: int) -> None:
+            if size:
+                show(f"sending files: {done / 1e6:,.1f} of {size / 1e6:,.1f} MB")
+
+        return Bringing(self.copy, lambda text: note(f"warning: {text}"), moved)
 
 
 class JobCommand(click.Command):
@@ -106,6 +118,13 @@ _OPTIONS = (
         metavar="NAME[=VALUE]",
         multiple=True,
         help="A variable that is shown nowhere.",
+    ),
+    click.option(
+        "--copy/--in-place",
+        default=None,
+        help="Send copies of the workdir and the mounted files as they are now, or run in the"
+        " folders themselves, which the pool must have [copies, unless the server sees the same"
+        " files].",
     ),
     click.option("--retries", type=click.IntRange(min=0), help="Tries after a failed first."),
 )

@@ -8,6 +8,7 @@ from typing import Any, Self, Unpack
 
 from suan.client import calls, discovery, retry
 from suan.client.aline import AsyncLine
+from suan.client.bringing import AS_NEEDED, Bringing, brought
 from suan.client.calls import Filters, LogPart, Reserve
 from suan.client.errors import WaitTimeout
 from suan.client.follow import FollowedEvents, FollowedLog
@@ -74,19 +75,24 @@ class AsyncClient:
         """Close the connections."""
         await self._line.close()
 
-    async def submit(self, job: JobSource, *, key: str | None = None) -> SubmittedView:
+    async def submit(
+        self, job: JobSource, *, key: str | None = None, bringing: Bringing = AS_NEEDED
+    ) -> SubmittedView:
         """Submit a ``JobSpec``, a job file's path, or a job file's text (of several lines).
 
         Each call has an idempotency key of its own, so that it can be retried after a broken
-        connection; give ``key`` to make a later call the same one.
+        connection; give ``key`` to make a later call the same one. Its ``workdir`` and mounts are
+        copied to the server if that does not see the same files: ``bringing`` says otherwise.
         """
-        return await self.submit_many((job,), key=key)
+        return await self.submit_many((job,), key=key, bringing=bringing)
 
     async def submit_many(
-        self, jobs: Sequence[JobSource], *, key: str | None = None
+        self, jobs: Sequence[JobSource], *, key: str | None = None, bringing: Bringing = AS_NEEDED
     ) -> SubmittedView:
         """Submit several, all or none. ``after`` may name others of them."""
-        return await self._line.do(calls.submit(several(jobs), key or new_key()))
+        asking = brought(several(jobs), bringing, started_here=self.endpoint.started_here)
+        specs = await self._line.asked(asking)
+        return await self._line.do(calls.submit(specs, key or new_key()))
 
     async def get(self, job: str) -> JobDetail:
         """A job, whole."""

@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from suan.client import retry
+from suan.client.bringing import Asking
 from suan.client.decode import failure
 from suan.client.discovery import Endpoint
 from suan.client.follow import Followed
@@ -16,6 +17,14 @@ from suan.model.errors import SuanError
 
 T = TypeVar("T")
 CLOSE_S = 0.5  # how long a stream may take to end when the client is closed
+
+
+def _next(asking: Asking[Any], answer: Any) -> tuple[bool, Any]:
+    """Whether it has ended, with its result; or its next call."""
+    try:
+        return False, asking.send(answer)
+    except StopIteration as done:
+        return True, done.value
 
 
 class AsyncLine:
@@ -57,6 +66,17 @@ class AsyncLine:
             except SuanError as error:
                 pause = patience.pause(error, time.monotonic())
             await asyncio.sleep(pause)
+
+    async def asked(self, asking: Asking[T]) -> T:
+        """Make the calls that it wants, outlasting a restart of the server; gives its result."""
+        answer: Any = None
+        make = self.do  # the first: whether there is a server is told at once
+        while True:  # it reads and hashes files between the calls: in a thread
+            ended, found = await asyncio.to_thread(_next, asking, answer)
+            if ended:
+                result: T = found
+                return result
+            answer, make = await make(found), self.patiently
 
     @asynccontextmanager
     async def open(self, call: Call[None]) -> AsyncIterator[AsyncStream]:

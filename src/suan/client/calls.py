@@ -15,6 +15,7 @@ from suan.model.views import (
     JobDetail,
     JobList,
     LimitsView,
+    MissingView,
     PoolView,
     QueueView,
     ReservationView,
@@ -78,6 +79,22 @@ def submit(specs: Sequence[JobSpec], key: str | None) -> Call[SubmittedView]:
         content=msgspec.json.encode(specs[0] if alone else {"jobs": specs}),
         repeatable=key is not None,
     )
+
+
+def missing(digests: Sequence[str]) -> Call[MissingView]:
+    return Call(
+        "POST",
+        "/v1/content/missing",
+        view(MissingView),
+        headers=(_JSON,),
+        content=msgspec.json.encode({"digests": digests}),
+    )
+
+
+def put_content(body: bytes) -> Call[None]:
+    """Pieces of contents (``suan.content.frames``)."""
+    headers = (("Content-Type", "application/octet-stream"),)
+    return Call("POST", "/v1/content", nothing, headers=headers, content=body)
 
 
 def get(job: str) -> Call[JobDetail]:

@@ -22,6 +22,7 @@ class Endpoint:
     token: str | None
     user: str
     source: str
+    started_here: bool = False  # by ``suan up`` or ``serve``, in this very home
 
 
 def home() -> Path:
@@ -37,11 +38,13 @@ def find(url: str | None = None, token: str | None = None) -> Endpoint:
         InputError: what names it is malformed.
     """
     found, source = _url(url)
+    path = str(home() / "server.json")
     return Endpoint(
         url=_checked(found, source).rstrip("/"),
         token=_token(token),
         user=_user(),
         source=source,
+        started_here=source == path and urlsplit(found).hostname in LOOPBACK,
     )
 
 

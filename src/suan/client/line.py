@@ -3,9 +3,10 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from suan.client import retry
+from suan.client.bringing import Asking
 from suan.client.decode import failure
 from suan.client.discovery import Endpoint
 from suan.client.errors import ServerUnreachable
@@ -50,6 +51,18 @@ class Line:
             except SuanError as error:
                 pause = patience.pause(error, time.monotonic())
             time.sleep(pause)
+
+    def asked(self, asking: Asking[T]) -> T:
+        """Make the calls that it wants, outlasting a restart of the server; gives its result."""
+        answer: Any = None
+        make = self.do  # the first: whether there is a server is told at once
+        while True:
+            try:
+                call = asking.send(answer)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+            answer, make = make(call), self.patiently
 
     @contextmanager
     def open(self, call: Call[None]) -> Iterator[Stream]:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from suan.client import calls, discovery, retry
+from suan.client.bringing import AS_NEEDED, Bringing, brought
 from suan.client.calls import Filters, LogPart, Reserve
 from suan.client.errors import WaitTimeout
 from suan.client.follow import FollowedEvents, FollowedLog
@@ -72,17 +73,24 @@ class Client:
         """Close the connections."""
         self._line.close()
 
-    def submit(self, job: JobSource, *, key: str | None = None) -> SubmittedView:
+    def submit(
+        self, job: JobSource, *, key: str | None = None, bringing: Bringing = AS_NEEDED
+    ) -> SubmittedView:
         """Submit a ``JobSpec``, a job file's path, or a job file's text (of several lines).
 
         Each call has an idempotency key of its own, so that it can be retried after a broken
-        connection; give ``key`` to make a later call the same one.
+        connection; give ``key`` to make a later call the same one. Its ``workdir`` and mounts are
+        copied to the server if that does not see the same files: ``bringing`` says otherwise.
         """
-        return self.submit_many((job,), key=key)
+        return self.submit_many((job,), key=key, bringing=bringing)
 
-    def submit_many(self, jobs: Sequence[JobSource], *, key: str | None = None) -> SubmittedView:
+    def submit_many(
+        self, jobs: Sequence[JobSource], *, key: str | None = None, bringing: Bringing = AS_NEEDED
+    ) -> SubmittedView:
         """Submit several, all or none. ``after`` may name others of them."""
-        return self._line.do(calls.submit(several(jobs), key or new_key()))
+        asking = brought(several(jobs), bringing, started_here=self.endpoint.started_here)
+        specs = self._line.asked(asking)
+        return self._line.do(calls.submit(specs, key or new_key()))
 
     def get(self, job: str) -> JobDetail:
         """A job, whole."""

@@ -194,7 +194,7 @@ TASK_FIELDS: Table = table(
         "workdir",
         workdir,
         "path",
-        "The folder to run in; relative ones start from the job file's folder.",
+        "The folder to run in, or a copy of it; relative ones start from the job file's folder.",
     ),
     Field(
         "num_nodes",

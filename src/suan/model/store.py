@@ -119,6 +119,10 @@ class Jobs(Protocol):
 
     async def counts(self, where: JobFilter) -> Mapping[JobState, int]: ...
 
+    async def contents_needed(self) -> frozenset[str]:
+        """The digests of what unfinished jobs bring (``JobSpec.contents``)."""
+        ...
+
     async def request(self, command: Command, now: Instant) -> int:
         """Leave a command for the leader; returns its number."""
         ...

@@ -137,6 +137,13 @@ class ExplanationView:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingView:
+    """Contents that the server does not have whole: how many of their first bytes it has."""
+
+    missing: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class AmountView:
     """An amount of resources."""
 
@@ -341,6 +348,7 @@ class ServerView:
     pools: int
     trouble: str = ""
     policy: str = ""  # by which it decides, or would if it led
+    place: str = ""  # equal to ``suan.content.place.here()`` where the same files are seen
 
 
 @dataclass(frozen=True, slots=True)

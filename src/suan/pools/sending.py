@@ -41,7 +41,7 @@ async def send(
     for at in range(0, len(digests), _ASKED_AT_ONCE):
         asked = digests[at : at + _ASKED_AT_ONCE]
         missing = await keeper.missing(asked)
-        moved(sum(sizes[each] - missing.get(each, sizes[each]) for each in asked))
+        moved(sum(missing.get(each, sizes[each]) for each in asked))
         for each in asked:
             if each in missing:
                 await _send(each, content, keeper, span=(missing[each], sizes[each]), moved=moved)

@@ -1,5 +1,6 @@
 """What any process may do with jobs: ``suan.model.store.Jobs`` but for ``submit`` and ``list``."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from suan.model.errors import InputError
 from suan.model.job import Job, Run
+from suan.model.spec import CONTENT
 from suan.model.store import Command, FeedEntry
 from suan.model.units import Instant, JobId, RunId
 from suan.store import schema
@@ -15,6 +17,7 @@ from suan.store.part import Part
 from suan.store.rows import JOB_COLUMNS, chunks, read_jobs, read_run
 
 _read_strings = json_reader(dict[str, str])
+_CONTENTS = re.compile(f'"{CONTENT}([0-9a-f]{{64}})"')
 
 
 class StoredJobs(Part):
@@ -57,6 +60,18 @@ class StoredJobs(Part):
             )
             body = connection.execute(query).scalar_one_or_none()
             return _read_strings(body) if body else {}
+
+        return await self._db.read(work)
+
+    async def contents_needed(self) -> frozenset[str]:
+        def work(connection: Connection) -> frozenset[str]:
+            specs, jobs = schema.specs.c, schema.jobs.c
+            unfinished = select(jobs.spec_id).where(schema.unfinished)
+            query = select(specs.body).where(
+                specs.id.in_(unfinished), specs.body.like(f'%"{CONTENT}%')
+            )
+            bodies = connection.execute(query).scalars()
+            return frozenset(digest for body in bodies for digest in _CONTENTS.findall(body))
 
         return await self._db.read(work)
 

@@ -1,6 +1,7 @@
 """One module for each resource; ``ROUTERS`` lists them. Each translates, and decides nothing."""
 
 from suan.api.routes import (
+    content,
     events,
     jobs,
     limits,
@@ -17,6 +18,7 @@ from suan.api.routes import (
 
 ROUTERS = (
     submit.router,
+    content.router,
     jobs.router,
     logs.router,
     plans.router,

@@ -62,6 +62,7 @@ async def get_server(request: Request, _: Viewer) -> Response:
         pools=len(await context.live.pools()) if status.leading else 0,
         trouble=status.trouble,
         policy=settings.policy,
+        place=settings.place,
     )
     return answer(view)
 

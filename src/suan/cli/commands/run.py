@@ -10,7 +10,7 @@ from suan.cli.attend import Attendant, code_of, interrupted, told, told_together
 from suan.cli.connect import connect, json_option
 from suan.cli.exits import Exit
 from suan.cli.output import note, print_json, say
-from suan.cli.progress import wait_for_all
+from suan.cli.progress import progress, wait_for_all
 from suan.cli.request import JobCommand, JobOptions, job_options, specs
 from suan.client.sync import Client
 from suan.model.views import JobDetail, SubmittedView
@@ -34,7 +34,8 @@ def run(what: tuple[str, ...], detach: bool, as_json: bool, options: JobOptions)
     """
     wanted = specs(what, options)
     with connect() as client:
-        made = client.submit_many(wanted)
+        with progress() as show:
+            made = client.submit_many(wanted, bringing=options.bringing(show))
         for warning in made.warnings:
             note(f"warning: {warning}")
         if detach:

@@ -35,7 +35,7 @@ def submit(
     wanted = specs(what, options)
     with connect() as client, progress() as show:
         show(f"submitting {counted(len(wanted), 'job')} …")
-        made = client.submit_many(wanted, key=key)
+        made = client.submit_many(wanted, key=key, bringing=options.bringing(show))
         show("")
         for warning in made.warnings:
             note(f"warning: {warning}")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from suan.content.cache import Cache
 from suan.facts.accelerators import canonical
 from suan.jobfile.quantities import parse_memory
 from suan.model.offer import NodeStatus, Offer
@@ -60,6 +61,7 @@ class LocalKind:
             ),
             allocation=_allocation(nodes, machine),
             launcher=Launcher(pools),
+            cache=Cache(str(home.resolve() / "content")),  # the server's own, unless it has another
         )
         return LocalPool(_with_notes(declaration.offer, machine), nodes, runs)
 

@@ -3,17 +3,28 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, TypeVar
 
+from suan.content.cache import Broken, Full
+from suan.content.outputs import NoSuch
 from suan.model.errors import PoolRejected, PoolUnavailable
 from suan.model.offer import NodeStatus, Offer
-from suan.model.pool import Launch, LogChunk, Observation, RunReport
+from suan.model.pool import (
+    Content,
+    Launch,
+    LogChunk,
+    Observation,
+    OutputFile,
+    Parcel,
+    RunReport,
+)
 from suan.model.units import Duration, RunId
 from suan.pools.local import logs, reports
 from suan.pools.local.runs import RunStore
 from suan.pools.local.watch import FileWatch
+from suan.pools.sending import send
 
 _LAUNCHING_THREADS, _OTHER_THREADS = 16, 8
 _LOOK_FOR_DEAD_S = 1.0
@@ -74,6 +85,44 @@ class LocalPool:
             return logs.read_log(path, task=task, stream=stream, offset=offset, limit=limit)
 
         return await self._in_thread(read)
+
+    async def deliver(self, parcel: Parcel, content: Content, moved: Callable[[int], None]) -> None:
+        """Copy what a parcel needs and is not here; most often the server keeps it right here."""
+        await send(parcel, content, self, moved=moved)
+
+    async def missing(self, digests: Sequence[str]) -> Mapping[str, int]:
+        """Which contents are not here whole, each with how many of its first bytes are."""
+        return await self._in_thread(self._runs.cache.missing, digests)
+
+    async def put(self, digest: str, offset: int, data: bytes, *, size: int) -> None:
+        """Take a piece of a content."""
+
+        def work() -> None:
+            try:
+                self._runs.cache.put(digest, offset, data, size=size)
+            except (Full, Broken) as error:
+                raise PoolUnavailable(f"pool {self._offer.pool}: {error}") from error
+
+        await self._in_thread(work)
+
+    async def list_outputs(self, ref: str) -> tuple[OutputFile, ...]:
+        """What a run has left so far."""
+
+        def work() -> tuple[OutputFile, ...]:
+            return tuple(OutputFile(*each) for each in self._runs.left(ref).files())
+
+        return await self._in_thread(work)
+
+    async def read_output(self, ref: str, path: str, *, offset: int, limit: int) -> bytes:
+        """Bytes of one of them."""
+
+        def work() -> bytes:
+            try:
+                return self._runs.left(ref).read(path, offset, limit)
+            except NoSuch as error:
+                raise PoolRejected(str(error)) from error
+
+        return await self._in_thread(work)
 
     async def changed(self) -> None:
         """Return as soon as a run has started or ended since the last ``observe``."""

@@ -6,7 +6,8 @@ import socket
 from itertools import count
 from pathlib import Path
 
-from suan.model.errors import PoolRejected
+from suan.content.cache import Broken, Cache, Missing
+from suan.model.errors import PoolRejected, PoolUnavailable
 from suan.model.pool import Launch
 
 _FIRST_PORT, _LAST_PORT = 20000, 32000  # below the range of outgoing connections
@@ -30,11 +31,32 @@ def working_directory(launch: Launch, run_directory: Path) -> Path:
     if not path.is_dir():
         raise PoolRejected(
             f"workdir {launch.workdir!r} is not a directory on this machine",
-            mend="make it, or name one that exists; the local pool does not copy files",
+            mend="make it, or name one that exists; or submit with --copy, to send a copy",
         )
     if not os.access(path, os.X_OK):
         raise PoolRejected(f"workdir {launch.workdir!r} cannot be entered: permission denied")
     return path
+
+
+def copies(launch: Launch, workdir: Path, cache: Cache) -> None:
+    """Lay out what the job brings, for the run to change.
+
+    Raises:
+        PoolUnavailable: some of it is not here any more.
+        PoolRejected: it cannot be laid out there.
+    """
+    if launch.workdir is not None:
+        raise PoolRejected(
+            "a job that runs in a folder of this machine cannot bring mounts of its own",
+            mend="submit it with --copy, so that its workdir is copied, too",
+        )
+    try:
+        for parcel in launch.parcels:
+            cache.lay_out(parcel.digest, str(workdir), parcel.target)
+    except Missing as error:
+        raise PoolUnavailable(str(error)) from error
+    except Broken as error:
+        raise PoolRejected(str(error)) from error
 
 
 def links(launch: Launch, workdir: Path) -> list[tuple[Path, Path]]:

@@ -21,6 +21,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from suan.content.cache import Cache
+from suan.content.outputs import Left
 from suan.facts.devices import vendor_of
 from suan.killpoints import passing
 from suan.model.errors import PoolOutcomeUnknown, PoolRejected, PoolUnavailable
@@ -56,6 +58,7 @@ class RunStore:
     settings: Settings
     allocation: Allocation
     launcher: Launcher
+    cache: Cache  # of what jobs bring
     live: set[str] = field(default_factory=set)
     ports: dict[str, int] = field(default_factory=dict)
     owner: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -93,6 +96,8 @@ class RunStore:
         """
         directory = self.path(launch.run)
         workdir = preparation.working_directory(launch, directory)
+        if launch.parcels:
+            self._lay_out(launch, directory, workdir)
         links = preparation.links(launch, workdir)
         request = self._request(launch, directory, workdir)
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -112,6 +117,14 @@ class RunStore:
             raise
         passing("local.runner_started")
         return self._settled(launch.run, answer)
+
+    def _lay_out(self, launch: Launch, directory: Path, workdir: Path) -> None:
+        """Give the run its own copies of what its job brings, unless it has started."""
+        directory.mkdir(mode=0o700, exist_ok=True)
+        with self._locked(directory) as lock:
+            if lock is None or records.read_status(str(directory)) is not None:
+                return
+            preparation.copies(launch, workdir, self.cache)
 
     def _settled(self, run: str, answer: dict[str, str]) -> str:
         if answer["state"] in ("started", "already"):
@@ -184,6 +197,7 @@ class RunStore:
             "workdir": request["workdir"],
             "stdout": request["stdout"],
             "stderr": request["stderr"],
+            "outputs": list(launch.outputs),
             "launched_at": _now(),
             "nonce": secrets.token_hex(16),
         }
@@ -231,6 +245,18 @@ class RunStore:
             _signal_runner(directory, status.get("runner"))
 
     # looking
+
+    def left(self, run: str) -> Left:
+        """What a run has left.
+
+        Raises:
+            PoolRejected: there is no such run here.
+        """
+        directory = self.path(run)
+        record = records.read_json(str(directory / records.LAUNCH))
+        if record is None or "nonce" not in record:
+            raise PoolRejected(f"run {run} has no output here", mend="it was never launched")
+        return Left(str(directory / "output"), record["workdir"], record.get("outputs", ()))
 
     def look(self, run: str) -> RunReport | None:
         """What a run's status says; a run whose runner died is ended first."""

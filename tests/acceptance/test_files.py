@@ -1,0 +1,169 @@
+"""Files that jobs bring, over a line that may break, as a user types it."""
+
+import os
+import random
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.acceptance.terminal import Terminal
+from tests.breaking import Line, line_to
+from tests.servers import RunningServer, server, start_server
+from tests.waiting import until
+
+MB = 1_000_000
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[RunningServer]:
+    with server(tmp_path / "server") as running:
+        yield running
+
+
+@pytest.fixture
+def line(far: RunningServer) -> Iterator[Line]:
+    parts = urlsplit(far.url)
+    with line_to(str(parts.hostname), int(parts.port or 0)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def user(tmp_path: Path, line: Line) -> Terminal:
+    """Somebody whose only way to the server is the line."""
+    where = tmp_path / "laptop"
+    where.mkdir()
+    return Terminal(where, SUAN_SERVER=line.url)
+
+
+def write(folder: Path, **files: bytes | str) -> None:
+    for name, what in files.items():
+        path = folder / name.replace("__", "/").replace("_dot_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(what.encode() if isinstance(what, str) else what)
+
+
+def noise(size: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def ran(user: Terminal, *arguments: str) -> str:
+    done = user.type("run", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_job_runs_on_a_copy_and_an_edit_sends_one_file(
+    user: Terminal, line: Line, tmp_path: Path
+) -> None:
+    write(
+        user.where,
+        project__train_dot_py="print(open('data/a', 'rb').read(3), open('conf/model').read())",
+        project__data__a=b"abc" + noise(3 * MB),
+        project__data__b=noise(2 * MB, 2),
+        project__huge_dot_log=noise(MB, 3),
+        project___dot_gitignore="*.log\n",
+        model="weights",
+        job_dot_yaml="""
+            workdir: project
+            file_mounts: {conf/model: model}
+            run: |
+              python3 train.py; ls; echo changed > data/a
+        """,
+    )
+    assert ran(user, "--copy", "job.yaml") == "b'abc' weights\nconf\ndata\ntrain.py\n"
+    assert 5 * MB < line.sent < 5.2 * MB
+    line.sent = 0
+    assert ran(user, "--copy", "job.yaml").startswith(
+        "b'abc' weights\n"
+    )  # what the first one changed
+    assert line.sent < 20_000
+    write(user.where, project__data__b=noise(MB, 4))
+    line.sent = 0
+    assert ran(user, "--copy", "job.yaml").startswith("b'abc' weights\n")
+    assert MB < line.sent < 1.1 * MB
+    kept = tmp_path / "server" / "content"
+    assert sum(each.stat().st_size for each in kept.rglob("*") if each.is_file()) < 6.1 * MB
+
+
+def test_it_is_sent_on_from_where_the_line_broke(user: Terminal, line: Line) -> None:
+    write(user.where, w__big=noise(30 * MB), w__small="x")
+    line.breaks_every, line.breaks = 6 * MB, 4
+    said = ran(user, "--copy", "--workdir", "w", "--", "sh -c 'wc -c < big; cat small'")
+    assert said == f"{30 * MB}\nx"
+    assert line.sent < 30 * MB + 5 * 4.3 * MB  # at most a piece again for each break
+
+
+def test_it_goes_on_after_the_server_was_killed(
+    user: Terminal, far: RunningServer, line: Line, tmp_path: Path
+) -> None:
+    write(user.where, w__big=noise(40 * MB))
+    submitting = user.start("submit", "--copy", "--workdir", "w", "--", "md5sum", "big")
+    until(lambda: line.sent > 10 * MB, 30, what="a part to be sent")
+    os.kill(far.process.pid, signal.SIGKILL)
+    far.process.wait()
+    port = str(urlsplit(far.url).port)
+    again = start_server(tmp_path / "server", "--port", port)
+    try:
+        again.wait_ready()
+        out, err = submitting.communicate(timeout=60)
+        assert submitting.returncode == 0, err.decode()
+        assert user.type("logs", "-f", out.decode().strip()).stdout.endswith(" big\n")
+        assert line.sent < 50 * MB
+    finally:
+        again.stop()
+
+
+def test_on_the_servers_own_machine_the_folder_itself_is_used(user: Terminal, line: Line) -> None:
+    write(user.where, w__a="x")
+    ran(user, "--workdir", "w", "--", "sh -c 'echo here > a'")
+    assert (user.where / "w/a").read_text() == "here\n"
+    assert line.sent < 10_000
+
+
+def test_what_is_left_out_is_told(user: Terminal) -> None:
+    write(user.where, w__a="x", secret="no")
+    (user.where / "w/out").symlink_to("../secret")
+    done = user.type("run", "--copy", "--workdir", "w", "--", "ls")
+    assert done.stdout == "a\n"
+    assert "left out: out is a link that leads outside" in done.stderr
+
+
+def test_a_folder_that_nobody_means_to_send(user: Terminal, line: Line) -> None:
+    with (user.where / "film").open("wb") as file:
+        file.truncate(60 << 30)
+    done = user.type("run", "--copy", "--", "true")
+    assert done.returncode == 2
+    assert ".skyignore" in done.stderr
+    assert line.sent < 10_000
+
+
+def test_a_server_without_room_says_so(user: Terminal, tmp_path: Path) -> None:
+    write(user.where, w__big=noise(9 * MB))
+    environ = {"SUAN_CONTENT_GIB": "0.004", "SUAN_CONTENT": str(tmp_path / "elsewhere")}
+    with server(tmp_path / "small", environ=environ) as small:
+        done = user.type(
+            "run", "--copy", "--workdir", "w", "--", "true", environ={"SUAN_SERVER": small.url}
+        )
+    assert done.returncode == 7
+    assert "may hold 4,294,967" in done.stderr
+    assert (tmp_path / "elsewhere").is_dir()
+
+
+def test_a_file_that_changes_while_it_is_sent(user: Terminal, line: Line) -> None:
+    write(user.where, w__big=noise(40 * MB))
+    changed = threading.Event()
+
+    def change() -> None:
+        until(lambda: line.sent > 4 * MB, 30)
+        write(user.where, w__big=noise(40 * MB, 2))
+        changed.set()
+
+    threading.Thread(target=change).start()
+    done = user.type("submit", "--copy", "--workdir", "w", "--", "true")
+    assert changed.wait(30)
+    assert done.returncode == 2
+    assert "is something else" in done.stderr
