@@ -21,7 +21,7 @@ _AT_ONCE = 16
 _MANY = 10_000  # the most nodes and files that Ray lists
 _LOG_ERROR = b"[get_logs] Fetch log error"
 _MEND = "`address` in pools.yaml is the dashboard's, by default http://HEAD:8265"
-_TOKEN = "put the cluster's token into a file and name it by `token_file` in pools.yaml"  # noqa: S105 - advice
+_TOKEN = "put the cluster's token into a file and name it by `token_file` in pools.yaml"  # noqa: S105 - what to do about one
 
 
 class AlreadyThere(Exception):
