@@ -4,6 +4,7 @@ import asyncio
 import base64
 import re
 import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, ClassVar
@@ -11,9 +12,10 @@ from typing import Any, ClassVar
 from suan.killpoints import passing
 from suan.model.errors import PoolRejected
 from suan.model.offer import Offer
-from suan.model.pool import Launch, LogChunk, Observation
+from suan.model.pool import Content, Launch, LogChunk, Observation, OutputFile, Parcel
 from suan.model.units import Duration, NodeName, RunId
 from suan.pools import terms
+from suan.pools.sending import send
 from suan.pools.slurm.connection import Connection
 from suan.pools.slurm.translation import Names, Node, asked, node, report
 
@@ -112,6 +114,30 @@ class SlurmPool:
             "log", run=ref, task=task, stream=stream, span=[offset, limit]
         )
         return LogChunk(base64.b64decode(data), following, end)
+
+    async def deliver(self, parcel: Parcel, content: Content, moved: Callable[[int], None]) -> None:
+        """Send what a parcel needs over the line, into the directory that the nodes share."""
+        await send(parcel, content, self, moved=moved)
+
+    async def missing(self, digests: Sequence[str]) -> Mapping[str, int]:
+        """Which contents are not there whole, each with how many of its first bytes are."""
+        found: dict[str, int] = await self._ask("missing", digests=list(digests))
+        return found
+
+    async def put(self, digest: str, offset: int, data: bytes, *, size: int) -> None:
+        """Send a piece of a content."""
+        coded = base64.b64encode(data).decode("ascii")
+        await self._ask("put", digest=digest, data=coded, span=[offset, size])
+
+    async def list_outputs(self, ref: str) -> tuple[OutputFile, ...]:
+        """What a run has left so far."""
+        _check(ref)
+        return tuple(OutputFile(*each) for each in await self._ask("outputs", run=ref))
+
+    async def read_output(self, ref: str, path: str, *, offset: int, limit: int) -> bytes:
+        """Bytes of one of them."""
+        _check(ref)
+        return base64.b64decode(await self._ask("output", run=ref, path=path, span=[offset, limit]))
 
     async def changed(self) -> None:
         """Return as soon as the program has seen a run start or end, or a node change."""

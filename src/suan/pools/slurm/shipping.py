@@ -4,9 +4,11 @@ import json
 from importlib import resources
 
 PACKAGE = "suan.pools.slurm.login"
+CONTENT = "suan.content"
 _MODULES = (
     "attempts", "commands", "clusterview", "files", "outcomes", "launching", "watching", "serving",
 )  # fmt: skip
+_OF_CONTENT = ("manifest", "cache", "outputs")  # which have to run on old Pythons for its sake
 # Reads its own modules from its input and gives the rest of it to the program. Python 3.6.
 BOOT = (
     "import sys,json,types\n"
@@ -23,8 +25,9 @@ BOOT = (
 def modules() -> list[tuple[str, bool, str]]:
     """Every module of the program: its name, whether it is a package, its source; in order."""
     words = PACKAGE.split(".")
-    packages = [".".join(words[: length + 1]) for length in range(len(words))]
-    own = [(f"{PACKAGE}.{name}", False, _text(f"{name}.py")) for name in _MODULES]
+    packages = [".".join(words[: length + 1]) for length in range(len(words))] + [CONTENT]
+    theirs = [(CONTENT, name) for name in _OF_CONTENT] + [(PACKAGE, name) for name in _MODULES]
+    own = [(f"{home}.{name}", False, _text(f"{name}.py", home)) for home, name in theirs]
     return [(name, True, "") for name in packages] + own
 
 
@@ -35,5 +38,5 @@ def first_words(settings: dict[str, object]) -> bytes:
     return b"%d\n" % len(program) + program + told + b"\n"
 
 
-def _text(name: str) -> str:
-    return resources.files(PACKAGE).joinpath(name).read_text(encoding="utf-8")
+def _text(name: str, package: str = PACKAGE) -> str:
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")

@@ -117,6 +117,8 @@ def asked(launch: Launch, nodes: list[Node], names: Names, *, least_memory: int)
         "mounts": launch.file_mounts,
         "stdout": launch.stdout,
         "stderr": launch.stderr,
+        "parcels": [[parcel.digest, parcel.target] for parcel in launch.parcels],
+        "outputs": list(launch.outputs),
     }
 
 

@@ -4,8 +4,10 @@
 # ruff: noqa: PTH101, PTH103, PTH110, PTH111, PTH112, PTH114, PTH115, PTH117, PTH118, PTH120, PTH123, PTH211
 
 import os
+import tempfile
 from typing import Any
 
+from suan.content.cache import Broken, Cache, Missing
 from suan.pools.slurm.login.attempts import Attempts, write
 from suan.pools.slurm.login.commands import Trouble
 
@@ -41,6 +43,23 @@ def working_directory(asked: "str | None", directory: str) -> str:
         said = f"workdir {asked!r} cannot be entered: permission denied"
         raise Trouble("rejected", said)
     return path
+
+
+def copies(cache: Cache, parcels: "list[list[str]]", directory: str) -> str:
+    """A working directory of a launch's own, with copies of what its job brings.
+
+    Raises:
+        Trouble: some of it is not here any more, or cannot be laid out.
+    """
+    workdir = tempfile.mkdtemp(prefix="work-", dir=directory)
+    try:
+        for digest, target in parcels:
+            cache.lay_out(digest, workdir, target)
+    except Missing as error:
+        raise Trouble("unavailable", str(error)) from None
+    except Broken as error:
+        raise Trouble("rejected", str(error)) from None
+    return workdir
 
 
 def links(mounts: "dict[str, str]", workdir: str) -> "list[tuple[str, str]]":

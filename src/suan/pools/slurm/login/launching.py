@@ -9,6 +9,7 @@ import sys
 import time
 from typing import Any
 
+from suan.content.cache import Cache
 from suan.pools.slurm.login import files
 from suan.pools.slurm.login.attempts import REVOKED, Attempts
 from suan.pools.slurm.login.clusterview import Cluster
@@ -44,6 +45,7 @@ class Launcher:
         self._slurm = slurm
         self._cluster = cluster
         self._runs = os.path.join(directory, "runs")
+        self._cache = Cache(os.path.join(directory, "content"))
         self._keeper = str(settings["keeper"])
         self._user = str(settings["user"])
         self._settings = settings
@@ -91,6 +93,12 @@ class Launcher:
     def _prepare(self, attempts: Attempts, asked: "dict[str, Any]") -> "dict[str, Any]":
         """Check and lay out what the run needs; what is recorded of it."""
         workdir = files.working_directory(_text(asked, "workdir"), attempts.directory)
+        os.makedirs(attempts.directory, mode=0o700, exist_ok=True)
+        if asked["parcels"]:
+            if asked["workdir"] is not None:
+                said = "a job that runs in a folder of the cluster cannot bring mounts of its own"
+                raise Trouble("rejected", said, "submit it with --copy: its workdir is copied, too")
+            workdir = files.copies(self._cache, asked["parcels"], attempts.directory)
         mounts = files.links(dict(asked["mounts"]), workdir)
         record = {
             "workdir": workdir,
@@ -101,9 +109,9 @@ class Launcher:
             "limit": asked["limit_s"],
             "stdout": files.output_path(_text(asked, "stdout"), workdir),
             "stderr": files.output_path(_text(asked, "stderr"), workdir),
+            "outputs": asked["outputs"],
             "at": time.time(),
         }  # type: dict[str, Any]
-        os.makedirs(attempts.directory, mode=0o700, exist_ok=True)
         files.lay_out(attempts.directory, mounts)
         return record
 

@@ -12,6 +12,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from suan.content.cache import Broken, Cache, Full, long_ago
+from suan.content.outputs import Left, NoSuch
 from suan.pools.slurm.login import files
 from suan.pools.slurm.login.attempts import Attempts, write
 from suan.pools.slurm.login.clusterview import Cluster
@@ -21,6 +23,7 @@ from suan.pools.slurm.login.watching import Watching
 
 _SUBMITTING_THREADS, _OTHER_THREADS = 4, 8
 _SLURM_PATIENCE_S = 40.0
+_SWEEP_EVERY_S = 3600.0
 _STREAMS = "stdout", "stderr"
 
 
@@ -42,6 +45,8 @@ class Program:
         self._cluster = cluster
         self._launcher = Launcher(self._slurm, cluster, directory=directory, settings=settings)
         self._watching = Watching(self._slurm, cluster, directory=directory, settings=settings)
+        self._cache = Cache(os.path.join(directory, "content"))
+        self._keep_s = float(settings["keep_s"])
         self._told = 0
         self._submitting = ThreadPoolExecutor(_SUBMITTING_THREADS)
         self._others = ThreadPoolExecutor(_OTHER_THREADS)
@@ -49,7 +54,8 @@ class Program:
 
     def serve(self) -> None:
         """Until the other end closes."""
-        threading.Thread(target=self._go_round, daemon=True).start()
+        for work in (self._go_round, self._sweep):
+            threading.Thread(target=work, daemon=True).start()
         self.write({"ready": True, "version": sys.version_info[:2]})
         for line in sys.stdin.buffer:
             request = json.loads(line.decode())
@@ -68,6 +74,15 @@ class Program:
                 self._told = self._watching.sequence
                 self.write({"news": self._told})
             self._watching.pause()
+
+    def _sweep(self) -> None:
+        """Drop contents that no launch has needed for long, now and then."""
+        while True:
+            time.sleep(_SWEEP_EVERY_S)
+            try:
+                self._cache.sweep((), long_ago(self._keep_s))
+            except OSError as error:
+                sys.stderr.write(f"suan: {error}\n")
 
     def _answer(self, request: "dict[str, Any]") -> None:
         try:
@@ -169,6 +184,42 @@ class Program:
         path = files.stream_paths(attempts.directory, record)[stream]
         data, following, size = files.read(path.replace("@RANK@", str(task)), offset, limit)
         return [base64.b64encode(data).decode(), following, ended and following >= size]
+
+    def do_missing(self, digests: "list[str]") -> "dict[str, int]":
+        """Which contents are not here whole, each with how many of its first bytes are."""
+        return self._cache.missing(digests)
+
+    def do_put(self, *, digest: str, data: str, span: "list[int]") -> None:
+        """Take a piece of a content."""
+        offset, size = span
+        try:
+            self._cache.put(digest, offset, base64.b64decode(data), size=size)
+        except Full as error:
+            raise Trouble(
+                "unavailable", str(error), "make room on the cluster's file system"
+            ) from None
+        except Broken as error:
+            raise Trouble("unavailable", str(error)) from None
+
+    def do_outputs(self, run: str) -> "list[tuple[str, int, str, bool]]":
+        """What a run has left."""
+        return self._left(run).files()
+
+    def do_output(self, *, run: str, path: str, span: "list[int]") -> str:
+        """Bytes of what a run has left."""
+        offset, limit = span
+        try:
+            return base64.b64encode(self._left(run).read(path, offset, limit)).decode()
+        except NoSuch as error:
+            raise Trouble("rejected", str(error)) from None
+
+    def _left(self, run: str) -> Left:
+        attempts = self._launcher.attempts(run)
+        _, record = attempts.newest()
+        if record is None or "workdir" not in record:
+            raise Trouble("rejected", f"run {run} has no output here", "it was never launched")
+        folder = os.path.join(attempts.directory, "output")
+        return Left(folder, record["workdir"], record.get("outputs", []))
 
     def do_check(self) -> "list[str]":
         """What there is, in words, after what a job needs has been tried; trouble is raised."""
