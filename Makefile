@@ -6,7 +6,7 @@ BIN := .venv/bin
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 ARGS ?=
 
-.PHONY: run test static check bench bench-sim bench-quick lint types contracts lock wheel clean help setup setup-dev
+.PHONY: run region test static check bench bench-sim bench-quick lint types contracts lock wheel clean help setup setup-dev
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ setup-dev:
 
 run: setup ## the tour: start the platform, run jobs, see reasons and the bill
 	@scripts/tour
+
+region: setup ## Slurm, Ray and local pools in one queue on this machine, and thirty jobs across them
+	@$(BIN)/python scripts/region up && $(BIN)/python scripts/region jobs
 
 test: setup-dev ## every test (ARGS="tests/core -k gang" for some)
 	@scripts/test -n $(WORKERS) $(ARGS)
