@@ -43,6 +43,10 @@ class RayCluster:
         place = self.directory / f"n{number}"
         subprocess.run([INFRA / "processes", "end", place], check=True, timeout=60)
 
+    def mend(self) -> None:
+        """Start again what does not run."""
+        up(self.directory)
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """While nobody else uses the cluster, so that it may be broken; it is whole again after."""
@@ -51,7 +55,7 @@ class RayCluster:
             try:
                 yield
             finally:
-                up(self.directory)
+                self.mend()
 
     @contextmanager
     def shared(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ from suan.pools.ray.rest import Rest
 from suan.pools.ray.watching import Entry
 
 _STREAMS = ("stdout", "stderr")
+_PART = ".part"  # of what was fetched while the run may still have been writing
 _KEPT_PIECES = 64  # of each stream, fetched when its run has ended: the last 16 MiB
 
 
@@ -71,29 +72,36 @@ class Output:
             if not names:
                 raise
         numbers = [
-            int(base.rpartition(".")[2])
+            int(base.removeprefix(prefix))
             for name in names
-            if (base := name.rpartition("/")[2]).startswith(prefix)
+            if (base := name.rpartition("/")[2].removesuffix(_PART)).startswith(prefix)
         ]
         return max(numbers, default=-1) + 1
 
     async def _piece(self, entry: Entry, task: int, stream: str, *, number: int) -> bytes | None:
-        """One piece; ``None`` if there is none."""
+        """One piece; ``None`` if there is none.
+
+        Raises:
+            PoolUnavailable: there was, and it is gone; or Ray does not answer.
+        """
         name = piece_name(task, stream, number)
         kept = self._keeping.piece(entry.run, name)
-        if kept is not None and (len(kept) == PIECE or entry.end is not None):
-            return kept
         ended = entry.end is not None
+        if kept is not None and (ended or len(kept) == PIECE):
+            return kept
         try:
             piece = await self._rest.log_file(entry.nodes[task], f"{_folder(entry)}/{name}")
-            if piece is None and number == 0 and ended and entry.began:
+            if piece is None and ended and number == 0 and entry.began:
                 raise PoolUnavailable(f"the output of run {entry.run} is gone with its node")
         except PoolUnavailable:
+            kept = self._keeping.piece(entry.run, name + _PART)
             if kept is None:
                 raise
             return kept
-        if piece is not None and (ended or len(piece) == PIECE):
-            self._keeping.keep_piece(entry.run, name, piece)
+        if piece is not None:
+            entry.heard = True
+            whole = ended or len(piece) == PIECE
+            self._keeping.keep_piece(entry.run, name if whole else name + _PART, piece)
         return piece
 
 

@@ -32,11 +32,16 @@ def words(log: str) -> dict[str, Any]:
     return found
 
 
-def of(job: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """The end of a run whose job has ended, as a plain value that can be kept."""
+def of(job: Mapping[str, Any], told: Mapping[str, Any], *, taken_back: str = "") -> dict[str, Any]:
+    """The end of a run whose job has ended, as a plain value that can be kept.
+
+    ``taken_back`` is why suan itself stopped a job that waited.
+    """
     at = told.get("end", {}).get("at") or (job.get("end_time") or 0) / 1000 or None
     if "end" in told:
         return {"at": at, "started": told.get("started"), **_of_word(told["end"])}
+    if taken_back and "started" not in told:
+        return {"at": at, **without_job(Cause.UNLAUNCHED, taken_back)}
     return {"at": at, "started": told.get("started"), **_of_ray(job, told)}
 
 

@@ -98,6 +98,7 @@ class RayPool:
             passing("ray.before_submitting")
             await self._rest.submit(parts.body(submission, mark))
             passing("ray.submitted")
+            self._keeping.launched(launch.run, {**kept, "taken": True})
             self._watching.take_in(Entry(launch.run, submission, mark))
 
         async with self._alone(launch.run):

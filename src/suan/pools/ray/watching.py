@@ -47,12 +47,13 @@ class Entry:
     stop_heard: bool = False
     taken_back: str = ""
     kill_at: float | None = None  # the earliest end that was asked for, on the monotonic clock
+    heard: bool = False  # it has been seen to write something
     sequence: int = 0
 
     @property
     def began(self) -> bool:
         """Whether its tasks are known to have started."""
-        return self.started is not None or bool((self.end or {}).get("started"))
+        return self.heard or self.started is not None or bool((self.end or {}).get("started"))
 
     def strictest(self, grace_s: float) -> float:
         """The grace that is left of what was ever given, seconds."""
@@ -255,7 +256,7 @@ class Watching:
                 entry.started = float(told["started"])
                 self._changed(entry)
             if entry.status in outcomes.ENDED:
-                self.settle(entry, outcomes.of(found.job, told))
+                self.settle(entry, outcomes.of(found.job, told, taken_back=entry.taken_back))
 
     async def _waits(self, entry: Entry, why: str, began: float) -> None:
         """A job that Ray keeps waiting: too long, or to no purpose any more."""
@@ -358,8 +359,8 @@ class Watching:
         """Take in what was kept by an earlier server at this place."""
         for name in self._keeping.runs():
             launched = self._keeping.launch(name)
-            if launched is None:
-                continue
+            if launched is None or not launched.get("taken"):
+                continue  # whether Ray took it, its list of jobs tells
             entry = Entry(RunId(name), launched["submission"], launched["mark"])
             entry.end = self._keeping.end(name)
             entry.sequence = self._sequence
