@@ -1,11 +1,12 @@
-"""The real PostgreSQL server and the real Slurm clusters, for the tests that need them."""
+"""The real PostgreSQL server, Slurm clusters and Ray cluster, for the tests that need them."""
 
 import pytest
 
 from tests.postgres import postgres_server, postgres_url
+from tests.ray import ray_cluster
 from tests.slurm import slurm_clusters
 
-__all__ = ["postgres_server", "postgres_url", "slurm_clusters"]
+__all__ = ["postgres_server", "postgres_url", "ray_cluster", "slurm_clusters"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -144,8 +144,8 @@ _NEEDS = (
         "infra",
         infra,
         "`NAME`, `KIND`, `KIND/NAME`, a site, `*`",
-        "Where it may run: a pool's name, a kind of pool (`local`, `slurm`, `k8s`), both, a site, "
-        "or anywhere.",
+        "Where it may run: a pool's name, a kind of pool (`local`, `slurm`, `ray`, `k8s`), both, "
+        "a site, or anywhere.",
     ),
     ignored("cloud", "text", "SkyPilot's choice of a cloud.", note=_POOLS_NOTE),
     ignored("region", "text", "SkyPilot's choice of a region.", note=_POOLS_NOTE),
