@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Line:
-    """``sent`` counts the bytes towards the server. With ``breaks_every`` each connection is cut
-    off after so many of them, ``breaks`` times in all."""
+    """``sent`` counts the bytes towards the server, ``given`` those from it. With ``breaks_every``
+    each connection is cut off after so many of either, ``breaks`` times in all."""
 
     target: tuple[str, int]
     listener: socket.socket
     sent: int = 0
+    given: int = 0
     breaks_every: int | None = None
     breaks: int = 0
     broken: int = 0
@@ -34,26 +35,31 @@ class Line:
 
     def _carry(self, near: socket.socket) -> None:
         with near, suppress(OSError), socket.create_connection(self.target) as far:
-            threading.Thread(target=_pump, args=(far, near), daemon=True).start()
-            carried = 0
-            while data := near.recv(65536):
+            back = threading.Thread(target=self._pump, args=(far, near, "given"), daemon=True)
+            back.start()
+            self._pump(near, far, "sent")
+            back.join()
+
+    def _pump(self, source: socket.socket, target: socket.socket, counted: str) -> None:
+        carried = 0
+        with suppress(OSError):
+            while data := source.recv(65536):
                 carried += len(data)
-                with self._lock:
-                    self.sent += len(data)
-                    cut = self.breaks_every is not None and carried >= self.breaks_every
-                    if cut and self.broken < self.breaks:
-                        self.broken += 1
-                        near.shutdown(socket.SHUT_RDWR)
-                        return
-                far.sendall(data)
+                if self._cuts(len(data), carried, counted):
+                    source.shutdown(socket.SHUT_RDWR)
+                    target.shutdown(socket.SHUT_RDWR)
+                    return
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
 
-
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
+    def _cuts(self, more: int, carried: int, counted: str) -> bool:
+        with self._lock:
+            setattr(self, counted, getattr(self, counted) + more)
+            due = self.breaks_every is not None and carried >= self.breaks_every
+            cut = due and self.broken < self.breaks
+            self.broken += cut
+            return cut
 
 
 @contextmanager

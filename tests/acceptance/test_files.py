@@ -1,5 +1,6 @@
 """Files that jobs bring, over a line that may break, as a user types it."""
 
+import json
 import os
 import random
 import signal
@@ -167,3 +168,74 @@ def test_a_file_that_changes_while_it_is_sent(user: Terminal, line: Line) -> Non
     assert changed.wait(30)
     assert done.returncode == 2
     assert "is something else" in done.stderr
+
+
+LEAVES = """
+    cd "$SUAN_OUTPUT_DIR"; mkdir deep; head -c 20000000 /dev/zero > deep/model; printf ok > 结果
+    cd "$OLDPWD"; mkdir logs; printf 1 > logs/1; printf 2 > logs/2; printf no > other
+"""
+
+
+def left_by(user: Terminal) -> str:
+    write(user.where, leaves_dot_yaml=f"run: |{LEAVES}outputs: [logs/]\n")
+    done = user.type("submit", "-w", "leaves.yaml")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def pulled(user: Terminal, *arguments: str) -> str:
+    done = user.type("pull", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_what_a_job_leaves_comes_back_once(user: Terminal, line: Line) -> None:
+    job = left_by(user)
+    shown = json.loads(pulled(user, job, "--list", "--json"))
+    assert [(f["path"], f["size"]) for f in shown["files"]] == [
+        ("deep/model", 20_000_000), ("logs/1", 1), ("logs/2", 1), ("结果", 2),
+    ]  # fmt: skip
+    line.given, line.breaks_every, line.breaks = 0, 3_000_000, 3
+    pulled(user, job)
+    assert line.broken == 3
+    assert line.given < 20_000_000 + 3 * 4_300_000
+    assert (user.where / job / "deep/model").read_bytes() == bytes(20_000_000)
+    assert (user.where / job / "结果").read_text() == "ok"
+    assert sorted(p.name for p in (user.where / job).rglob("*") if p.is_file()) == [
+        "1", "2", "model", "结果",
+    ]  # fmt: skip
+    line.given = 0
+    (user.where / job / "logs/1").write_text("spoilt")
+    again = user.type("pull", job)
+    assert "1 file fetched into" in again.stderr
+    assert "3 were here" in again.stderr
+    assert line.given < 10_000
+    assert (user.where / job / "logs/1").read_text() == "1"
+
+
+def test_parts_of_it_and_elsewhere(user: Terminal) -> None:
+    job = left_by(user)
+    assert pulled(user, job, "logs", "-o", "here") == "here/logs/1\nhere/logs/2\n"
+    absent = user.type("pull", job, "other")
+    assert absent.returncode == 3
+    assert "has left nothing at 'other'" in absent.stderr
+    (user.where / "file").write_text("")
+    assert user.type("pull", job, "-o", "file/x").returncode == 2
+    assert user.type("pull", "0" * 12).returncode == 3
+    waits = user.type("submit", "--gpus", "TPU:9", "--", "true").stdout.strip()
+    assert "has no run yet" in user.type("pull", waits).stderr
+
+
+def test_a_fetch_that_was_ended_is_gone_on_with(user: Terminal, line: Line) -> None:
+    job = left_by(user)
+    pulling = user.start("pull", job)
+    folder = user.where / job / "deep"
+    until(lambda: any(each.stat().st_size for each in folder.glob(".*.part")), 30)
+    pulling.kill()
+    pulling.communicate()
+    line.given = 0
+    before = sum(each.stat().st_size for each in folder.iterdir())
+    pulled(user, job, "deep")
+    assert line.given < 20_000_000 - before + 100_000
+    assert (folder / "model").read_bytes() == bytes(20_000_000)
+    assert len(list(folder.iterdir())) == 1

@@ -256,6 +256,7 @@ def test_json_of_every_command_can_be_read(shared: Terminal) -> None:
         "queue": ("queue", "-a"),
         "why": ("why", job),
         "show": ("show", job),
+        "pull": ("pull", job),
         "logs": ("logs", job),
         "cancel": ("cancel", job),
         "plan": ("plan", "--", "true"),

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 
+from suan.content.manifest import digest_of
 from suan.control.book import Book, PoolSight
 from suan.control.reserving import draw_up
-from suan.model.errors import PoolUnavailable
+from suan.model.errors import PoolRejected, PoolUnavailable
 from suan.model.job import Run
 from suan.model.live import LiveMetrics, LiveStatus, PoolStatus
 from suan.model.plan import Cost, Explanation
-from suan.model.pool import LogChunk
+from suan.model.pool import LogChunk, OutputFile
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.spec import JobSpec
@@ -30,6 +31,7 @@ class TestLoop:
     log_ended: bool = True
     log_faults: int = 0
     reads: int = 0
+    outputs: dict[str, bytes] = field(default_factory=dict)
     planned: list[JobSpec] = field(default_factory=list)
     reservations: dict[str, Reservation] = field(default_factory=dict)
     outlasting: dict[NodeName, tuple[RunId, ...]] = field(default_factory=dict)
@@ -90,9 +92,7 @@ class TestLoop:
         self, run: Run, *, task: int, stream: str, offset: int, limit: int
     ) -> LogChunk:
         self.reads += 1
-        if self.log_faults:
-            self.log_faults -= 1
-            raise PoolUnavailable("the pool does not answer", mend="wait")
+        self._fault()
         if stream != "stdout":
             return LogChunk(b"", 0, end=True)
         start = offset if offset >= 0 else max(0, len(self.log) + offset)
@@ -100,3 +100,20 @@ class TestLoop:
         return LogChunk(
             data, start + len(data), self.log_ended and start + len(data) >= len(self.log)
         )
+
+    async def list_outputs(self, run: Run) -> tuple[OutputFile, ...]:
+        self._fault()
+        return tuple(
+            OutputFile(path, len(data), digest_of(data)) for path, data in self.outputs.items()
+        )
+
+    async def read_output(self, run: Run, path: str, *, offset: int, limit: int) -> bytes:
+        self._fault()
+        if path not in self.outputs:
+            raise PoolRejected(f"there is no output {path!r}")
+        return self.outputs[path][offset : offset + limit]
+
+    def _fault(self) -> None:
+        if self.log_faults:
+            self.log_faults -= 1
+            raise PoolUnavailable("the pool does not answer", mend="wait")

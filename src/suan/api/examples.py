@@ -15,6 +15,8 @@ from suan.model.views import (
     LimitsView,
     MissingView,
     NodeView,
+    OutputsView,
+    OutputView,
     PoolView,
     QueueView,
     QuotaView,
@@ -214,6 +216,7 @@ SERVER = ServerView(
 )
 _DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 CONTENT_ASKED = {"digests": [_DIGEST]}
+OUTPUTS = OutputsView(f"{_ID}-r1", (OutputView("model/weights.bin", 4, _DIGEST),))
 PIECE = f"{_DIGEST} 0 4 4\ntest"
 MISSING = MissingView({_DIGEST: 4_194_304})
 SITES = {

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, Entry] = {
     "why": _entry(_JOBS, "why", "Say why a job waits, and what would unblock it."),
     "show": _entry(_JOBS, "show", "Show a job: its spec, its runs and their reasons, its bill."),
     "logs": _entry(_JOBS, "logs", "Show a job's output."),
+    "pull": _entry(_JOBS, "pull", "Bring back the files that a job has left."),
     "cancel": _entry(_JOBS, "cancel", "Cancel jobs."),
     "plan": _entry(_JOBS, "plan", "Say where a job would go, when, and at what cost."),
     "status": _entry(_POOLS, "status", "Show jobs, pools and the server at a glance."),

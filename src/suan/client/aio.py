@@ -13,6 +13,7 @@ from suan.client.calls import Filters, LogPart, Reserve
 from suan.client.errors import WaitTimeout
 from suan.client.follow import FollowedEvents, FollowedLog
 from suan.client.jobs import JobSource, new_key, several
+from suan.client.pulling import Pulled, Wanted, pulled
 from suan.client.wire import AsyncSender
 from suan.model.job import JobState
 from suan.model.views import (
@@ -22,6 +23,7 @@ from suan.model.views import (
     JobList,
     JobView,
     LimitsView,
+    OutputsView,
     PoolView,
     QueueView,
     QuotaView,
@@ -122,6 +124,14 @@ class AsyncClient:
     async def cancel(self, job: str) -> tuple[str, ...]:
         """Cancel a job, or an array's unfinished members; the ids that were told to stop."""
         return await self._line.do(calls.cancel(job))
+
+    async def outputs(self, job: str, *, attempt: int | None = None) -> OutputsView:
+        """The files that a run of a job (the latest) has left so far."""
+        return await self._line.do(calls.outputs(job, attempt))
+
+    async def pull(self, wanted: Wanted) -> tuple[Pulled, ...]:
+        """Fetch what a run has left, less what is here already; on from where it broke off."""
+        return await self._line.asked(pulled(wanted))
 
     async def explain(self, job: str) -> ExplanationView:
         """Why a job waits, or where it runs."""

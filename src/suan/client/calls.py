@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from suan.client.decode import health_of, member, nothing, view
+from suan.client.decode import body_of, health_of, member, nothing, view
 from suan.client.wire import Call
 from suan.model.spec import JobSpec
 from suan.model.views import (
@@ -16,6 +16,7 @@ from suan.model.views import (
     JobList,
     LimitsView,
     MissingView,
+    OutputsView,
     PoolView,
     QueueView,
     ReservationView,
@@ -124,6 +125,23 @@ def logs(job: str, part: LogPart, *, follow: bool) -> Call[None]:
         f"/v1/jobs/{_part(job)}/logs",
         nothing,
         query=query,
+        headers=(("Accept", "application/octet-stream"),),
+    )
+
+
+def outputs(job: str, attempt: int | None) -> Call[OutputsView]:
+    path = f"/v1/jobs/{_part(job)}/outputs"
+    return Call("GET", path, view(OutputsView), query=_query({"attempt": attempt}))
+
+
+def output(job: str, path: str, *, attempt: int | None, offset: int, limit: int) -> Call[bytes]:
+    """Bytes of a file that a run has left."""
+    where = "/".join(map(_part, path.split("/")))
+    return Call(
+        "GET",
+        f"/v1/jobs/{_part(job)}/outputs/{where}",
+        body_of,
+        query=_query({"attempt": attempt, "offset": offset, "limit": limit}),
         headers=(("Accept", "application/octet-stream"),),
     )
 

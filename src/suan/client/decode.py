@@ -13,7 +13,7 @@ from suan.model.views import Problem
 
 T = TypeVar("T")
 
-_INPUT = frozenset({"invalid_input", "too_large"})
+_INPUT = frozenset({"invalid_input", "too_large", "content_missing"})
 _BY_STATUS: dict[int, type[ServerError]] = {401: AccessDenied, 403: AccessDenied, 409: Conflict}
 _NOT_SUAN = "check that the URL is that of a suan server of this version (`suan doctor`)"
 
@@ -49,6 +49,12 @@ def member(name: str, wanted: Any) -> Callable[[Reply], Any]:
 def nothing(reply: Reply) -> None:
     """A reader of answers that say no more than that it was done."""
     check(reply)
+
+
+def body_of(reply: Reply) -> bytes:
+    """A reader of answers that are bytes."""
+    check(reply)
+    return reply.body
 
 
 def health_of(reply: Reply) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from suan.client.errors import WaitTimeout
 from suan.client.follow import FollowedEvents, FollowedLog
 from suan.client.jobs import JobSource, new_key, several
 from suan.client.line import Line
+from suan.client.pulling import Pulled, Wanted, pulled
 from suan.client.wire import Sender
 from suan.model.job import JobState
 from suan.model.views import (
@@ -21,6 +22,7 @@ from suan.model.views import (
     JobList,
     JobView,
     LimitsView,
+    OutputsView,
     PoolView,
     QueueView,
     QuotaView,
@@ -119,6 +121,14 @@ class Client:
     def cancel(self, job: str) -> tuple[str, ...]:
         """Cancel a job, or an array's unfinished members; the ids that were told to stop."""
         return self._line.do(calls.cancel(job))
+
+    def outputs(self, job: str, *, attempt: int | None = None) -> OutputsView:
+        """The files that a run of a job (the latest) has left so far."""
+        return self._line.do(calls.outputs(job, attempt))
+
+    def pull(self, wanted: Wanted) -> tuple[Pulled, ...]:
+        """Fetch what a run has left, less what is here already; on from where it broke off."""
+        return self._line.asked(pulled(wanted))
 
     def explain(self, job: str) -> ExplanationView:
         """Why a job waits, or where it runs."""

@@ -2,24 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from suan.control.clock import SteadyClock, wall_clock
 from suan.control.draft import BillOf
 from suan.control.lease import LeaseKeeper
-from suan.control.logs import keeper_of_logs
+from suan.control.logs import keeper_of_logs, keeper_of_outputs
 from suan.control.metrics import ControlMetrics
 from suan.control.settings import ControlSettings
 from suan.control.tasks import all_until_first_ends
 from suan.control.term import Parts, SchedulerProtocol, Term
 from suan.control.trouble import Troubles
 from suan.core import Scheduler
-from suan.model.errors import LeaseLost, NotLeader, PoolUnavailable, StoreError
+from suan.model.errors import LeaseLost, NotLeader, PoolRejected, PoolUnavailable, StoreError
 from suan.model.job import Run, RunState
 from suan.model.live import LiveMetrics, LiveStatus, PoolStatus
 from suan.model.plan import Explanation
-from suan.model.pool import Content, LogChunk, Pool
+from suan.model.pool import Content, LogChunk, OutputFile, Pool
 from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.spec import JobSpec
 from suan.model.store import Store
@@ -199,13 +200,42 @@ class Controller:
         pool = keeper_of_logs(self._pools, run)
         if run.ref is None:
             return LogChunk(b"", max(0, offset), end=run.state is RunState.ENDED)
+        async with self._in_time(run):
+            return await pool.read_log(
+                run.ref, task=task, stream=stream, offset=offset, limit=limit
+            )
+
+    async def list_outputs(self, run: Run) -> tuple[OutputFile, ...]:
+        """What a run has left so far. One that is not launched yet has left nothing.
+
+        Raises:
+            PoolError: the pool cannot tell.
+        """
+        keeper = keeper_of_outputs(self._pools, run)
+        if run.ref is None:
+            return ()
+        async with self._in_time(run):
+            return await keeper.list_outputs(run.ref)
+
+    async def read_output(self, run: Run, path: str, *, offset: int, limit: int) -> bytes:
+        """At most ``limit`` bytes of one of them from ``offset``.
+
+        Raises:
+            PoolError: the pool cannot give it.
+        """
+        keeper = keeper_of_outputs(self._pools, run)
+        if run.ref is None:
+            raise PoolRejected(f"{run.id} was never launched, and has left nothing")
+        async with self._in_time(run):
+            return await keeper.read_output(run.ref, path, offset=offset, limit=limit)
+
+    @asynccontextmanager
+    async def _in_time(self, run: Run) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._settings.call_timeout / 1e6):
-                return await pool.read_log(
-                    run.ref, task=task, stream=stream, offset=offset, limit=limit
-                )
+                yield
         except TimeoutError as late:
-            raise PoolUnavailable(f"pool {run.pool} did not give the log in time") from late
+            raise PoolUnavailable(f"pool {run.pool} did not answer in time") from late
 
     def _leading(self) -> Term:
         if self._term is None or not self._term.ready:

@@ -158,6 +158,7 @@ def launch_of(job: Job, run: Run, secrets: Mapping[str, str]) -> Launch:
         stdout=_path(spec.stdout, job),
         stderr=_path(spec.stderr, job),
         parcels=_parcels(spec),
+        outputs=tuple(each for each in spec.outputs if "://" not in each),
     )
 
 

@@ -1,8 +1,10 @@
 """A task: the top level of a job file, from its mapping to a ``JobSpec``."""
 
+import posixpath
 from pathlib import Path
 from typing import Any
 
+from suan.content.manifest import is_plain
 from suan.jobfile import quantities, readers
 from suan.jobfile.checkpoint import checkpoint
 from suan.jobfile.document import At, fields_of
@@ -151,6 +153,20 @@ def latency(reading: Reading, at: At) -> str:
     return written
 
 
+def outputs(reading: Reading, at: At) -> tuple[str, ...]:
+    """Paths below the working directory; URLs are left out with a warning."""
+    found = []
+    for path in readers.texts(reading, at):
+        if "://" in path:
+            message = f"{path[:80]} is not written: suan keeps outputs for `suan pull`"
+            reading.problems.warn(at.spot, message, mend="upload it at the end of run:")
+        elif not is_plain(posixpath.normpath(path)):
+            raise FieldError(f"{path[:80]!r} is not below the working directory")
+        else:
+            found.append(posixpath.normpath(path))
+    return tuple(found)
+
+
 duration = readers.of(quantities.parse_duration)
 
 
@@ -285,7 +301,12 @@ TASK_FIELDS: Table = table(
     ),
     Field("latency", latency, "duration", "How far from its users it may be.", Effect.RECORDED),
     Field("inputs", readers.texts, "list", "The data it reads.", Effect.RECORDED),
-    Field("outputs", readers.texts, "list", "The data it writes.", Effect.RECORDED),
+    Field(
+        "outputs",
+        outputs,
+        "list of paths",
+        "Below the working directory: what to keep beside `SUAN_OUTPUT_DIR`, for `suan pull`.",
+    ),
     ignored(
         "volumes", "mapping", "SkyPilot's volumes.", note="use file_mounts, or paths the pool has"
     ),

@@ -7,7 +7,7 @@ from typing import Protocol
 from suan.model.job import Run
 from suan.model.offer import NodeStatus, Offer
 from suan.model.plan import Explanation
-from suan.model.pool import LogChunk
+from suan.model.pool import LogChunk, OutputFile
 from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
@@ -101,4 +101,12 @@ class Live(Protocol):
         """Raises:
         PoolError: the pool cannot give it; the message says why.
         """
+        ...
+
+    async def list_outputs(self, run: Run) -> tuple[OutputFile, ...]:
+        """What a run has left so far. Raises as ``read_log``."""
+        ...
+
+    async def read_output(self, run: Run, path: str, *, offset: int, limit: int) -> bytes:
+        """At most ``limit`` bytes of one of them from ``offset``. Raises as ``read_log``."""
         ...

@@ -137,6 +137,24 @@ class ExplanationView:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputView:
+    """A file that a run has left: its path, size in bytes, and SHA-256 in hexadecimal."""
+
+    path: str
+    size: int
+    digest: str
+    executable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsView:
+    """What a run has left so far, by path."""
+
+    run: str
+    files: tuple[OutputView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MissingView:
     """Contents that the server does not have whole: how many of their first bytes it has."""
 
