@@ -15,6 +15,7 @@ from tests.acceptance.terminal import Terminal
 from tests.breaking import Line, line_to
 from tests.servers import RunningServer, server, start_server
 from tests.waiting import until
+from tests.webserver import web
 
 MB = 1_000_000
 
@@ -239,3 +240,29 @@ def test_a_fetch_that_was_ended_is_gone_on_with(user: Terminal, line: Line) -> N
     assert line.given < 20_000_000 - before + 100_000
     assert (folder / "model").read_bytes() == bytes(20_000_000)
     assert len(list(folder.iterdir())) == 1
+
+
+def test_inputs_by_url_and_by_path_are_beside_the_job(user: Terminal, tmp_path: Path) -> None:
+    write(user.where, mine="local", w__a="x")
+    with web() as site, server(tmp_path / "near", environ={"SUAN_FETCH": site.url}) as near:
+        site.files |= {"/data/digits.csv": b"1,2,3\n", "/weights": b"w"}
+        write(
+            user.where,
+            job_dot_yaml=f"""
+                workdir: w
+                inputs: [{site.url}/data/digits.csv?x=1, mine]
+                file_mounts: {{model/w: {site.url}/weights}}
+                run: cat inputs/digits.csv inputs/mine model/w a
+            """,
+        )
+        here = {"SUAN_SERVER": near.url}
+        for _ in range(2):
+            done = user.type("run", "job.yaml", environ=here)
+            assert (done.returncode, done.stdout) == (0, "1,2,3\nlocalwx"), done.stderr
+        assert site.given == 7  # each once
+        in_place = user.type("run", "--in-place", "job.yaml", environ=here)
+        assert in_place.returncode == 2
+        assert "--copy" in in_place.stderr
+    refused = user.type("submit", "job.yaml")
+    assert refused.returncode == 2
+    assert "SUAN_FETCH" in refused.stderr

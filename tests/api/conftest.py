@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from suan.api import ApiSettings, Services, create_app
 from suan.content.cache import Cache
+from suan.content.fetching import Fetcher
 from suan.content.kept import Kept
 from suan.model.job import JobState, Run, RunState
 from suan.model.resources import Resources
@@ -64,13 +65,17 @@ class Api:
 
 
 NOTHING = Kept(Cache("/proc/nothing"))  # no content, and no place for any
+NO_FETCHER = Fetcher(NOTHING.cache, ())
 
 
 def application(
     store: Store, loop: TestLoop, *, content: Kept | None = None, **settings: object
 ) -> FastAPI:
     given = ApiSettings(version="1.2.3", started_at=NOW, **settings)  # type: ignore[arg-type]
-    return create_app(Services(store, loop, lambda: NOW, content or NOTHING, given))
+    kept = content or NOTHING
+    return create_app(
+        Services(store, loop, lambda: NOW, kept, Fetcher(kept.cache, ("memory://",)), given)
+    )
 
 
 def client(app: FastAPI, **headers: str) -> httpx.AsyncClient:

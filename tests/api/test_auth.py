@@ -11,7 +11,7 @@ from suan.api.auth import CACHE_S, bootstrap_token, digest_of, new_secret
 from suan.api.services import ApiSettings
 from suan.model.store import Store, Token
 from suan.model.units import SECOND
-from tests.api.conftest import NOTHING, NOW, Api, client
+from tests.api.conftest import NO_FETCHER, NOTHING, NOW, Api, client
 from tests.api.loop import TestLoop
 from tests.api.test_submit import problem
 
@@ -40,7 +40,7 @@ class Guarded:
 async def guarded(store: Store) -> AsyncIterator[Guarded]:
     made = Guarded(store, None)  # type: ignore[arg-type]
     settings = ApiSettings(bind_host="0.0.0.0")
-    app = create_app(Services(store, TestLoop(), lambda: made.now, NOTHING, settings))
+    app = create_app(Services(store, TestLoop(), lambda: made.now, NOTHING, NO_FETCHER, settings))
     async with client(app) as http:
         made.http = http
         yield made

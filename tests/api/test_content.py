@@ -1,5 +1,8 @@
 """Content: what is missing, taking it in pieces, and jobs that bring it."""
 
+import asyncio
+
+import fsspec
 import httpx
 import pytest
 
@@ -16,6 +19,7 @@ from tests.api.test_submit import count, problem
 
 DATA = b"0123456789" * 1000
 DIGEST = manifest.digest_of(DATA)
+MEMORY = {"url": "memory://api/a"}
 OCTETS = {"Content-Type": "application/octet-stream"}
 
 
@@ -121,3 +125,23 @@ async def test_no_room_is_told(store: Store, tmp_path) -> None:
     async with client(application(store, TestLoop(), content=small)) as http:
         told = problem(await put(http, DATA), 507, "content_full")
     assert "may hold 5,000" in told["detail"]
+
+
+async def test_a_url_is_fetched_by_the_server(api: Api) -> None:
+    fsspec.filesystem("memory").pipe("/api/a", b"data")
+    async with asyncio.timeout(30):
+        while (answer := await api.http.post("/v1/content/fetch", json=MEMORY)).status_code == 202:
+            pass
+    told = answer.json()
+    assert (answer.status_code, told["done"], told["size"]) == (200, 4, 4)
+    spec = {"run": "true", "file_mounts": {"a": CONTENT + told["digest"]}}
+    assert (await api.http.post("/v1/jobs", json=spec)).status_code == 201
+
+
+async def test_urls_that_it_may_not_fetch(api: Api) -> None:
+    for url in ("file:///etc/passwd", "http://example.org/"):
+        answer = await api.http.post("/v1/content/fetch", json={"url": url})
+        assert "SUAN_FETCH" in problem(answer, 422, "invalid_input")["mend"]
+    spec = {"run": "true", "file_mounts": {"a": "memory://api/a"}}
+    answer = await api.http.post("/v1/jobs", json=spec)
+    assert "/v1/content/fetch" in problem(answer, 422, "content_missing")["mend"]

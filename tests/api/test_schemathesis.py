@@ -28,6 +28,7 @@ from suan.api import ApiSettings, Services, create_app
 from suan.api.application import routes_alone
 from suan.api.openapi import document
 from suan.content.cache import Cache
+from suan.content.fetching import Fetcher
 from suan.content.kept import Kept
 from suan.control import Controller, ControlSettings, wall_clock
 from suan.model.bill import Bill
@@ -80,7 +81,8 @@ class Served:
         )
         await self._live.start()
         settings, content = ApiSettings(version="0"), Kept(Cache(str(folder / "content")))
-        return create_app(Services(self._store, self._live, wall_clock, content, settings))
+        fetcher = Fetcher(content.cache, ("memory://",))
+        return create_app(Services(self._store, self._live, wall_clock, content, fetcher, settings))
 
     def get(self, path: str) -> httpx.Response:
         return self._do(self.http.get(path)).result(20)

@@ -26,6 +26,10 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "SERVER",
         "POLICY",
         "MIN_RUN_SECONDS",
+        "CONTENT",
+        "CONTENT_GIB",
+        "CONTENT_DAYS",
+        "FETCH",
     ):
         monkeypatch.delenv(f"SUAN_{name}", raising=False)
     monkeypatch.setenv("SUAN_HOME", str(tmp_path))
@@ -138,3 +142,29 @@ def test_a_dead_servers_claim_is_taken_over(tmp_path: Path) -> None:
     standby = Registration(tmp_path, "http://127.0.0.1:2", 2)
     standby.claim(leading=False)
     assert "127.0.0.1:2" in (tmp_path / "server.json").read_text()
+
+
+def test_where_what_jobs_bring_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = resolve(Flags())
+    assert settings.content_folders == (tmp_path / "content",)
+    assert settings.content_bytes is None
+    monkeypatch.setenv("SUAN_CONTENT", str(tmp_path / "shared"))
+    monkeypatch.setenv("SUAN_CONTENT_GIB", "1.5")
+    settings = resolve(Flags())
+    assert settings.content_folders == (tmp_path / "shared", tmp_path / "content")
+    assert settings.content_bytes == 3 << 29
+    monkeypatch.setenv("SUAN_CONTENT_DAYS", "never")
+    with pytest.raises(InputError, match="never"):
+        resolve(Flags())
+
+
+def test_what_a_server_may_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "http://" not in resolve(Flags()).fetches
+    monkeypatch.setenv("SUAN_FETCH", "s3://lab/, https://data.example.org/")
+    assert resolve(Flags()).fetches == ("s3://lab/", "https://data.example.org/")
+    monkeypatch.setenv("SUAN_FETCH", "")
+    assert resolve(Flags()).fetches == ()
+    for wrong in ("file:///data", "everything"):
+        monkeypatch.setenv("SUAN_FETCH", wrong)
+        with pytest.raises(InputError, match=wrong.partition(":")[0]):
+            resolve(Flags())

@@ -389,8 +389,8 @@ def test_paths_start_from_the_files_folder(tmp_path: Path) -> None:
     parsed = load(str(file), submit_dir="/")
     (spec,) = parsed.specs
     assert spec.workdir == str(tmp_path / "code")
-    assert spec.file_mounts == {"data.csv": str(tmp_path / "data.csv")}
-    assert "suan does not fetch from object stores" in str(parsed.warnings[0])
+    assert spec.file_mounts == {"data.csv": str(tmp_path / "data.csv"), "b": "s3://b/c"}
+    assert parsed.warnings == ()
     assert spec.name == "job"
 
 
@@ -462,3 +462,34 @@ def test_a_file_of_mistakes_costs_no_more_than_a_thousand_of_them() -> None:
 def test_a_range_of_nodes_makes_a_job_elastic(written: str, least: int, most: int | None) -> None:
     spec = read(f"run: x\nnum_nodes: {written}\n").specs[0]
     assert (spec.num_nodes, spec.max_nodes) == (least, most)
+
+
+def test_inputs_are_mounts_by_their_names(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    text = "run: x\ninputs: [a.csv, 's3://b/set/?v=1']\nfile_mounts: {inputs/a.csv: a.csv}\n"
+    (spec,) = read(text, base_dir=str(tmp_path)).specs
+    assert spec.inputs == (f"{tmp_path}/a.csv", "s3://b/set/?v=1")
+    assert spec.file_mounts == {
+        "inputs/a.csv": f"{tmp_path}/a.csv",
+        "inputs/set": "s3://b/set/?v=1",
+    }
+    (error,) = problems("run: x\ninputs: ['s3://b/a', 'gs://c/a']\n")
+    assert "two of them are called 'a'" in error
+
+
+def test_storage_mappings_are_copies_of_their_source() -> None:
+    parsed = read("run: x\nfile_mounts: {/d: {source: 's3://b/c', mode: MOUNT}, e: {name: n}}\n")
+    assert parsed.specs[0].file_mounts == {"/d": "s3://b/c"}
+    assert [
+        next(w for w in ("copy of what is there", "no `source`") if w in str(each))
+        for each in parsed.warnings
+    ] == ["copy of what is there", "no `source`"]
+
+
+def test_outputs_lie_below_the_working_directory() -> None:
+    (spec,) = read("run: x\noutputs: [logs/, ./a.txt]\n").specs
+    assert spec.outputs == ("logs", "a.txt")
+    assert "not below the working directory" in problems("run: x\noutputs: [/tmp/x]\n")[0]
+    parsed = read("run: x\noutputs: ['s3://b/c']\n")
+    assert parsed.specs[0].outputs == ()
+    assert "is not written" in str(parsed.warnings[0])

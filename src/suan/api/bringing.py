@@ -9,6 +9,7 @@ from suan.content.kept import Kept
 from suan.model.errors import InputError
 from suan.model.spec import CONTENT, JobSpec, content_of
 
+_FETCH = "have it fetched by POST /v1/content/fetch, and name it by its digest as sha256:DIGEST"
 _MEND = "send it to POST /v1/content first; the command line and the SDK do"
 
 
@@ -38,6 +39,8 @@ def _sources(spec: JobSpec) -> list[tuple[str, str]]:
                 where=where,
                 mend="name a relative path, without ..",
             )
+        if "://" in source:
+            raise ContentMissing(f"{source[:200]} was not fetched", where=where, mend=_FETCH)
         found.append((where, source))
     return found
 

@@ -9,6 +9,7 @@ from suan.model.views import (
     CostView,
     EventView,
     ExplanationView,
+    FetchView,
     JobDetail,
     JobList,
     JobView,
@@ -218,6 +219,8 @@ _DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 CONTENT_ASKED = {"digests": [_DIGEST]}
 OUTPUTS = OutputsView(f"{_ID}-r1", (OutputView("model/weights.bin", 4, _DIGEST),))
 PIECE = f"{_DIGEST} 0 4 4\ntest"
+FETCH_REQUEST = {"url": "https://data.example.org/digits.csv"}
+FETCH = FetchView("https://data.example.org/digits.csv", 4, 4, _DIGEST)
 MISSING = MissingView({_DIGEST: 4_194_304})
 SITES = {
     "sites": [

@@ -15,6 +15,7 @@ from suan.api.answers import problem_example
 from suan.api.problems import MEDIA_TYPE
 from suan.api.requests import (
     ContentAsked,
+    FetchRequest,
     LimitsRequest,
     QueueRequest,
     ReservationRequest,
@@ -111,6 +112,7 @@ def _request_schemas() -> dict[str, Any]:
     for cls in (
         JobSpec,
         ContentAsked,
+        FetchRequest,
         QueueRequest,
         TenantRequest,
         LimitsRequest,

@@ -18,6 +18,7 @@ MAX_TIME_S = 4_102_444_800  # the year 2100
 MAX_NODES = 100_000
 MAX_REASON = 200
 MAX_DIGESTS = 10_000
+MAX_URL = 2000
 MAX_DEVICE_HOURS = 1_000_000_000
 _MOST = {
     "running": MAX_JOBS,
@@ -67,6 +68,19 @@ class ContentAsked:
         for each in self.digests:
             if not is_digest(each):
                 raise ValueError(f"digests: {each[:80]!r} is not a SHA-256 in hexadecimal")
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRequest:
+    """A URL to fetch: a file, or a folder of an object store."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    url: str
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.url) <= MAX_URL or not self.url.isprintable():
+            raise ValueError(f"url: at most {MAX_URL} printable characters")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from suan.api.auth import Gate
 from suan.api.loopback import is_loopback
 from suan.api.metrics import HttpMetrics
 from suan.api.queues import QueueBook
+from suan.content.fetching import Fetcher
 from suan.content.kept import Kept
 from suan.model.live import Live
 from suan.model.store import Store
@@ -42,6 +43,7 @@ class Services:
     live: Live
     clock: Callable[[], Instant]
     content: Kept
+    fetcher: Fetcher
     settings: ApiSettings = ApiSettings()
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
 
@@ -62,6 +64,10 @@ class ApiContext:
     @property
     def content(self) -> Kept:
         return self.services.content
+
+    @property
+    def fetcher(self) -> Fetcher:
+        return self.services.fetcher
 
     @property
     def live(self) -> Live:

@@ -19,6 +19,7 @@ from suan.app.registration import Registration
 from suan.app.settings import ServerSettings
 from suan.app.web import Web
 from suan.content.cache import Cache, long_ago
+from suan.content.fetching import Fetcher
 from suan.content.kept import Kept
 from suan.content.place import here
 from suan.control import Controller, ControlSettings, wall_clock
@@ -141,6 +142,7 @@ async def _answer(
             ),
             clock=wall_clock,
             content=content,
+            fetcher=Fetcher(content.cache, settings.fetches),
         )
     )
     if settings.require_tokens:

@@ -1,6 +1,7 @@
 """The server's settings: where each comes from, and what is refused before anything starts."""
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ DEFAULT_PORT = 7826
 DEFAULT_POLICY = "default"
 LEASE_SECONDS = 6.0
 CONTENT_DAYS = 7.0
+FETCHES = ("https://", "s3://", "gs://", "gcs://", "oss://", "hf://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class ServerSettings:
     content: Path | None = None  # where what jobs bring lies; home/content
     content_bytes: int | None = None  # the most that it may hold
     content_days: float = CONTENT_DAYS
+    fetches: tuple[str, ...] = FETCHES  # beginnings of URLs
 
     @property
     def decides_by(self) -> Policy:
@@ -95,6 +98,7 @@ def resolve(flags: Flags) -> ServerSettings:
         policy=_policy(flags.policy),
         min_run_seconds=_seconds("MIN_RUN", 0.0, 7 * 86_400.0),
         content=_content(),
+        fetches=_fetches(),
         content_bytes=None if gib is None else int(gib * (1 << 30)),
         content_days=_number("SUAN_CONTENT_DAYS", "days", least=0.05, most=3650.0) or CONTENT_DAYS,
     )
@@ -143,6 +147,20 @@ def _number(variable: str, unit: str, *, least: float, most: float) -> float | N
             mend=f"use {unit}, from {least:g} to {most:g}",
         )
     return number
+
+
+def _fetches() -> tuple[str, ...]:
+    text = os.environ.get("SUAN_FETCH")
+    if text is None:
+        return FETCHES
+    found = tuple(each for each in re.split(r"[\s,]+", text) if each)
+    if wrong := [each for each in found if "://" not in each or each.startswith("file:")]:
+        raise InputError(
+            f"{wrong[0]!r} does not begin a URL that a server may fetch",
+            where="SUAN_FETCH",
+            mend="list beginnings such as https:// or s3://bucket/, or leave it empty for none",
+        )
+    return found
 
 
 def _content() -> Path | None:

@@ -43,11 +43,21 @@ def brought(
     Raises:
         InputError: a path is not there, or changes while it is sent.
     """
+    urls = list(dict.fromkeys(url for spec in specs for url in _urls(spec)))
     paths = list(dict.fromkeys(path for spec in specs for path in _paths(spec, how.copy)))
-    if not paths or how.copy is False:
+    if urls and how.copy is False:
+        raise InputError(
+            f"what {urls[0]} stands for cannot be laid out in a folder that is used in place",
+            where="--in-place",
+            mend="submit it with --copy",
+        )
+    if not (paths or urls) or how.copy is False:
         return tuple(specs)
-    if how.copy is None and (started_here or (yield from _same_files())):
+    if not urls and how.copy is None and (started_here or (yield from _same_files())):
         return tuple(specs)
+    fetched = {}
+    for url in urls:
+        fetched[url] = yield from _fetched(url, how.moved)
     from suan.content.packing import Packed, pack
 
     packed: dict[str, Packed] = {}
@@ -56,7 +66,7 @@ def brought(
         for each in packed[path].left_out:
             how.note(f"{path}: left out: {each}")
     yield from _sent(list(packed.values()), how.moved)
-    digests = {path: CONTENT + each.digest for path, each in packed.items()}
+    digests = {path: CONTENT + each.digest for path, each in packed.items()} | fetched
     return tuple(_replaced(spec, digests) for spec in specs)
 
 
@@ -77,8 +87,22 @@ def _same_files() -> Asking[bool]:
     return bool(view.place) and view.place == here()
 
 
+def _urls(spec: JobSpec) -> Iterator[str]:
+    """What a job names by URL."""
+    yield from (each for each in spec.file_mounts.values() if "://" in each)
+
+
+def _fetched(url: str, moved: Moved) -> Asking[str]:
+    """Have the server fetch it; it answers within a second, so this asks again at once."""
+    while True:
+        view = yield calls.fetch(url)
+        moved(view.done, view.size or view.done)
+        if view.digest:
+            return CONTENT + str(view.digest)
+
+
 def _replaced(spec: JobSpec, digests: Mapping[str, str]) -> JobSpec:
-    mounts = {target: digests.get(path, path) for target, path in spec.file_mounts.items()}
+    mounts = {target: digests.get(source, source) for target, source in spec.file_mounts.items()}
     workdir = spec.workdir if spec.workdir is None else digests.get(spec.workdir, spec.workdir)
     return replace(spec, workdir=workdir, file_mounts=mounts)
 

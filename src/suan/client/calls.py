@@ -12,6 +12,7 @@ from suan.model.spec import JobSpec
 from suan.model.views import (
     EventView,
     ExplanationView,
+    FetchView,
     JobDetail,
     JobList,
     LimitsView,
@@ -90,6 +91,11 @@ def missing(digests: Sequence[str]) -> Call[MissingView]:
         headers=(_JSON,),
         content=msgspec.json.encode({"digests": digests}),
     )
+
+
+def fetch(url: str) -> Call[FetchView]:
+    content = msgspec.json.encode({"url": url})
+    return Call("POST", "/v1/content/fetch", view(FetchView), headers=(_JSON,), content=content)
 
 
 def put_content(body: bytes) -> Call[None]:

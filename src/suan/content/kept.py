@@ -17,6 +17,11 @@ class Kept:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
 
+    @property
+    def cache(self) -> Cache:
+        """The cache itself."""
+        return self._cache
+
     async def missing(self, digests: Sequence[str]) -> Mapping[str, int]:
         """Which are not here whole, each with how many of its first bytes are."""
         return await asyncio.to_thread(self._cache.missing, digests)

@@ -32,7 +32,6 @@ from suan.model.spec import (
 )
 
 _CONDITIONS = ("succeeded", "failed", "ended")
-_BUCKETS = ("s3://", "gs://", "https://", "http://", "r2://", "cos://", "oci://", "nebius://")
 
 
 def run(reading: Reading, at: At) -> str:
@@ -65,19 +64,47 @@ def nodes(reading: Reading, at: At) -> tuple[int, int | None]:
 
 
 def file_mounts(reading: Reading, at: At) -> dict[str, str]:
-    """Where each target comes from; buckets and storage mappings are left out with a warning."""
+    """Where each target comes from: a path, a URL, or SkyPilot's storage with a URL as source."""
     mounts: dict[str, str] = {}
     for target, source in readers.mapping(reading, at).items():
-        if source.is_mapping or read_item(reading, source, readers.text).startswith(_BUCKETS):
-            message = "not mounted: suan does not fetch from object stores yet"
-            reading.problems.warn(source.spot, message, mend="fetch it in setup:")
-        else:
-            mounts[target] = read_item(reading, source, _existing)
+        if not source.is_mapping:
+            mounts[target] = read_item(reading, source, _source)
+            continue
+        url = next((value for name, value in readers.mapping(reading, source).items()
+                    if name == "source"), None)  # fmt: skip
+        if url is None or "://" not in read_item(reading, url, readers.text):
+            message = "not mounted: it has no `source` that is a URL"
+            reading.problems.warn(source.spot, message, mend="suan makes no buckets")
+            continue
+        mounts[target] = read_item(reading, url, readers.text)
+        message = "the job gets a copy of what is there now: nothing is written back"
+        reading.problems.warn(source.spot, message, mend="upload what is new in run:")
     return mounts
 
 
-def _existing(reading: Reading, at: At) -> str:
-    path = reading.path(readers.text(reading, at))
+def inputs(reading: Reading, at: At) -> tuple[str, ...]:
+    """Paths and URLs; each has a name of its own."""
+    found = tuple(read_item(reading, item, _source) for item in at.items()) if at.is_list else (
+        _source(reading, at),
+    )  # fmt: skip
+    names = [_name(each) for each in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise FieldError(f"two of them are called {name!r}", mend="use file_mounts")
+    return found
+
+
+def _name(source: str) -> str:
+    """What an input is called below ``inputs``."""
+    return source.partition("?")[0].rstrip("/").rpartition("/")[2] or "input"
+
+
+def _source(reading: Reading, at: At) -> str:
+    """A URL, or a path that exists where that can be told."""
+    text = readers.text(reading, at)
+    if "://" in text:
+        return text
+    path = reading.path(text)
     if reading.base_dir is not None and not Path(path).exists():
         raise FieldError(f"{path} does not exist", mend="make it, or mend the path")
     return path
@@ -231,7 +258,12 @@ TASK_FIELDS: Table = table(
         "mapping",
         "As `envs`, but never shown, logged or journalled.",
     ),
-    Field("file_mounts", file_mounts, "mapping", "Paths for the job: `TARGET: SOURCE`."),
+    Field(
+        "file_mounts",
+        file_mounts,
+        "mapping",
+        "Files for the job: `TARGET: SOURCE`, a path or a URL.",
+    ),
     Field("labels", readers.labels, "mapping", "Texts to find the job by."),
     Field("queue", readers.identifier, "name", "The queue; `default`."),
     Field("tenant", readers.tenant, "name", "Whom it is billed to, as `lab/vision`; `default`."),
@@ -300,7 +332,12 @@ TASK_FIELDS: Table = table(
         Effect.RECORDED,
     ),
     Field("latency", latency, "duration", "How far from its users it may be.", Effect.RECORDED),
-    Field("inputs", readers.texts, "list", "The data it reads.", Effect.RECORDED),
+    Field(
+        "inputs",
+        inputs,
+        "list of paths and URLs",
+        "What it reads: each is mounted at `inputs/NAME`, by its own name.",
+    ),
     Field(
         "outputs",
         outputs,
@@ -358,6 +395,9 @@ def _merge_resources(values: dict[str, Any]) -> None:
         values["labels"] = {**section.pop("labels"), **values.get("labels", {})}
     for key, value in section.items():
         values.setdefault(key, value)
+    if "inputs" in values:
+        mounts = {f"inputs/{_name(each)}": each for each in values["inputs"]}
+        values["file_mounts"] = mounts | values.get("file_mounts", {})
     if "num_nodes" in values:
         values["num_nodes"], values["max_nodes"] = values["num_nodes"]
     if "time" in values:

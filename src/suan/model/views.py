@@ -155,6 +155,17 @@ class OutputsView:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchView:
+    """How far the server is with fetching a URL: bytes that are here, and bytes in all where that
+    is known. ``digest`` is that of its manifest once all of it is here."""
+
+    url: str
+    done: int
+    size: int | None = None
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MissingView:
     """Contents that the server does not have whole: how many of their first bytes it has."""
 

@@ -10,13 +10,13 @@ from suan.api.auth import Submitter
 from suan.api.body import content_type, read_json
 from suan.api.openapi import json_body
 from suan.api.problems import ContentFull, MalformedBody
-from suan.api.requests import ContentAsked
+from suan.api.requests import ContentAsked, FetchRequest
 from suan.api.services import context_of
 from suan.content import frames
 from suan.content.cache import Broken, Full
 from suan.content.manifest import is_digest
 from suan.model.errors import InputError, NotFound, PoolRejected
-from suan.model.views import MissingView
+from suan.model.views import FetchView, MissingView
 
 router = APIRouter(tags=["content"])
 OCTETS = "application/octet-stream"
@@ -72,6 +72,28 @@ async def put_content(request: Request, _: Submitter) -> Response:
     except Full as error:
         raise ContentFull(str(error)) from None
     return Response(status_code=204)
+
+
+@router.post(
+    "/v1/content/fetch",
+    responses=documented(
+        200,
+        FetchView,
+        examples.FETCH,
+        "content_full",
+        also={202: "It goes on; ask again"},
+    ),
+    openapi_extra=json_body("FetchRequest", examples.FETCH_REQUEST, "submitter"),
+)
+async def fetch_content(request: Request, _: Submitter) -> Response:
+    """Have the server fetch what a URL stands for, or ask how far it is; answered in a second."""
+    asked = await read_json(request, FetchRequest)
+    try:
+        fetch = await context_of(request).fetcher.ask(asked.url)
+    except Full as error:
+        raise ContentFull(str(error)) from None
+    view = FetchView(fetch.url, fetch.done, fetch.size, fetch.digest)
+    return answer(view, 200 if fetch.digest else 202)
 
 
 @router.get("/v1/content/{digest}", responses=_GIVEN, response_class=Response)
