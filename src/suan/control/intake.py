@@ -159,6 +159,7 @@ def launch_of(job: Job, run: Run, secrets: Mapping[str, str]) -> Launch:
         stderr=_path(spec.stderr, job),
         parcels=_parcels(spec),
         outputs=tuple(each for each in spec.outputs if "://" not in each),
+        image=spec.resources[run.option].image_id,
     )
 
 

@@ -73,6 +73,18 @@ def infra(reading: Reading, at: At) -> str | None:
     return None if written == "*" else written
 
 
+def image(reading: Reading, at: At) -> str | None:
+    """A container image; a cloud's machine image has no effect, and warns."""
+    if at.is_mapping or not readers.text(reading, at).startswith("docker:"):
+        message = "a cloud's machine image has no effect"
+        reading.problems.warn(at.spot, message, mend="write docker:IMAGE for a container's")
+        return None
+    name = readers.text(reading, at).removeprefix("docker:")
+    if not name or not name.isprintable() or " " in name:
+        raise FieldError("is no container image", mend="write for example docker:python:3.12")
+    return name
+
+
 def cpus(_reading: Reading, at: At) -> int:
     """Thousandths of a processor per node."""
     amount = quantities.parse_cpus(readers.text(_reading, at))
@@ -163,8 +175,11 @@ _NEEDS = (
     ignored("network_tier", "text", "A cloud's network class."),
     ignored("local_disk", "text", "A cloud's local disk."),
     ignored("ports", "port or list", "Ports to open.", note="no port is opened or closed"),
-    ignored(
-        "image_id", "text", "The image to run in.", note="the job runs in its pool's environment"
+    Field(
+        "image_id",
+        image,
+        "`docker:IMAGE`",
+        "The container image to run in, where the pool has containers (Kubernetes).",
     ),
     ignored("autostop", "any", "When to stop an idle cluster.", note="suan keeps no idle clusters"),
 )
@@ -231,4 +246,5 @@ def _option(needs: dict[str, Any], wanted: dict[str, int]) -> ResourceOption:
         memory_mib=needs.get("memory"),
         accelerators=wanted,
         infra=needs.get("infra"),
+        image_id=needs.get("image_id"),
     )

@@ -54,6 +54,7 @@ class Launch:
     stderr: str | None = None
     parcels: tuple[Parcel, ...] = ()
     outputs: tuple[str, ...] = ()
+    image: str | None = None  # the container to run in, for pools that have them
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class ResourceOption:
 
     ``memory_mib`` of ``None`` reserves ``DEFAULT_MEMORY_MIB`` and sets no limit. ``infra`` is a
     pool name, a ``kind/name`` pair, a site name, or ``None`` for anywhere; ``*`` is a wildcard.
+    ``image_id`` is the container image to run in, for pools that have containers.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_EXTRA
@@ -43,6 +44,7 @@ class ResourceOption:
     memory_mib: int | None = None
     accelerators: dict[str, Thousandths] = field(default_factory=dict)
     infra: str | None = None
+    image_id: str | None = None
 
     def __post_init__(self) -> None:
         if self.cpu_milli < 0 or (self.memory_mib is not None and self.memory_mib < 0):

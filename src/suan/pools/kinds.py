@@ -12,6 +12,7 @@ from suan.pools.declaration import PoolDeclaration
 from suan.pools.fields import Fields
 
 KINDS: dict[str, str] = {
+    "kubernetes": "suan.pools.kubernetes.kind:KubernetesKind",
     "local": "suan.pools.local.kind:LocalKind",
     "ray": "suan.pools.ray.kind:RayKind",
     "slurm": "suan.pools.slurm.kind:SlurmKind",
