@@ -10,7 +10,7 @@ order. Mu'alem and Feitelson, IEEE TPDS 12(6), 2001, describe EASY for one machi
 from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
 
-from suan.core.forecast import Reservation, reserve
+from suan.core.forecast import Outlook, Reservation
 from suan.core.lanes import Lane, Row
 from suan.core.matching import Candidate, Shape
 from suan.core.nodes import Node
@@ -229,7 +229,8 @@ class Backfill:
             closed |= 0 if holder is own else mask
         best: Fit | None = None
         usable = row.usable & ~closed
-        for number, candidate in enumerate(row.shape.candidates):
+        for number in row.shape.reaching(looked):
+            candidate = row.shape.candidates[number]
             allowed = candidate.mask & usable
             if not allowed & looked or number in barred:
                 continue
@@ -286,12 +287,10 @@ class Backfill:
 
     def _reserve(self, job: JobRecord, allowed: int) -> None:
         state, barred = self.state, self.state.barred(job)
-        before, rests_on = state.kept.pop(job, None), self._grounds(job, allowed, barred)
-        if before is not None and rests_on is not None and before.rests_on == rests_on:
-            found = before.found
-        else:
-            spans = state.advance.spans(job)
-            found = reserve(job, allowed, self.now, taken=self.nodes, without=barred, spans=spans)
+        before = state.kept.pop(job, None)
+        outlook = (before.outlook if before is not None else None) or Outlook(job)
+        spans = state.advance.spans(job)
+        found = outlook.reserve(allowed, self.now, taken=self.nodes, without=barred, spans=spans)
         if found is None:
             state.closed[job] = Closed(allowed, self.now + MINUTE)
         else:
@@ -301,15 +300,9 @@ class Backfill:
             self.reservations.append(found)
             self.nodes.update(dict.fromkeys(found.spots, found))
             until = min(found.at, found.candidate.pool.ends.first(found.at))
-            state.kept[job] = Kept(found.at, until, tuple(found.spots), rests_on, found)
+            state.kept[job] = Kept(found.at, until, tuple(found.spots), outlook)
         if before is not None:
             self._release(before, found)
-
-    def _grounds(self, job: JobRecord, allowed: int, barred: frozenset[int]) -> object:
-        """All that a reservation rests on; ``None`` if others were made before it."""
-        if self.nodes or job.shape is None:
-            return None
-        return allowed, barred, [each.pool.version for each in job.shape.candidates]
 
     def _release(self, before: Kept, found: Reservation | None) -> None:
         """What a reservation kept before and does not keep now, or keeps later, is looked at."""

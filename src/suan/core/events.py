@@ -65,7 +65,9 @@ def _job_cancelled(state: State, event: JobCancelled) -> None:
     job.cancelled = True
     if job.run is not None:
         job.run.stopping = Cause.CANCELLED
-        job.run.keeps = None
+        if job.run.keeps is not None:  # of what it holds all becomes free
+            job.run.keeps = None
+            state.capacity.pools[job.run.pool].version += 1
         state.stops.append(job.run)
     elif job.phase is not Phase.SETTLES:
         state.withdraw(job)
@@ -156,7 +158,7 @@ def _run_ended(state: State, event: RunEnded) -> None:
 
 def _queue_changed(state: State, event: QueueChanged) -> None:
     discipline = event.discipline or None
-    if discipline not in (None, *DISCIPLINES):
+    if discipline is not None and discipline not in DISCIPLINES:
         raise InvariantViolation(f"queue {event.queue} is given no discipline: {discipline!r}")
     queue = state.queue(event.queue)
     queue.weight = event.weight

@@ -3,7 +3,6 @@
 When runs are expected to end is told in ``core.ends``.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import merge
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from suan.core.advance import Spans
 from suan.core.flavors import Flavor, Need
 from suan.core.matching import Candidate
 from suan.core.nodes import Held, Node
-from suan.model.units import Instant
+from suan.model.units import Instant, PoolName
 
 if TYPE_CHECKING:
     from suan.core.capacity import Pool
@@ -62,30 +61,74 @@ class Reservation:
     spots: dict[Node, Spot]
 
 
-def reserve(
-    job: "JobRecord",
-    allowed: int,
-    now: Instant,
-    *,
-    taken: Iterable[Node],
-    without: frozenset[int] = frozenset(),
-    spans: Spans | None = None,
-) -> Reservation | None:
-    """A reservation in the pool where the job starts earliest, on flavors in ``allowed``, on none
-    of the nodes ``taken``, by no candidate whose number is in ``without``, and not when an advance
-    reservation bars it (``spans``); ``None`` if that cannot be told. Of pools in which it starts at
-    the same time the cheapest is chosen."""
-    assert job.shape is not None
-    best: Reservation | None = None
-    nodes = set(taken)
-    for number, candidate in enumerate(job.shape.candidates):
-        if candidate.mask & allowed and number not in without:
-            before = best.at if best else None
-            search = _Search(candidate, allowed, nodes, before=before, spans=spans or {})
-            found = search.run(now)
-            if found is not None:
-                best = Reservation(job, candidate, *found)
-    return best
+Start = tuple[Instant, dict[Node, Spot]]
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the search of one pool came to that rested on all this: a ``start``, or that there is
+    none before ``upto`` (``None``: ever)."""
+
+    rests_on: tuple[Candidate, int, int, set[Node], Spans]
+    start: Start | None
+    upto: Instant | None
+
+
+class Outlook:
+    """When and where one job starts earliest. What the search of a pool came to is kept while
+    nothing changes there: most events change one pool of many."""
+
+    __slots__ = ("_told", "job")
+
+    def __init__(self, job: "JobRecord") -> None:
+        self.job = job
+        self._told: dict[int, _Told] = {}  # by the candidate's number
+
+    def reserve(
+        self,
+        allowed: int,
+        now: Instant,
+        *,
+        taken: "dict[Node, Reservation]",
+        without: frozenset[int],
+        spans: Spans,
+    ) -> Reservation | None:
+        """A reservation in the pool where the job starts earliest, on flavors in ``allowed``, on
+        none of the nodes ``taken``, by no candidate whose number is in ``without``, and not when an
+        advance reservation bars it (``spans``); ``None`` if that cannot be told. Of pools in which
+        it starts at the same time the cheapest is chosen."""
+        assert self.job.shape is not None
+        best: Reservation | None = None
+        of_pool: dict[PoolName, set[Node]] = {}
+        for node, other in taken.items():
+            of_pool.setdefault(other.candidate.pool.name, set()).add(node)
+        for number, candidate in enumerate(self.job.shape.candidates):
+            own = candidate.mask & allowed
+            if own and number not in without:
+                nodes = of_pool.get(candidate.pool.name) or set()
+                rests_on = candidate, candidate.pool.version, own, nodes, spans
+                before = best.at if best else None
+                start = self._start(number, _Told(rests_on, None, before), now)
+                if start is not None:
+                    best = Reservation(self.job, candidate, *start)
+        return best
+
+    def _start(self, number: int, asked: _Told, now: Instant) -> Start | None:
+        """When and where the job starts by a candidate, if that is before a known start."""
+        told, before = self._told.get(number), asked.upto
+        if told is not None and told.rests_on == asked.rests_on:
+            if told.start is not None:
+                return told.start if before is None or told.start[0] < before else None
+            if told.upto is None or (before is not None and before <= told.upto):
+                return None
+        candidate, _, own, nodes, spans = asked.rests_on
+        start = _Search(candidate, own, nodes, before=before, spans=spans).run(now)
+        if start is not None and start[0] <= now:
+            self._told.pop(number, None)  # which rests on what time it is, too
+        else:
+            asked.start = start
+            self._told[number] = asked
+        return start
 
 
 class _Search:
@@ -115,7 +158,7 @@ class _Search:
         self.slots: dict[Node, int] = {}  # in the order in which the nodes came to have room
         self.found = 0
 
-    def run(self, now: Instant) -> tuple[Instant, dict[Node, Spot]] | None:
+    def run(self, now: Instant) -> Start | None:
         tasks = self.candidate.tasks
         if tasks > 1:
             self._free_now()

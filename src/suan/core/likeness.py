@@ -5,7 +5,7 @@ A job's size is its accelerators in thousandths, of whatever model, or else its 
 thousandths, negative, so that the two never meet.
 """
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from suan.model.events import JobSubmitted, RunRemembered
 from suan.model.resources import ANY_ACCELERATOR, Resources
@@ -18,17 +18,17 @@ class Sort:
     """The first value of a cue, each with what follows it, in the order of asking. Plain integers,
     because an ``Enum`` is hashed in Python, ten times for each job."""
 
-    COMMAND_ON_MODEL = 0  # tenant, who, command, size, model
-    COMMAND = 1  # tenant, who, command, size
-    NAME = 2  # tenant, who, name without its digits, size
-    COMMAND_ANY_SIZE = 3  # tenant, who, command
-    USER_LIMIT = 4  # tenant, user, size, limit
-    USER = 5  # tenant, user, size
-    QUEUE_LIMIT = 6  # tenant, queue, size, limit
-    QUEUE = 7  # tenant, queue, size
-    QUEUE_ANY_SIZE = 8  # tenant, queue
-    SIZE = 9  # size
-    ALL = 10
+    COMMAND_ON_MODEL: Final = 0  # tenant, who, command, size, model
+    COMMAND: Final = 1  # tenant, who, command, size
+    NAME: Final = 2  # tenant, who, name without its digits, size
+    COMMAND_ANY_SIZE: Final = 3  # tenant, who, command
+    USER_LIMIT: Final = 4  # tenant, user, size, limit
+    USER: Final = 5  # tenant, user, size
+    QUEUE_LIMIT: Final = 6  # tenant, queue, size, limit
+    QUEUE: Final = 7  # tenant, queue, size
+    QUEUE_ANY_SIZE: Final = 8  # tenant, queue
+    SIZE: Final = 9  # size
+    ALL: Final = 10
 
 
 _QUEUE_FOR_USER = "\0"  # begins a "who" that is a queue: no user's name does

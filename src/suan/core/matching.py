@@ -6,7 +6,7 @@ Matches change only when a pool's offer, nodes or readiness do, never as runs co
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,8 @@ class Shape:
     ``candidates`` are all pools' together, the best first, ``standing`` the refusals of pools
     without any, and ``grounds`` the reasons by the number of the candidate that is chosen.
     ``number`` tells shapes apart; ``jobs`` counts its unfinished jobs, and ``waiting`` has those of
-    its lanes with anyone; its ``rows`` have them in order, by the bits of what bars them."""
+    its lanes with anyone; its ``rows`` have them in order, by the bits of what bars them.
+    ``of_flavor`` has the numbers of the candidates by the bit of a flavor."""
 
     demand: Demand
     rejected_by: tuple[PoolName, ...]
@@ -103,6 +104,7 @@ class Shape:
     waiting: "dict[Lane, None]" = field(default_factory=dict)
     rows: "dict[int, Row]" = field(default_factory=dict)
     asks: list[tuple[Kin, Asker]] = field(default_factory=list)
+    of_flavor: dict[int, list[int]] = field(default_factory=dict)
 
     def rematch(self, pool: Pool) -> None:
         """Ask one pool anew. ``settle`` must follow."""
@@ -127,7 +129,23 @@ class Shape:
         )
         self.candidates = tuple(every)
         self.mask = mask_of(every)
+        self.of_flavor.clear()
+        for number, candidate in enumerate(every):
+            for flavor, _ in candidate.kinds:
+                self.of_flavor.setdefault(flavor.mask, []).append(number)
         self._ask(every)
+
+    def reaching(self, flavors: int) -> Sequence[int]:
+        """The numbers of the candidates that have one of some flavors, in order."""
+        left = self.mask & flavors
+        if left == self.mask:
+            return range(len(self.candidates))
+        found: set[int] = set()
+        while left:
+            bit = left & -left
+            found.update(self.of_flavor[bit])
+            left ^= bit
+        return sorted(found)
 
     def usable(self, closed: int) -> int:
         """The bits of the flavors that a job could use which may not start on those in

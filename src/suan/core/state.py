@@ -11,7 +11,7 @@ from suan.core.deadlines import Deadlines, grace_of, latest_start
 from suan.core.devices import Grant
 from suan.core.disciplines import CLAIM, HURRY, rank_of
 from suan.core.durations import Durations
-from suan.core.forecast import Reservation
+from suan.core.forecast import Outlook
 from suan.core.line import Line
 from suan.core.matching import Candidate
 from suan.core.nodes import Held, Node
@@ -34,14 +34,12 @@ BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT, Cause.OUT
 @dataclass(slots=True, frozen=True)
 class Kept:
     """What is left of a reservation when its cycle is over: when and where. It stands until the
-    first end that it may rest on should have come, and is still what would be found while what it
-    ``rests_on`` is the same."""
+    first end that it may rest on should have come. The ``outlook`` knows what it rests on."""
 
     at: Instant
     stands_until: Instant
     nodes: tuple[Node, ...]
-    rests_on: object = None
-    found: Reservation | None = None
+    outlook: Outlook | None = None
 
 
 @dataclass(slots=True, frozen=True)
