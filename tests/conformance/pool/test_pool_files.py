@@ -150,17 +150,24 @@ async def test_what_a_run_leaves(trial: Trial) -> None:
     assert await pool.read_output("left-r1", "deep/er/模型", offset=0, limit=40) == b"model"
 
 
-@pytest.mark.parametrize(
-    "path", ["nothing", "out", "../../etc/passwd", "/etc/passwd", "work/unnamed", "deep", "", "."]
-)
-async def test_no_other_file_can_be_read(trial: Trial, path: str) -> None:
+async def test_no_other_file_can_be_read(trial: Trial) -> None:
     pool = kept_by(trial)
     await trial.launch(
         "read-r1", 'cd "$SUAN_OUTPUT_DIR"; mkdir deep; ln -s /etc/passwd out; echo x > ../unnamed'
     )
     await trial.end("read-r1")
-    with pytest.raises(PoolRejected):
-        await pool.read_output("read-r1", path, offset=0, limit=10)
+    for path in (
+        "nothing",
+        "out",
+        "../../etc/passwd",
+        "/etc/passwd",
+        "work/unnamed",
+        "deep",
+        "",
+        ".",
+    ):
+        with pytest.raises(PoolRejected):
+            await pool.read_output("read-r1", path, offset=0, limit=10)
 
 
 async def test_of_a_run_that_never_was(trial: Trial) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from suan.content import manifest
 from suan.model.errors import PoolRejected
 from suan.model.pool import Launch
 from suan.pools.ray import parcel, translation
@@ -83,8 +84,8 @@ def _parcel(submission: str) -> str:
     return f"suan-run-{submission.replace('.', '-')}"
 
 
-def parts(launch: Launch, nodes: Sequence[Node], jobs: Jobs) -> Parts:
-    """What is to be sent.
+def parts(launch: Launch, nodes: Sequence[Node], jobs: Jobs, *, sizes: Mapping[str, int]) -> Parts:
+    """What is to be sent. ``sizes`` has that of each parcel's manifest.
 
     Raises:
         PoolRejected: something of it can never be.
@@ -102,7 +103,9 @@ def parts(launch: Launch, nodes: Sequence[Node], jobs: Jobs) -> Parts:
         "visible": translation.visible(launch),
         "script": launch.script,
         "setup": launch.setup,
-        "workdir": _workdir(launch.workdir),
+        "workdir": _workdir(launch),
+        "parcels": [[each.digest, each.target, sizes[each.digest]] for each in launch.parcels],
+        "outputs": list(launch.outputs),
         "mounts": _mounts(launch.file_mounts),
         "stdout": launch.stdout,
         "stderr": launch.stderr,
@@ -122,7 +125,16 @@ def parts(launch: Launch, nodes: Sequence[Node], jobs: Jobs) -> Parts:
     )
 
 
-def _workdir(asked: str | None) -> str | None:
+def _workdir(launch: Launch) -> str | None:
+    asked = launch.workdir
+    if asked is not None and launch.parcels:
+        raise PoolRejected(
+            "a job that runs in a folder of the cluster cannot bring mounts of its own",
+            mend="submit it with --copy: its workdir is copied, too",
+        )
+    for each in launch.parcels:
+        if each.target and not manifest.is_plain(each.target):
+            raise PoolRejected(f"{each.target!r} is no path below the working directory")
     if asked is not None and not asked.startswith(("/", "~")):
         raise PoolRejected(
             f"workdir {asked!r} is not an absolute path",

@@ -9,10 +9,11 @@ from typing import Any
 
 PROGRAM = "suan.pools.ray.job"
 _MODULES = (
-    "__init__", "__main__", "gang", "letters", "main", "output", "places", "single", "stopping",
-    "surroundings", "task", "telling", "tree",
+    "__init__", "__main__", "bringing", "gang", "letters", "main", "output", "places", "single",
+    "stopping", "surroundings", "task", "telling", "tree",
 )  # fmt: skip
-_SUFFIX = ".zip"
+_CONTENT = "suan.content"
+_OF_CONTENT = ("cache", "manifest", "outputs")
 
 
 def package(name: str, launch: dict[str, Any]) -> bytes:
@@ -34,7 +35,10 @@ def entry_point(python: str, name: str) -> str:
 def _program() -> dict[str, str]:
     words = PROGRAM.split(".")
     found = {"/".join((*words[:length], "__init__.py")): "" for length in range(1, len(words))}
-    for module in _MODULES:
-        source = resources.files(PROGRAM).joinpath(f"{module}.py")
-        found["/".join((*words, f"{module}.py"))] = source.read_text(encoding="utf-8")
+    found["suan/content/__init__.py"] = ""
+    for package, modules in ((PROGRAM, _MODULES), (_CONTENT, _OF_CONTENT)):
+        for module in modules:
+            source = resources.files(package).joinpath(f"{module}.py")
+            path = f"{package.replace('.', '/')}/{module}.py"
+            found[path] = source.read_text(encoding="utf-8")
     return found

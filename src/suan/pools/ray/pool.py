@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -14,12 +14,14 @@ from typing import Any, ClassVar
 from suan.killpoints import passing
 from suan.model.errors import PoolRejected, PoolUnavailable
 from suan.model.offer import Offer
-from suan.model.pool import Launch, LogChunk, Observation
+from suan.model.pool import Content, Launch, LogChunk, Observation, OutputFile, Parcel
 from suan.model.units import SECOND, Duration, RunId
 from suan.pools import terms
 from suan.pools.ray import launching, outcomes
 from suan.pools.ray.attempts import Attempts
+from suan.pools.ray.delivering import Store
 from suan.pools.ray.keeping import Keeping
+from suan.pools.ray.leaving import Left
 from suan.pools.ray.logs import Output
 from suan.pools.ray.rest import Rest
 from suan.pools.ray.translation import Names
@@ -54,12 +56,14 @@ class RayPool:
         self._rest = Rest(way.address, way.token_file)
         self._keeping = Keeping(directory)
         self._output = Output(self._rest, self._keeping)
+        self._left = Left(self._rest, self._keeping)
+        self._store = Store(self._rest)
         manner = way.manner
         self._attempts = Attempts(
             self._rest, pool=manner.pool, prefix=manner.prefix, owner=secrets.token_hex(8)
         )
         self._watching = Watching(
-            self._rest, self._keeping, names=way.names, manner=manner, ended=self._output.keep
+            self._rest, self._keeping, names=way.names, manner=manner, ended=self._keep
         )
 
     @property
@@ -86,7 +90,8 @@ class RayPool:
         if unknown or not launch.nodes:
             raise PoolRejected(f"pool {self._offer.pool} has no node {', '.join(unknown)}")
         nodes = [self._watching.nodes[name] for name in launch.nodes]
-        parts = launching.parts(launch, nodes, self._way.jobs)
+        sizes = self._store.sizes(launch, self._watching.session)
+        parts = launching.parts(launch, nodes, self._way.jobs, sizes=sizes)
 
         async def submit(submission: str, mark: dict[str, Any]) -> None:
             mark = {**mark, **parts.mark, "orders": launching.orders(submission)}
@@ -163,15 +168,22 @@ class RayPool:
         self, ref: str, *, task: int, stream: str, offset: int, limit: int
     ) -> LogChunk:
         """A piece of a task's output, of any bytes."""
-        _check(ref)
-        run = RunId(ref)
-        entry = self._watching.entry(run)
-        if entry is None:
-            newest = await self._attempts.newest(run)
-            if newest is None or newest.over is not None:
-                raise PoolRejected(f"run {run} has no logs here", mend="it was never launched")
-            entry = self._watching.learn(newest)
+        entry = await self._known(ref, "logs")
         return await self._output.read(entry, task=task, stream=stream, offset=offset, limit=limit)
+
+    async def deliver(self, parcel: Parcel, content: Content, moved: Callable[[int], None]) -> None:
+        """Bring into the head's store what it lacks of a parcel; see ``delivering``."""
+        session = str((await self._rest.version())["session_name"])
+        await self._store.deliver(parcel, content, moved, session=session)
+
+    async def list_outputs(self, ref: str) -> tuple[OutputFile, ...]:
+        """What a run has left, once it has ended."""
+        return await self._left.files(await self._known(ref, "output"))
+
+    async def read_output(self, ref: str, path: str, *, offset: int, limit: int) -> bytes:
+        """Bytes of one of them."""
+        entry = await self._known(ref, "output")
+        return await self._left.read(entry, path, offset=offset, limit=limit)
 
     async def changed(self) -> None:
         """Return as soon as a look at Ray has seen a run start or end, or a node change."""
@@ -217,6 +229,23 @@ class RayPool:
         said = "Ray has forgotten the run: its head was restarted; it may have run"
         self._watching.lost(run, kept, said)
         return True
+
+    async def _known(self, ref: str, what: str) -> Entry:
+        """A run that was launched."""
+        _check(ref)
+        run = RunId(ref)
+        entry = self._watching.entry(run)
+        if entry is None:
+            newest = await self._attempts.newest(run)
+            if newest is None or newest.over is not None:
+                raise PoolRejected(f"run {run} has no {what} here", mend="it was never launched")
+            entry = self._watching.learn(newest)
+        return entry
+
+    async def _keep(self, entry: Entry) -> None:
+        """Fetch what a run has written, before its nodes are gone."""
+        await self._output.keep(entry)
+        await self._left.keep(entry)
 
     def _accelerators(self) -> str:
         found = {

@@ -103,6 +103,11 @@ class Rest:
         """Put a package, or a letter, into the cluster's store."""
         await self._ask("PUT", f"/api/packages/gcs/{name}", content=content, changes=True)
 
+    async def stored(self, name: str) -> bool:
+        """Whether there is one of this name; Ray keeps it for ten minutes more."""
+        answer = await self._ask("GET", f"/api/packages/gcs/{name}", absent_ok=True)
+        return answer.is_success
+
     async def nodes(self) -> list[dict[str, Any]]:
         """Every node, dead ones too."""
         query = {"detail": "true", "limit": str(_MANY)}

@@ -12,7 +12,8 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from suan.pools.ray.job import main, places, surroundings, task
+from suan.pools.ray.job import bringing, main, places, surroundings, task
+from suan.pools.ray.job.letters import Letters
 from suan.pools.ray.job.single import conclude
 from suan.pools.ray.job.stopping import Bell
 from suan.pools.ray.job.telling import tell
@@ -28,13 +29,19 @@ class Place:
         """A port for the tasks to meet at."""
         return main.free_port()
 
-    def start(self, spec: dict[str, Any], rank: int, port: int) -> None:
-        """Start the task."""
+    def start(self, spec: dict[str, Any], rank: int, port: int) -> list[dict[str, Any]]:
+        """Start the task; its first words, if it cannot be."""
         spec = {**spec, "rank": rank, "logs": places.log_directory()}
+        os.environ["RAY_ADDRESS"] = spec["ray_address"]
+        if spec["parcels"]:
+            try:
+                bringing.fetch(spec, spec["logs"], Letters())
+            except bringing.Gone as error:
+                return [{"end": {"code": 1, "cause": "unlaunched", "detail": str(error)}}]
         spec["environment"] = surroundings.environment(spec, rank=rank, port=port)
-        spec["environment"]["RAY_ADDRESS"] = spec["ray_address"]
         self._orders, self._words = task.start(spec)
         self._heard = b""
+        return []
 
     def order(self, order: dict[str, Any]) -> None:
         """Pass an order on."""
@@ -109,8 +116,7 @@ class _Gang:
         port = ray.get(self._places[0].free_port.remote())
         asked = {}
         for rank, place in enumerate(self._places):
-            place.start.remote(self._spec, rank, port)
-            asked[place.words.remote()] = rank
+            asked[place.start.remote(self._spec, rank, port)] = rank
         while len(self._ends) < len(self._places):
             order = bell.order()
             if order is not None:

@@ -21,19 +21,25 @@ class Letters:
     def __init__(self) -> None:
         self._client: Any = None
 
+    def read(self, name: str) -> bytes:
+        """What stands under a name.
+
+        Raises:
+            LookupError: nothing.
+        """
+        found = self._connected().internal_kv_get(_key(name), None, timeout=_PATIENCE_S)
+        if found is None:
+            raise LookupError(f"the cluster's store has no {name}")
+        return bytes(found)
+
     def take(self, name: str) -> dict[str, Any]:
         """A letter's content; it is there no more afterwards.
 
         Raises:
             LookupError: there is none.
         """
-        key = (_SCHEME + name).encode()
-        client = self._connected()
-        text = client.internal_kv_get(key, None, timeout=_PATIENCE_S)
-        if text is None:
-            raise LookupError(f"the letter {name} is not there")
-        client.internal_kv_del(key, False, None, timeout=_PATIENCE_S)
-        letter: dict[str, Any] = json.loads(text)
+        letter: dict[str, Any] = json.loads(self.read(name))
+        self._connected().internal_kv_del(_key(name), False, None, timeout=_PATIENCE_S)
         return letter
 
     def order(self, name: str) -> dict[str, Any] | None:
@@ -49,3 +55,7 @@ class Letters:
 
             self._client = GcsClient(address=os.environ["RAY_ADDRESS"])
         return self._client
+
+
+def _key(name: str) -> bytes:
+    return (_SCHEME + name).encode()

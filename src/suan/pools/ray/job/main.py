@@ -9,7 +9,7 @@ import sys
 import traceback
 from typing import Any
 
-from suan.pools.ray.job import places, surroundings
+from suan.pools.ray.job import bringing, places, surroundings
 from suan.pools.ray.job.letters import Letters
 from suan.pools.ray.job.stopping import Bell
 from suan.pools.ray.job.telling import tell
@@ -22,6 +22,9 @@ def main() -> int:
     bell = Bell(spec, letters)
     try:
         return _run(spec, letters, bell)
+    except bringing.Gone as error:
+        tell({"end": {"code": 1, "cause": "unlaunched", "detail": str(error)}})
+        return 1
     except Exception as error:  # noqa: BLE001 - the boundary of the program: the other end tells
         traceback.print_exc()
         tell({"end": {"code": 1, "cause": "lost", "detail": f"its Ray job broke: {error!r}"}})
@@ -39,6 +42,8 @@ def _run(spec: dict[str, Any], letters: Letters, bell: Bell) -> int:
 
     spec["rank"] = 0
     spec["logs"] = places.log_directory()
+    if spec["parcels"]:
+        bringing.fetch(spec, spec["logs"], letters)
     spec["environment"] = surroundings.environment(spec, rank=0, port=free_port())
     return single.run(spec, bell)
 

@@ -1,14 +1,18 @@
 """Where a run's files are on a node, its working directory, its mounts and its script."""
 
 # A program that travels stays plain and quick to start.
-# ruff: noqa: PTH103, PTH105, PTH110, PTH111, PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH208, PTH211
+# ruff: noqa: PTH103, PTH113, PTH123, PTH105, PTH110, PTH111, PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH208, PTH211
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any
+
+from suan.content.outputs import Left
 
 _BOTH = (
     '. "$SUAN_RUN_DIR/setup"\n'
@@ -20,6 +24,9 @@ _BOTH = (
     "unset suan_setup\n"
     '. "$SUAN_RUN_DIR/run"\n'
 )
+
+
+CONTENT = "content"  # beside the runs' own folders: what jobs have brought to this node
 
 
 class Unusable(Exception):
@@ -34,10 +41,10 @@ def log_directory() -> str:
 class Places:
     """One run's places on this node, below Ray's own session directory."""
 
-    def __init__(self, logs: str, submission: str) -> None:
+    def __init__(self, logs: str, submission: str, rank: int) -> None:
         self.logs = os.path.join(logs, "suan", submission)
         self.run = os.path.join(os.path.dirname(logs), "suan", submission)
-        self.work = os.path.join(self.run, "work")
+        self.work = os.path.join(self.run, f"work-{rank}")
         self.output = os.path.join(self.run, "output")
 
     def make(self, keep_s: float) -> None:
@@ -48,7 +55,7 @@ class Places:
         for parent in (os.path.dirname(self.logs), os.path.dirname(self.run)):
             for name in os.listdir(parent):
                 path = os.path.join(parent, name)
-                if os.stat(path).st_mtime < long_ago:
+                if name != CONTENT and os.stat(path).st_mtime < long_ago:
                     shutil.rmtree(path, ignore_errors=True)
 
     def working_directory(self, asked: str | None) -> str:
@@ -83,6 +90,19 @@ class Places:
             file.write(text)
         os.replace(draft, path)
         return path
+
+
+def leave(place: Places, rank: int, *, workdir: str, named: Sequence[str]) -> None:
+    """List what the task has left, where Ray's log service finds both the list and the files."""
+    found = []
+    for path, size, digest, executable in Left(place.output, workdir, named).files():
+        folder = "output" if os.path.isfile(os.path.join(place.output, path)) else "work"
+        told = {"path": path, "size": size, "digest": digest, "executable": executable}
+        found.append({**told, "at": f"{folder}.{rank}/{path}"})
+    for name, target in (("output", place.output), ("work", workdir)):
+        os.symlink(target, os.path.join(place.logs, f"{name}.{rank}"))
+    with open(os.path.join(place.logs, f"outputs.{rank}.json"), "w", encoding="utf-8") as file:
+        json.dump(found, file)
 
 
 def mount(mounts: dict[str, str], workdir: str) -> None:

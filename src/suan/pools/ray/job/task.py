@@ -23,7 +23,7 @@ import time
 import traceback
 from typing import Any
 
-from suan.pools.ray.job import places, tree
+from suan.pools.ray.job import bringing, places, tree
 from suan.pools.ray.job.output import Output
 
 _LOOK_S = 0.25  # between two looks at the memory, or at what lingers
@@ -68,6 +68,8 @@ def main() -> None:
         keeper.see_through()
     except places.Unusable as error:
         keeper.say({"end": {"code": 126, "cause": "failed", "detail": str(error)}})
+    except bringing.Gone as error:
+        keeper.say({"end": {"code": 1, "cause": "unlaunched", "detail": str(error)}})
     except Exception:  # noqa: BLE001 - the boundary of the process: the other end tells
         tree.kill_all()
         keeper.say({"end": {"code": 1, "cause": "lost", "detail": traceback.format_exc(limit=-2)}})
@@ -110,13 +112,17 @@ class Keeper:
         tree.kill_all()
         self._reap()
         self._drain()
+        place, workdir = self._left
+        places.leave(place, self._spec["rank"], workdir=workdir, named=self._spec["outputs"])
         self.say({"end": self._end()})
 
     def _begin(self) -> None:
         spec = self._spec
-        place = places.Places(spec["logs"], spec["submission"])
+        place = places.Places(spec["logs"], spec["submission"], spec["rank"])
         place.make(float(spec["keep_s"]))
         workdir = place.working_directory(spec["workdir"])
+        bringing.lay_out(spec, workdir)
+        self._left = place, workdir
         places.mount(spec["mounts"], workdir)
         command = place.command(spec["script"], spec["setup"])
         environment = {
