@@ -30,6 +30,8 @@ NAMES = {
     "kubernetes.before_making": "the API server has not heard of the run",
     "kubernetes.secret_made": "the run's secret is made, its job is not",
     "kubernetes.job_made": "the run's job is made, the server has not taken note",
+    "peer.before_forwarding": "the peer has not heard of the run",
+    "peer.forwarded": "the run is a job at the peer's, the server has not taken note",
     "stop.before": "a stop is recorded, the pool has not heard of it",
     "stop.after": "the pool was asked to stop a run",
     "observe.after": "a pool's reports are read, none is recorded",

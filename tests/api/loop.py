@@ -27,6 +27,7 @@ class TestLoop:
     trouble: str = ""
     nudges: int = 0
     given_pools: tuple[PoolStatus, ...] = ()
+    given_runs: tuple[Run, ...] = ()
     log: bytes = b""
     log_ended: bool = True
     log_faults: int = 0
@@ -87,6 +88,9 @@ class TestLoop:
 
     async def pools(self) -> tuple[PoolStatus, ...]:
         return self.given_pools
+
+    async def runs_in(self, pool: PoolName) -> tuple[Run, ...]:
+        return tuple(run for run in self.given_runs if run.pool == pool)
 
     async def read_log(
         self, run: Run, *, task: int, stream: str, offset: int, limit: int

@@ -19,7 +19,7 @@ from suan.model.job import Job, JobState, Run, RunState
 from suan.model.plan import Cost, Place, Plan
 from suan.model.refusal import Refusal, RefusalCode
 from suan.model.resources import Resources
-from suan.model.spec import Checkpoint, JobSpec
+from suan.model.spec import Checkpoint, Forwarded, JobSpec
 from suan.model.units import HOUR, SECOND, Instant, JobId, NodeName, PoolName, RunId
 from tests.control.world import World
 
@@ -162,6 +162,15 @@ def test_an_array_member_is_launched_as_what_it_is() -> None:
     assert launch.secrets == {"TOKEN": "s3cret"}
     assert "TOKEN" not in launch.env
     assert "s3cret" not in repr(launch)
+
+
+def test_a_forwarded_job_is_launched_as_its_sender_made_it() -> None:
+    spec = {"envs": {"SUAN_JOB_ID": "theirs"}, "forwarded": Forwarded("theirs-r1", ("p1",))}
+    launch = launch_of(job(spec=spec), RUN, {}, platform="p2")
+    assert launch.env == {"SUAN_JOB_ID": "theirs"}
+    assert (launch.known_as, launch.path) == ("theirs-r1", ("p1", "p2"))
+    own = launch_of(job(), RUN, {}, platform="p2")
+    assert (own.known_as, own.path) == (None, ("p2",))
 
 
 def test_a_job_keeps_its_time_of_submission() -> None:

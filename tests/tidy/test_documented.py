@@ -238,7 +238,7 @@ def test_every_endpoint_is_documented() -> None:
 @pytest.mark.parametrize("kind", [JobSpec, RetryPolicy, Checkpoint])
 def test_every_field_of_a_job_is_documented(kind: type) -> None:
     # written as options or as #SBATCH lines, or set by suan
-    ours = {"array", "origin", "stdout", "stderr"} if kind is JobSpec else set()
+    ours = {"array", "origin", "forwarded", "stdout", "stderr"} if kind is JobSpec else set()
     wanted = {field.name for field in dataclasses.fields(kind)} - ours
     page = text(REFERENCE / "job-file.md")
     assert not sorted(each for each in wanted if not re.search(rf"\b{each}\b", page))

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from suan.api.auth import Gate
 from suan.api.edge import Edge
 from suan.api.openapi import DESCRIPTION, TAGS, document
+from suan.api.peering import PeerGate
 from suan.api.problems import on_http_error, on_invalid_parameter, on_suan_error
 from suan.api.queues import QueueBook
 from suan.api.routes import ROUTERS
@@ -23,7 +24,9 @@ def create_app(services: Services) -> FastAPI:
         hosts=(*settings.allowed_hosts, settings.bind_host),
         clock=services.clock,
     )
-    context = ApiContext(services, gate, QueueBook(services.store))
+    context = ApiContext(
+        services, gate, QueueBook(services.store), PeerGate(services.store, services.clock)
+    )
     app = routes_alone(settings.version)
     app.state.context = context
     app.add_exception_handler(SuanError, on_suan_error)

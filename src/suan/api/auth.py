@@ -97,6 +97,11 @@ class Gate:
                 "the token is not known to this server",
                 mend=f"check SUAN_TOKEN and $SUAN_HOME/token; {_MAKE_ONE}",
             )
+        if token.scope not in SCOPES:
+            raise Unauthenticated(
+                f"the secret of {token.name} signs a peer's requests and opens nothing else",
+                mend=f"keep it in the `secret_file` of a pool; {_MAKE_ONE}",
+            )
         if token.revoked_at is not None:
             raise TokenRevoked(f"token {token.name!r} was revoked", mend=_MAKE_ONE)
         if token.expires_at is not None and token.expires_at <= self._clock():

@@ -33,6 +33,10 @@ def checked_spec(spec: JobSpec, prefix: str) -> JobSpec:
         _check_text(getattr(spec, name), prefix + name)
     for name in _NUMBERS:
         check_number(getattr(spec, name), prefix + name)
+    if spec.forwarded is not None:
+        raise InputError(
+            "only suan says what was forwarded", where=f"{prefix}forwarded", mend="leave it out"
+        )
     _check_maps(spec, prefix)
     _check_lists(spec, prefix)
     options = tuple(

@@ -19,6 +19,7 @@ MAX_DRAINED = 64 << 20  # read and thrown away, so that a client that still writ
 MAX_CONTENT_BODY = 16 << 20
 BATCH_PATH = "/v1/jobs/batch"
 _LIMITS = {BATCH_PATH: MAX_BATCH_BODY, "/v1/content": MAX_CONTENT_BODY}
+FORWARDED_PATH = "/v1/peer/"  # a launch is a job with its script and its whole environment
 log = logging.getLogger(__name__)
 
 
@@ -33,7 +34,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = _LIMITS.get(scope["path"], MAX_BODY)
+        limit = _limit(scope["path"])
         watched = _Watched(send)
         try:
             await self._app(scope, _Limited(receive, limit), watched)
@@ -50,6 +51,10 @@ class Edge:
         route = scope.get("route")
         path = getattr(route, "path", "(none)")
         self._metrics.observe(_method(scope), path, watched.status, seconds=watched.seconds)
+
+
+def _limit(path: str) -> int:
+    return MAX_BATCH_BODY if path.startswith(FORWARDED_PATH) else _LIMITS.get(path, MAX_BODY)
 
 
 def _method(scope: Scope) -> str:

@@ -2,7 +2,13 @@
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from suan.model.bill import Bill
+from suan.model.offer import NodeStatus
+from suan.model.pool import Launch, RunReport
+from suan.model.resources import Resources
+from suan.model.units import JobId, NodeName, RunId
 from suan.model.views import (
     AmountView,
     BoundsView,
@@ -16,8 +22,10 @@ from suan.model.views import (
     LimitsView,
     MissingView,
     NodeView,
+    OfferView,
     OutputsView,
     OutputView,
+    PeerView,
     PoolView,
     QueueView,
     QuotaView,
@@ -30,6 +38,7 @@ from suan.model.views import (
     TenantView,
     TokenView,
 )
+from suan.peering.protocol import Forward, OfferSaid, Platform, Settled, Sight
 
 _ID, _TIME = "7k3m9x2q5w8r", datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 JOB = {
@@ -245,6 +254,53 @@ UNHEALTHY = {
     "checks": {"store": "ok", "leader": "ok", "loop": "no cycle for 31 s"},
 }
 METRICS = 'suan_jobs{state="pending"} 2.0\n'
+_OFFER = OfferView(
+    pool="lab",
+    tenant="peers/gansu/lab",
+    ceiling=BoundsView(None, None, {"A100-80GB": 8000}),
+    share_milli=500,
+    hours=((600, 1440 - 1),),
+    begin=None,
+    end=None,
+    prices={"currency": "CNY", "cpu_hour": 50_000, "accelerator_hour": {}, "energy_kwh": 0},
+    queue="default",
+    priority=-100,
+    closed="",
+    runs=2,
+)
+PEER = PeerView("gansu", "t5f3c9a1b2d40", (_OFFER,), secret="suan_…")  # noqa: S106 - an example
+PEERS = {"peers": [PeerView("gansu", "t5f3c9a1b2d40", (_OFFER,))]}
+OFFER_REQUEST = {
+    "ceiling": {"accelerators": {"A100-80GB": 8000}},
+    "share_milli": 500,
+    "hours": [[600, 1439]],
+    "prices": {"currency": "CNY", "cpu_hour": 50_000},
+    "priority": -100,
+}
+REVOKED = {"ended": [f"{_ID}-r1"]}
+PLATFORM = Platform("7d1f0c2b9a3e4f56", "0.1.0", 1, (OfferSaid("lab", True, "open"),))
+_SIZE = Resources(64_000, 524_288, (("A100-80GB", 8000),))
+SIGHT = Sight(
+    cursor="118.0123456789abcdef",
+    nodes=(NodeStatus(NodeName("8xa100-80gb-64c-512g-1"), _SIZE),),
+    reports=(RunReport(RunId(f"{_ID}-r1"), f"{_ID}-r1", started_at=1_772_354_400_000_000),),
+)
+SETTLED = Settled(f"{_ID}-r1", 0)
+FORWARD = msgspec.to_builtins(
+    Forward(
+        Launch(
+            run=RunId(f"{_ID}-r1"),
+            job=JobId(_ID),
+            name="digits",
+            nodes=(NodeName("8xa100-80gb-64c-512g-1"),),
+            per_task=Resources(4000, 8192),
+            script="python train.py",
+            path=("7d1f0c2b9a3e4f56",),
+        )
+    )
+)
+END_RUN = {"signal": "SIGTERM", "grace": 10_000_000}
+ENDING = {"run": f"{_ID}-r1", "asked": "end"}
 TOKEN = TokenView("t5f3c9a1b2d40", "ci", "submitter", "ci", _TIME, secret="suan_…")  # noqa: S106 - an example
 TOKENS = {"tokens": [TokenView("t5f3c9a1b2d40", "ci", "submitter", "ci", _TIME)]}
 TOKEN_REQUEST = {"name": "ci", "scope": "submitter", "expires_in_s": 2_592_000}

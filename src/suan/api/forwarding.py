@@ -7,15 +7,26 @@ from fastapi.responses import StreamingResponse
 
 from suan.api.services import ApiContext
 from suan.model.errors import NotLeader
+from suan.peering import protocol, signing
 
 HOP = "x-suan-forwarded"
-_PASSED_ON = ("authorization", "content-type", "accept", "x-suan-user", "last-event-id")
+_PASSED_ON = (
+    "authorization",
+    "content-type",
+    "accept",
+    "x-suan-user",
+    "last-event-id",
+    *signing.HEADERS,
+)
 _GIVEN_BACK = (
     "content-type",
     "retry-after",
     "www-authenticate",
     "x-suan-run",
     "x-suan-next-offset",
+    protocol.VERSION_HEADER,
+    protocol.END_HEADER,
+    protocol.NEXT_HEADER,
 )
 
 

@@ -17,12 +17,14 @@ from suan.api.requests import (
     ContentAsked,
     FetchRequest,
     LimitsRequest,
+    OfferRequest,
     QueueRequest,
     ReservationRequest,
     TenantRequest,
     TokenRequest,
 )
 from suan.model.spec import JobSpec
+from suan.peering.protocol import EndRun, Forward
 
 REF = "#/components/schemas/"
 TAGS = [
@@ -34,6 +36,8 @@ TAGS = [
         "name": "queues",
         "description": "Where jobs stand in line; what queues, tenants and users may have at once",
     },
+    {"name": "peers", "description": "What is offered to other owners' platforms"},
+    {"name": "peer", "description": "What such a platform asks, in signed requests"},
     {"name": "events", "description": "What happens"},
     {"name": "server", "description": "The server, its health and metrics, reference facts"},
     {"name": "tokens", "description": "Who may do what"},
@@ -117,7 +121,10 @@ def _request_schemas() -> dict[str, Any]:
         TenantRequest,
         LimitsRequest,
         ReservationRequest,
+        OfferRequest,
         TokenRequest,
+        Forward,
+        EndRun,
     ):
         schema = TypeAdapter(cls).json_schema(ref_template=REF + "{model}")
         schemas |= schema.pop("$defs", {})

@@ -27,6 +27,10 @@ CODES: dict[str, tuple[int, str]] = {
     "token_expired": (401, "The token has expired"),
     "token_revoked": (401, "The token was revoked"),
     "forbidden": (403, "This is not allowed"),
+    "peer_version": (426, "The other platform speaks another version"),
+    "way_refused": (409, "The job may not come this way"),
+    "offer_closed": (409, "The offer is closed"),
+    "superseded": (409, "The run was given up since"),
     "store_unavailable": (503, "The store does not answer"),
     "store_full": (507, "No space is left for the store"),
     "store_read_only": (503, "The store cannot be written"),
@@ -98,6 +102,30 @@ class Forbidden(SuanError):
     """The caller is known and may not do this."""
 
     code = "forbidden"
+
+
+class OtherVersion(SuanError):
+    """A peer speaks another version of the protocol."""
+
+    code = "peer_version"
+
+
+class WayRefused(SuanError):
+    """A forwarded job has been here before, or has come too far."""
+
+    code = "way_refused"
+
+
+class OfferClosed(SuanError):
+    """Nothing may start under an offer now."""
+
+    code = "offer_closed"
+
+
+class Superseded(SuanError):
+    """A launch comes too late: its run was asked for in vain since."""
+
+    code = "superseded"
 
 
 def problem_of(error: SuanError) -> Problem:

@@ -25,8 +25,8 @@ def quota_of(asked: QuotaRequest) -> Quota:
             where="quota.cohort",
             mend="use letters, digits and . _ - (first a letter or digit), at most 64",
         )
-    guarantee = _amounts(asked.guarantee, "quota.guarantee")
-    ceiling = _amounts(asked.ceiling, "quota.ceiling")
+    guarantee = amounts_of(asked.guarantee, "quota.guarantee")
+    ceiling = amounts_of(asked.ceiling, "quota.ceiling")
     try:
         return Quota(guarantee, ceiling, asked.cohort)
     except ValueError as error:
@@ -35,7 +35,12 @@ def quota_of(asked: QuotaRequest) -> Quota:
         raise InputError(detail, where=f"quota.{where}", mend=mend) from None
 
 
-def _amounts(asked: BoundsRequest, where: str) -> Amounts:
+def amounts_of(asked: BoundsRequest, where: str) -> Amounts:
+    """The amounts that were asked for.
+
+    Raises:
+        InputError: one is none; ``where`` names the field.
+    """
     models: dict[str, int] = {}
     for name, amount in asked.accelerators.items():
         try:

@@ -11,6 +11,7 @@ from suan.api.auth import SCOPES, USER
 from suan.api.checks import MAX_INT
 from suan.content.manifest import is_digest
 from suan.model.policy import DISCIPLINES
+from suan.model.spec import PRIORITY_MAX, PRIORITY_MIN
 
 MAX_WEIGHT = 1_000_000
 MAX_JOBS = 1_000_000_000
@@ -19,6 +20,7 @@ MAX_NODES = 100_000
 MAX_REASON = 200
 MAX_DIGESTS = 10_000
 MAX_URL = 2000
+MAX_HOURS = 24
 MAX_DEVICE_HOURS = 1_000_000_000
 _MOST = {
     "running": MAX_JOBS,
@@ -179,6 +181,65 @@ class ReservationRequest:
             raise ValueError(f"reason: one line of at most {MAX_REASON} characters")
         if len(self.nodes) > MAX_NODES or any("\n" in each for each in self.nodes):
             raise ValueError(f"nodes: at most {MAX_NODES} names")
+
+
+@dataclass(frozen=True, slots=True)
+class PricesRequest:
+    """What an offer costs, in micro-units of its currency: an hour of a processor, of an
+    accelerator of each model, and a kilowatt-hour."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    currency: str = "CNY"
+    cpu_hour: int = 0
+    accelerator_hour: dict[str, int] = field(default_factory=dict)
+    energy_kwh: int = 0
+
+    def __post_init__(self) -> None:
+        amounts = (self.cpu_hour, self.energy_kwh, *self.accelerator_hour.values())
+        if any(not 0 <= amount <= MAX_INT for amount in amounts):
+            raise ValueError(f"prices: must be from 0 to {MAX_INT}")
+        if not (self.currency.isalpha() and len(self.currency) == 3):
+            raise ValueError("currency: three letters, as CNY")
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRequest:
+    """What a peer may use of a pool: ``share_milli`` thousandths of what others leave free, never
+    more than ``ceiling``; of each day only during ``hours``, pairs of minutes after midnight UTC
+    (none is always), and only from ``begin`` to ``end`` in Unix seconds. Without ``prices`` the
+    pool's own hold. Its jobs stand in ``queue`` with ``priority``. ``new_secret`` gives the peer
+    another token in place of the one it has."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    ceiling: BoundsRequest = BoundsRequest()
+    share_milli: int = 1000
+    hours: tuple[tuple[int, int], ...] = ()
+    begin: int | None = None
+    end: int | None = None
+    prices: PricesRequest | None = None
+    queue: str = "default"
+    priority: int = 0
+    new_secret: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.share_milli <= 1000:
+            raise ValueError(f"share_milli: must be from 1 to 1000, got {self.share_milli}")
+        if any(not 0 <= minute < 1440 for pair in self.hours for minute in pair):
+            raise ValueError("hours: minutes after midnight, from 0 to 1439")
+        if any(first == last for first, last in self.hours):
+            raise ValueError("hours: two different minutes")
+        if len(self.hours) > MAX_HOURS:
+            raise ValueError(f"hours: at most {MAX_HOURS} pairs")
+        for name in ("begin", "end"):
+            at = getattr(self, name)
+            if at is not None and not 0 <= at <= MAX_TIME_S:
+                raise ValueError(f"{name}: must be from 0 to {MAX_TIME_S} seconds since 1970")
+        if self.begin is not None and self.end is not None and self.end <= self.begin:
+            raise ValueError("end: must be after the beginning")
+        if not PRIORITY_MIN <= self.priority <= PRIORITY_MAX:
+            raise ValueError(f"priority: must be from {PRIORITY_MIN} to {PRIORITY_MAX}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from fastapi import Request
 from suan.api.auth import Gate
 from suan.api.loopback import is_loopback
 from suan.api.metrics import HttpMetrics
+from suan.api.peering import PeerGate
 from suan.api.queues import QueueBook
 from suan.content.fetching import Fetcher
 from suan.content.kept import Kept
@@ -55,6 +56,7 @@ class ApiContext:
     services: Services
     gate: Gate
     queues: QueueBook
+    peers: PeerGate
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
 
     @property

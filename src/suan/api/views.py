@@ -10,6 +10,7 @@ import msgspec
 from suan.model.bill import Bill
 from suan.model.job import Job, Run
 from suan.model.live import PoolStatus
+from suan.model.peer import PeerOffer
 from suan.model.plan import Explanation
 from suan.model.refusal import Refusal
 from suan.model.reservation import Reservation
@@ -26,11 +27,13 @@ from suan.model.views import (
     JobDetail,
     JobView,
     NodeView,
+    OfferView,
     PoolView,
     RefusalView,
     ReservationView,
     RunView,
     TokenView,
+    bounds_view,
 )
 
 MASK = "***"
@@ -238,6 +241,28 @@ def reservation_view(
         made_at=time_of(kept.made_at),
         running=running,
         may_go_on=may_go_on,
+    )
+
+
+def offer_view(offer: PeerOffer, *, closed: str, runs: int) -> OfferView:
+    """What a peer may use of a pool."""
+    prices: dict[str, Any] | None = None
+    if offer.prices is not None:
+        prices = msgspec.to_builtins(offer.prices)
+        prices["accelerator_hour"] = dict(offer.prices.accelerator_hour)
+    return OfferView(
+        pool=offer.pool,
+        tenant=offer.tenant,
+        ceiling=bounds_view(offer.ceiling),
+        share_milli=offer.share_milli,
+        hours=offer.hours,
+        begin=_time(offer.begin),
+        end=_time(offer.end),
+        prices=prices,
+        queue=offer.queue,
+        priority=offer.priority,
+        closed=closed,
+        runs=runs,
     )
 
 

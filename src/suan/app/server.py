@@ -180,8 +180,6 @@ def _controller(
     declared: tuple[PoolDeclaration, ...],
     content: Kept,
 ) -> Controller:
-    terms = {name: pool.offer.terms for name, pool in pools.items()}
-
     def bill_of(run: Run, usage: Usage | None) -> Bill:
         ended = run.ended_at or 0
         return bill(
@@ -189,7 +187,7 @@ def _controller(
             tasks=len(run.nodes),
             duration=ended - (run.started_at or ended),  # one that never started costs nothing
             usage=usage,
-            terms=terms.get(run.pool, Terms()),
+            terms=pools[run.pool].offer.terms if run.pool in pools else Terms(),
         )
 
     return Controller(

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Entry] = {
     "reservations": _entry(
         _POOLS, "reservations", "List, make and cancel reservations and maintenance windows."
     ),
+    "peer": _entry(_POOLS, "peer", "Offer parts of pools to other owners' platforms."),
     "site": _entry(_POOLS, "site", "List the sites on the reference map."),
     "events": _entry(_POOLS, "events", "Show what happened."),
     "up": _entry(_SERVER, "up", "Start the platform on this machine."),

@@ -9,7 +9,7 @@ from typing import Any, Self, Unpack
 from suan.client import calls, discovery, retry
 from suan.client.aline import AsyncLine
 from suan.client.bringing import AS_NEEDED, Bringing, brought
-from suan.client.calls import Filters, LogPart, Reserve
+from suan.client.calls import Filters, LogPart, Offer, Reserve
 from suan.client.errors import WaitTimeout
 from suan.client.follow import FollowedEvents, FollowedLog
 from suan.client.jobs import JobSource, new_key, several
@@ -24,6 +24,7 @@ from suan.model.views import (
     JobView,
     LimitsView,
     OutputsView,
+    PeerView,
     PoolView,
     QueueView,
     QuotaView,
@@ -226,6 +227,18 @@ class AsyncClient:
     async def cancel_reservation(self, name: str) -> None:
         """Keep its nodes no more."""
         await self._line.do(calls.cancel_reservation(name))
+
+    async def peers(self) -> tuple[PeerView, ...]:
+        """The peers to whom something is offered, or that may still sign."""
+        return await self._line.do(calls.peers())
+
+    async def offer(self, peer: str, pool: str, **what: Unpack[Offer]) -> PeerView:
+        """Offer a peer a part of a pool. A new peer's ``secret`` is in this answer alone."""
+        return await self._line.do(calls.offer(peer, pool, what))
+
+    async def revoke_offer(self, peer: str, pool: str, *, now: bool = False) -> tuple[str, ...]:
+        """Take an offer back; the peer's runs that this ends. With ``now`` those that run, too."""
+        return await self._line.do(calls.revoke_offer(peer, pool, now=now))
 
     async def sites(self) -> tuple[SiteView, ...]:
         """The reference map."""

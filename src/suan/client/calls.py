@@ -10,6 +10,7 @@ from suan.client.decode import body_of, health_of, member, nothing, view
 from suan.client.wire import Call
 from suan.model.spec import JobSpec
 from suan.model.views import (
+    BoundsView,
     EventView,
     ExplanationView,
     FetchView,
@@ -18,6 +19,7 @@ from suan.model.views import (
     LimitsView,
     MissingView,
     OutputsView,
+    PeerView,
     PoolView,
     QueueView,
     ReservationView,
@@ -56,6 +58,20 @@ class Reserve(TypedDict, total=False):
     users: Sequence[str]
     maintenance: bool
     reason: str
+
+
+class Offer(TypedDict, total=False):
+    """What a peer may use of a pool; see ``PUT /v1/peers/{name}/offers/{pool}``."""
+
+    ceiling: BoundsView
+    share_milli: int
+    hours: Sequence[tuple[int, int]]
+    begin: int | None
+    end: int | None
+    prices: Mapping[str, Any] | None
+    queue: str
+    priority: int
+    new_secret: bool
 
 
 class LogPart(TypedDict, total=False):
@@ -237,6 +253,27 @@ def reserve(wanted: Mapping[str, Any]) -> Call[ReservationView]:
 
 def cancel_reservation(name: str) -> Call[None]:
     return Call("DELETE", f"/v1/reservations/{_part(name)}", nothing)
+
+
+def peers() -> Call[tuple[PeerView, ...]]:
+    return Call("GET", "/v1/peers", member("peers", tuple[PeerView, ...]))
+
+
+def offer(peer: str, pool: str, wanted: Mapping[str, Any]) -> Call[PeerView]:
+    return Call(
+        "PUT",
+        f"/v1/peers/{_part(peer)}/offers/{_part(pool)}",
+        view(PeerView),
+        headers=(_JSON,),
+        content=msgspec.json.encode({k: v for k, v in wanted.items() if v is not None}),
+        repeatable=False,
+    )
+
+
+def revoke_offer(peer: str, pool: str, *, now: bool) -> Call[tuple[str, ...]]:
+    path = f"/v1/peers/{_part(peer)}/offers/{_part(pool)}"
+    query = (("now", "true"),) if now else ()
+    return Call("DELETE", path, member("ended", tuple[str, ...]), query=query)
 
 
 def events(after: int, limit: int | None) -> Call[tuple[EventView, ...]]:

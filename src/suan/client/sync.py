@@ -7,7 +7,7 @@ from typing import Any, Self, Unpack
 
 from suan.client import calls, discovery, retry
 from suan.client.bringing import AS_NEEDED, Bringing, brought
-from suan.client.calls import Filters, LogPart, Reserve
+from suan.client.calls import Filters, LogPart, Offer, Reserve
 from suan.client.errors import WaitTimeout
 from suan.client.follow import FollowedEvents, FollowedLog
 from suan.client.jobs import JobSource, new_key, several
@@ -23,6 +23,7 @@ from suan.model.views import (
     JobView,
     LimitsView,
     OutputsView,
+    PeerView,
     PoolView,
     QueueView,
     QuotaView,
@@ -223,6 +224,18 @@ class Client:
     def cancel_reservation(self, name: str) -> None:
         """Keep its nodes no more."""
         self._line.do(calls.cancel_reservation(name))
+
+    def peers(self) -> tuple[PeerView, ...]:
+        """The peers to whom something is offered, or that may still sign."""
+        return self._line.do(calls.peers())
+
+    def offer(self, peer: str, pool: str, **what: Unpack[Offer]) -> PeerView:
+        """Offer a peer a part of a pool. A new peer's ``secret`` is in this answer alone."""
+        return self._line.do(calls.offer(peer, pool, what))
+
+    def revoke_offer(self, peer: str, pool: str, *, now: bool = False) -> tuple[str, ...]:
+        """Take an offer back; the peer's runs that this ends. With ``now`` those that run, too."""
+        return self._line.do(calls.revoke_offer(peer, pool, now=now))
 
     def sites(self) -> tuple[SiteView, ...]:
         """The reference map."""

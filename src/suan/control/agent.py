@@ -44,6 +44,7 @@ class _Charge:
     stop: Stop | None = None
     delivery: asyncio.Task[None] | None = None
     give_up_at: int = 0  # elapsed time
+    manner: Checkpoint | None = None  # in which it is to be stopped, if whoever asked said so
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)  # over, and recorded so
 
@@ -108,6 +109,15 @@ class PoolAgent:
             self._unborn(charge)
         else:
             self._spawn(self._end_run(charge, stop))
+
+    def stop_so(self, run: RunId, manner: Checkpoint) -> None:
+        """A run that is being stopped, or will be at once, is to be stopped in this manner."""
+        charge = self._charges.get(run)
+        if charge is None or charge.over:
+            return
+        charge.manner = manner
+        if charge.stop is not None:
+            self._spawn(self._end_run(charge, charge.stop))
 
     def forget(self, run: RunId) -> None:
         """A run is over and recorded so."""
@@ -268,7 +278,9 @@ class PoolAgent:
         await charge.settled.wait()
         if charge.over or charge.ref is None:
             return
-        saving = await self._saving(charge.run) if stop.cause in SAVING else None
+        saving = charge.manner
+        if saving is None and stop.cause in SAVING:
+            saving = await self._saving(charge.run)
         grace = self._settings.stop_grace
         if saving is not None and saving.grace is not None:
             grace = min(saving.grace, self._settings.longest_grace)

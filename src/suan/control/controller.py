@@ -187,6 +187,15 @@ class Controller:
         """
         return self._leading().pools()
 
+    async def runs_in(self, pool: PoolName) -> tuple[Run, ...]:
+        """The open runs of one pool, by id.
+
+        Raises:
+            NotLeader: ask the leader.
+        """
+        found = (run for run in self._leading().book.runs.values() if run.pool == pool)
+        return tuple(sorted(found, key=lambda run: run.id))
+
     async def read_log(
         self, run: Run, *, task: int, stream: str, offset: int, limit: int
     ) -> LogChunk:

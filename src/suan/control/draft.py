@@ -44,9 +44,10 @@ from suan.model.events import (
 from suan.model.job import Cause, Job, JobState, Outcome, Run, RunState, Stopping
 from suan.model.plan import Decision, Finish, Hold, Place, Requeue, Stop
 from suan.model.policy import DISCIPLINES
-from suan.model.pool import Usage
+from suan.model.pool import RunReport, Usage
 from suan.model.quota import Limits, Quota, Spent
 from suan.model.reservation import Reservation, first_met, reservation_of
+from suan.model.spec import Checkpoint
 from suan.model.store import Command, Cycle, FeedEntry, JobUpdate, JournalEntry
 from suan.model.units import HOUR, Instant, JobId, Money, PoolName, QueueName, RunId, TenantName
 
@@ -78,6 +79,8 @@ class Draft:
         self._tenant_quotas: dict[str, Quota] = {}
         self._limits: dict[str, Limits] = {}
         self._reservations: dict[str, Reservation | None] = {}
+        self._usages: dict[RunId, Usage] = {}
+        self.manners: dict[JobId, Checkpoint] = {}  # of stopping runs of cancelled jobs
 
     # What happened ---------------------------------------------------------------------------
 
@@ -121,9 +124,7 @@ class Draft:
         self._taken_commands.append(number)
         match command.kind:
             case "cancel":
-                job = JobId(command.target)
-                self.events.append(JobCancelled(self.now, job, command.by))
-                self._tell("job.cancelling", job, by=command.by)
+                self._cancel(number, command)
             case "drain" | "undrain":
                 self._drain(PoolName(command.target), command.kind == "drain", command.by)
             case "set_queue":
@@ -178,6 +179,7 @@ class Draft:
             entries=entries,
             jobs=tuple(self._jobs.values()),
             runs=tuple(self._runs.values()),
+            usages=self._usages,
             feed=tuple(self._feed),
             taken_jobs=tuple(self._taken_jobs),
             taken_commands=tuple(self._taken_commands),
@@ -249,7 +251,7 @@ class Draft:
             self._start(self._book.runs[run.id], report.started_at)
         if report.outcome is not None:
             ended_at = self.now if report.ended_at is None else report.ended_at
-            self._end(self._book.runs[run.id], report.outcome, ended_at, usage=report.usage)
+            self._end(self._book.runs[run.id], report.outcome, ended_at, report=report)
 
     def _start(self, run: Run, started_at: Instant) -> None:
         # A pool's clock may be off: what it says is kept within what we know.
@@ -262,12 +264,16 @@ class Draft:
             self._enter(replace(job, started_at=job.started_at or started_at, detail=""))
 
     def _end(
-        self, run: Run, outcome: Outcome, ended_at: Instant, *, usage: Usage | None = None
+        self, run: Run, outcome: Outcome, ended_at: Instant, *, report: RunReport | None = None
     ) -> None:
         ended_at = min(max(ended_at, run.started_at or run.placed_at), self.now)
         outcome = self._as_asked(run.id, outcome)
         run = replace(run, state=RunState.ENDED, ended_at=ended_at, outcome=outcome)
-        bill = self._bill(run, usage)
+        usage = report.usage if report is not None else None
+        if usage is not None:
+            self._usages[run.id] = usage
+        asked = report.bill if report is not None else None
+        bill = self._bill(run, usage) if asked is None else asked
         used = Spent(ended_at, bill.device_ms, bill.money)
         run = replace(run, bill=bill)
         self._runs[run.id] = run
@@ -377,6 +383,17 @@ class Draft:
             sight.drained = drained
         self.events.append(PoolDrained(self.now, pool, drained, by))
         self._tell("pool.drained" if drained else "pool.undrained", None, pool=pool, by=by)
+
+    def _cancel(self, number: int, command: Command) -> None:
+        job, args = JobId(command.target), command.args
+        self.events.append(JobCancelled(self.now, job, command.by))
+        self._tell("job.cancelling", job, by=command.by)
+        if not args:
+            return
+        try:
+            self.manners[job] = Checkpoint(args["signal"], int(args["grace"]))
+        except (KeyError, ValueError) as error:
+            log.error("command %d: %s cannot be stopped so: %s", number, job, error)
 
     def _set_queue(self, number: int, command: Command) -> None:
         name, args = QueueName(command.target), command.args

@@ -15,8 +15,8 @@ from suan.model.events import JobSubmitted, PastRun
 from suan.model.job import Job, Run
 from suan.model.pool import Launch, Parcel
 from suan.model.resources import Resources
-from suan.model.spec import DEFAULT_MEMORY_MIB, JobSpec, ResourceOption, content_of
-from suan.model.units import Instant, JobId, QueueName, TenantName
+from suan.model.spec import DEFAULT_MEMORY_MIB, Forwarded, JobSpec, ResourceOption, content_of
+from suan.model.units import Instant, JobId, QueueName, RunId, TenantName
 
 T = TypeVar("T")
 
@@ -127,20 +127,12 @@ def hypothesis_of(spec: JobSpec, user: str, *, now: Instant) -> JobSubmitted:
     )
 
 
-def launch_of(job: Job, run: Run, secrets: Mapping[str, str]) -> Launch:
-    """Everything a pool needs to start a run of a job."""
-    spec = job.spec
+def launch_of(job: Job, run: Run, secrets: Mapping[str, str], *, platform: str = "") -> Launch:
+    """Everything a pool needs to start a run of a job. ``platform`` is this one's id."""
+    spec, forwarded = job.spec, job.spec.forwarded
     given = {
         target: source for target, source in spec.file_mounts.items() if content_of(source) is None
     }
-    env = job_environment(
-        sized(spec, len(run.nodes)),
-        job=job.id,
-        run=run.id,
-        attempt=run.attempt,
-        member=_membership(job),
-        user=job.user,
-    )
     return Launch(
         run=run.id,
         job=job.id,
@@ -149,7 +141,7 @@ def launch_of(job: Job, run: Run, secrets: Mapping[str, str]) -> Launch:
         per_task=run.per_task,
         script=launch_script(spec),
         setup=spec.setup,
-        env=env,
+        env=spec.envs if forwarded is not None else _environment(job, run),
         secrets=dict(secrets),
         workdir=None if content_of(spec.workdir) else spec.workdir,
         file_mounts=given,
@@ -160,6 +152,25 @@ def launch_of(job: Job, run: Run, secrets: Mapping[str, str]) -> Launch:
         parcels=_parcels(spec),
         outputs=tuple(each for each in spec.outputs if "://" not in each),
         image=spec.resources[run.option].image_id,
+        checkpoint=spec.checkpoint,
+        known_as=RunId(forwarded.run) if forwarded is not None else None,
+        path=_way(forwarded, platform),
+    )
+
+
+def _way(forwarded: Forwarded | None, platform: str) -> tuple[str, ...]:
+    before = forwarded.path if forwarded is not None else ()
+    return (*before, platform) if platform else before
+
+
+def _environment(job: Job, run: Run) -> dict[str, str]:
+    return job_environment(
+        sized(job.spec, len(run.nodes)),
+        job=job.id,
+        run=run.id,
+        attempt=run.attempt,
+        member=_membership(job),
+        user=job.user,
     )
 
 

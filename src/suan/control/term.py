@@ -96,6 +96,7 @@ class Term:
         self._wake_at: Instant | None = None
         self._undecided = False  # the last plan was cut short by its limit
         self._at_once = False
+        self._platform = ""
         self._recent: OrderedDict[JobId, Job] = OrderedDict()
         self._agents = {name: self._agent(name) for name in sorted(parts.pools)}
         self.scheduler = parts.scheduler_factory()
@@ -160,6 +161,7 @@ class Term:
         await self._recorder.begin()
         began, settings = self._clock.now(), self._settings
         self.book.open(await self._store.open_runs())
+        self._platform = await self._store.peers.platform()
         bill, policy = self._parts.bill, settings.policy
         draft = await opening(self._store, self.book, began, bill=bill, policy=policy)
         draft.led(settings.holder, settings.url, self._parts.keeper.lease.token)
@@ -312,8 +314,15 @@ class Term:
                 agent.forget(run.id)
         for run in draft.placed:
             self._agents[run.pool].launch(run)
+        for job, manner in draft.manners.items():
+            self._stop_so(job, manner)
         for stop in draft.stops:
             self._stop(stop)
+
+    def _stop_so(self, job: JobId, manner: Checkpoint) -> None:
+        run = self.book.runs.get(run_id(job, self.book.job(job).attempts))
+        if run is not None and (agent := self._agents.get(run.pool)) is not None:
+            agent.stop_so(run.id, manner)
 
     def _stop(self, stop: Stop) -> None:
         run = self.book.runs[stop.run]
@@ -371,7 +380,8 @@ class Term:
         job = self._recent.pop(run.job, None) or await self._store.get(run.job)
         if job is None:
             raise InvariantViolation(f"{run.id} is to be launched and its job is not recorded")
-        return launch_of(job, run, await self._store.secrets(run.job))
+        secrets = await self._store.secrets(run.job)
+        return launch_of(job, run, secrets, platform=self._platform)
 
     async def _checkpoint(self, run: Run) -> Checkpoint | None:
         job = await self._store.get(run.job)

@@ -11,7 +11,7 @@ from suan.model.pool import LogChunk, OutputFile
 from suan.model.reservation import Reservation, ReservationAsked
 from suan.model.resources import Resources
 from suan.model.spec import JobSpec
-from suan.model.units import Instant, JobId, RunId
+from suan.model.units import Instant, JobId, PoolName, RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,10 @@ class Live(Protocol):
         ...
 
     async def pools(self) -> tuple[PoolStatus, ...]: ...
+
+    async def runs_in(self, pool: PoolName) -> tuple[Run, ...]:
+        """The open runs of one pool, by id."""
+        ...
 
     async def read_log(
         self, run: Run, *, task: int, stream: str, offset: int, limit: int

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
+from suan.model.bill import Bill
 from suan.model.job import Outcome
 from suan.model.offer import NodeStatus, Offer
 from suan.model.resources import Resources
+from suan.model.spec import Checkpoint
 from suan.model.units import Duration, Instant, JobId, NodeName, RunId
 
 
@@ -35,6 +37,7 @@ class Launch:
     ``workdir`` and ``file_mounts`` are paths that the pool has; ``parcels`` are copies, delivered
     before the launch (``Deliver``), for the run alone to change. ``outputs`` are paths below the
     working directory that count as the run's output beside ``SUAN_OUTPUT_DIR`` (``Outputs``).
+    ``checkpoint`` is for a pool that may displace runs by itself.
     """
 
     run: RunId
@@ -55,6 +58,9 @@ class Launch:
     parcels: tuple[Parcel, ...] = ()
     outputs: tuple[str, ...] = ()
     image: str | None = None  # the container to run in, for pools that have them
+    checkpoint: Checkpoint | None = None
+    known_as: RunId | None = None  # to its user, where another platform forwarded it
+    path: tuple[str, ...] = ()  # the platforms that it has been through, this one last
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,8 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A pool's word on one run: started, or (with ``outcome``) ended."""
+    """A pool's word on one run: started, or (with ``outcome``) ended. ``bill`` is what its owner
+    asks for it, where that is not reckoned here by the pool's terms."""
 
     run: RunId
     ref: str
@@ -98,6 +105,7 @@ class RunReport:
     ended_at: Instant | None = None
     outcome: Outcome | None = None
     usage: Usage | None = None
+    bill: Bill | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,17 @@ class After:
 
 
 @dataclass(frozen=True, slots=True)
+class Forwarded:
+    """Of a job that another platform forwarded: the run that it is there, which is what its user
+    knows it as, and the ids of the platforms that it has been through, the first one first."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _FORBID_EXTRA
+
+    run: str
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """A job as its user wrote it, after defaults. ``run`` is a shell script, run on every node.
 
@@ -165,6 +176,7 @@ class JobSpec:
     stdout: str | None = None  # an extra copy's path, as in `#SBATCH --output`
     stderr: str | None = None
     origin: str = "jobfile"  # or "sbatch", "command", "sdk": which conventions its environment has
+    forwarded: Forwarded | None = None  # set by suan alone; ``envs`` is then the whole environment
 
     @property
     def contents(self) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from suan.model.events import Event
 from suan.model.job import Cause, Job, JobState, Run
+from suan.model.peer import ForwardedRun, Mirrored, PeerOffer
+from suan.model.pool import Usage
 from suan.model.quota import Amounts, Limits, Quota, Spent, Tenant
 from suan.model.reservation import Reservation
 from suan.model.resources import Resources
@@ -75,7 +77,8 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request to the leader: ``cancel`` (target: a job), ``drain`` or ``undrain`` (a pool),
+    """A request to the leader: ``cancel`` (target: a job; ``args`` may have the ``signal`` and the
+    ``grace`` in microseconds with which a run of it is stopped), ``drain`` or ``undrain`` (a pool),
     ``set_queue`` (a queue, with ``weight``, ``discipline`` and ``open`` in ``args``, and with
     ``guarantee``, ``ceiling`` and ``cohort`` if its quota is set), ``set_tenant`` (a tenant, with
     ``weight``, and with the same if its quota is set), ``set_limits`` (a user, with
@@ -201,6 +204,7 @@ class Cycle:
     entries: tuple[JournalEntry, ...]
     jobs: tuple[JobUpdate, ...] = ()
     runs: tuple[Run, ...] = ()  # new, or changed
+    usages: dict[RunId, Usage] = field(default_factory=dict)  # of runs that ended, where measured
     feed: tuple[FeedEntry, ...] = ()  # ids are given by the store
     taken_jobs: tuple[JobId, ...] = ()
     taken_commands: tuple[int, ...] = ()
@@ -332,7 +336,7 @@ class Token:
 
     id: str
     name: str
-    scope: str  # viewer, submitter, operator, admin
+    scope: str  # viewer, submitter, operator, admin; or peer
     user: str
     created_at: Instant
     expires_at: Instant | None = None
@@ -346,16 +350,79 @@ class Tokens(Protocol):
 
     async def find(self, digest: bytes) -> Token | None: ...
 
+    async def key(self, token_id: str) -> tuple[Token, bytes] | None:
+        """A token by its id, with the digest of its secret."""
+        ...
+
     async def list(self) -> tuple[Token, ...]: ...
 
     async def revoke(self, token_id: str, now: Instant) -> bool: ...
 
 
+class Peers(Protocol):
+    """What is offered to peers and forwarded by them. Any process may use it."""
+
+    async def platform(self) -> str:
+        """The id of this platform, made once with its store."""
+        ...
+
+    async def offers(self) -> tuple[PeerOffer, ...]:
+        """All that stand, by peer and pool."""
+        ...
+
+    async def offer(self, offer: PeerOffer) -> None:
+        """Make an offer, or change the one to that peer of that pool."""
+        ...
+
+    async def withdraw(self, peer: str, pool: str) -> bool:
+        """Take an offer back; whether there was one."""
+        ...
+
+    async def forward(
+        self, run: ForwardedRun, submission: Submission, now: Instant
+    ) -> ForwardedRun:
+        """Make a peer's run a job, once; what is known of it then. Its ``job`` is ``None`` if its
+        ``turn`` was over, and nothing was done.
+
+        Raises:
+            OverPendingLimit: the peer would have more jobs waiting than it may.
+        """
+        ...
+
+    async def seek(self, run: ForwardedRun) -> ForwardedRun:
+        """What is known of a peer's run. If it is no job, its next turn has begun: no launch of an
+        earlier one will make it one."""
+        ...
+
+    async def end(self, run: ForwardedRun, command: Command, now: Instant) -> ForwardedRun:
+        """Note who wants a run to end (``ending``), and ask the leader if it is a job already; one
+        that is launched later is cancelled at once. ``command`` is for its job."""
+        ...
+
+    async def mirrored(
+        self, peer: str, pool: str, *, after: int | None, since: Instant
+    ) -> tuple[int, tuple[Mirrored, ...]]:
+        """The newest event's id, and the forwarded runs of whose jobs events tell after the id
+        ``after``; for ``None`` all that have not ended, or ended after ``since``."""
+        ...
+
+    async def one(self, peer: str, run: RunId) -> Mirrored | None:
+        """A forwarded run that is a job."""
+        ...
+
+    async def open(self, peer: str, pool: str) -> tuple[ForwardedRun, ...]:
+        """The forwarded runs whose jobs have not ended, by id."""
+        ...
+
+
 class Store(Jobs, Leases, Ledger, Journal, Protocol):
-    """One engine, whole. ``tokens`` stands apart because its names overlap."""
+    """One engine, whole. ``tokens`` and ``peers`` stand apart because names overlap."""
 
     @property
     def tokens(self) -> Tokens: ...
+
+    @property
+    def peers(self) -> Peers: ...
 
     @property
     def engine_name(self) -> str:

@@ -364,6 +364,36 @@ class SiteView:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferView:
+    """What a peer may use of a pool. ``closed`` says why nothing new may start now, if so; ``runs``
+    counts its runs here that have not ended. Prices are in micro-units, ``None`` the pool's own."""
+
+    pool: str
+    tenant: str
+    ceiling: BoundsView
+    share_milli: int
+    hours: tuple[tuple[int, int], ...]  # minutes after midnight UTC
+    begin: datetime | None
+    end: datetime | None
+    prices: dict[str, Any] | None
+    queue: str
+    priority: int
+    closed: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerView:
+    """Another owner's platform, by the name that it has here. ``token`` is what it signs with,
+    empty where it has none; the ``secret`` of that is told only as it is made."""
+
+    name: str
+    token: str
+    offers: tuple[OfferView, ...] = ()
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServerView:
     """The server that answers."""
 

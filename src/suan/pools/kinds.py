@@ -14,6 +14,7 @@ from suan.pools.fields import Fields
 KINDS: dict[str, str] = {
     "kubernetes": "suan.pools.kubernetes.kind:KubernetesKind",
     "local": "suan.pools.local.kind:LocalKind",
+    "peer": "suan.pools.peer.kind:PeerKind",
     "ray": "suan.pools.ray.kind:RayKind",
     "slurm": "suan.pools.slurm.kind:SlurmKind",
 }

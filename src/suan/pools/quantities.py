@@ -77,6 +77,13 @@ def count(text: str) -> int:
     return number
 
 
+def flag(text: str) -> bool:
+    """``true`` or ``false``."""
+    if text.casefold() not in ("true", "false"):
+        raise ValueError(f"{text!r} must be true or false")
+    return text.casefold() == "true"
+
+
 def rack(text: str) -> str:
     """Where a node stands, from the outside in: ``spine1/leaf3``."""
     if len(text) > _LONGEST_RACK or not _RACK.fullmatch(text):

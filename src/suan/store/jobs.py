@@ -81,16 +81,9 @@ class StoredJobs(Part):
         A ``cancel`` also marks an unfinished job, so that a leader that gathers the job only
         after the command still learns of it (``Job.cancel_requested``).
         """
-        values = _command_values(command, now)
-
-        def work(connection: Connection) -> int:
-            if command.kind == "cancel":
-                connection.execute(_MARK_CANCELLED, {"key": command.target})
-            done = connection.execute(insert(schema.commands), values)
-            assert done.inserted_primary_key is not None
-            return int(done.inserted_primary_key[0])
-
-        return await self._db.write(work, kind="command")
+        return await self._db.write(
+            lambda connection: ask_leader(connection, command, now), kind="command"
+        )
 
     async def request_all(self, commands: Sequence[Command], now: Instant) -> None:
         """Leave several commands in one transaction: see ``request``."""
@@ -121,6 +114,16 @@ class StoredJobs(Part):
             return tuple(sorted(entries, key=lambda entry: entry.id))
 
         return await self._db.read(work)
+
+
+def ask_leader(connection: Connection, command: Command, now: Instant) -> int:
+    """Leave a command in a transaction; returns its number. See ``request``."""
+    values = _command_values(command, now)
+    if command.kind == "cancel":
+        connection.execute(_MARK_CANCELLED, {"key": command.target})
+    done = connection.execute(insert(schema.commands), values)
+    assert done.inserted_primary_key is not None
+    return int(done.inserted_primary_key[0])
 
 
 def _entry(row: Row[Any]) -> FeedEntry:

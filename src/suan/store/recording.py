@@ -32,6 +32,7 @@ class StoredRecords(Part):
         with storable("a cycle"):
             entries = [_entry_values(entry) for entry in cycle.entries]
             runs = [run_values(run) for run in cycle.runs]
+            usages = [{"key": run, "usage": to_json(each)} for run, each in cycle.usages.items()]
             jobs = [update_values(job) for job in cycle.jobs]
             feed = [_feed_values(entry) for entry in cycle.feed]
 
@@ -39,7 +40,8 @@ class StoredRecords(Part):
             check_held(connection, lease)
             _many(connection, insert(schema.journal), entries)
             _many(connection, _UPDATE_JOB, jobs)
-            _upsert(connection, schema.runs, runs, key="id")
+            upsert(connection, schema.runs, runs)
+            _many(connection, _SET_USAGE, usages)
             _charge(connection, cycle.runs)
             _many(connection, insert(schema.feed), feed)
             _many(connection, _TAKE_JOB, [{"key": job} for job in cycle.taken_jobs])
@@ -57,6 +59,7 @@ class StoredRecords(Part):
 
 
 _UPDATE_JOB = update(schema.jobs).where(schema.jobs.c.id == schema.key)
+_SET_USAGE = update(schema.runs).where(schema.runs.c.id == schema.key)
 _TAKE_JOB = update(schema.jobs).where(schema.jobs.c.id == schema.key).values(taken=1)
 _TAKE_COMMAND = update(schema.commands).where(schema.commands.c.number == schema.key)
 _TAKE_COMMAND = _TAKE_COMMAND.values(taken=1)
@@ -89,13 +92,15 @@ def _many(connection: Connection, statement: Any, rows: list[Values]) -> None:
         connection.execute(statement, rows)
 
 
-def _upsert(connection: Connection, table: Any, rows: list[Values], *, key: str) -> None:
+def upsert(connection: Connection, table: Any, rows: list[Values]) -> None:
+    """Insert rows, or change those that are there, by the table's key."""
+    if not rows:
+        return
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table)
-    changed = {
-        column.name: statement.excluded[column.name] for column in table.c if column.name != key
-    }
-    _many(connection, statement.on_conflict_do_update(index_elements=[key], set_=changed), rows)
+    keys = [column.name for column in table.primary_key.columns]
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
 
 
 def _charge(connection: Connection, runs: Iterable[Run]) -> None:
@@ -141,7 +146,7 @@ def _set_queues(connection: Connection, queues: dict[str, tuple[int, str, bool]]
         {"name": name, "weight": weight, "discipline": discipline, "is_open": int(is_open)}
         for name, (weight, discipline, is_open) in queues.items()
     ]
-    _upsert(connection, schema.queues, rows, key="name")
+    upsert(connection, schema.queues, rows)
 
 
 def _set_or_drop(
@@ -154,4 +159,4 @@ def _set_or_drop(
         {name.name: each, "body": to_json(value)} for each, value in values.items() if value != none
     ]
     _many(connection, delete(table).where(name == schema.key), gone)
-    _upsert(connection, table, rows, key=name.name)
+    upsert(connection, table, rows)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0008"  # of the newest migration
+REVISION = "0009"  # of the newest migration
 
 # The conditions of the partial indexes, word for word: a planner uses them only for these words.
 UNTAKEN = "taken = 0"
@@ -130,6 +130,7 @@ runs = Table(
     Column("bill", Text),
     Column("stop", Text),
     Column("hurries", SmallInteger, nullable=False, server_default=text("0")),
+    Column("usage", Text),
     Index("ix_runs_job", "job", "attempt"),
     _partial("ix_runs_unended", UNENDED, "placed_at", "id"),
     _partial("ix_runs_past", PAST, "ended_at", "id"),
@@ -256,6 +257,35 @@ tokens = Table(
     Column("revoked_at", BigInteger),
     Column("digest", LargeBinary, nullable=False),
     UniqueConstraint("digest", name="uq_tokens_digest"),
+)
+
+platform = Table(
+    "platform",
+    metadata,
+    Column("id", Text, primary_key=True),  # one row: what other platforms know this one by
+)
+
+peer_offers = Table(
+    "peer_offers",
+    metadata,
+    Column("peer", Text, primary_key=True),
+    Column("pool", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+forwarded_runs = Table(
+    "forwarded_runs",
+    metadata,
+    Column("peer", Text, primary_key=True),
+    Column("run", Text, primary_key=True),
+    Column("pool", Text, nullable=False),
+    Column("turn", BigInteger, nullable=False),
+    Column("job", Text),
+    Column("ending", Text, nullable=False),
+    Column("nodes", Text, nullable=False),
+    Column("per_task", Text, nullable=False),
+    Column("terms", Text, nullable=False),
+    Index("ix_forwarded_runs_job", "job"),
 )
 
 key: BindParameter[Any] = bindparam("key")  # names the row in an UPDATE or DELETE of many

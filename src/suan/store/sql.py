@@ -6,6 +6,7 @@ from suan.store.journalling import StoredJournal
 from suan.store.leasing import StoredLeases
 from suan.store.ledger import StoredLedger
 from suan.store.listing import StoredListing
+from suan.store.peers import StoredPeers
 from suan.store.recording import StoredRecords
 from suan.store.submitting import StoredSubmissions
 from suan.store.tokens import StoredTokens
@@ -25,10 +26,15 @@ class SqlStore(
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._tokens = StoredTokens(database)
+        self._peers = StoredPeers(database)
 
     @property
     def tokens(self) -> StoredTokens:
         return self._tokens
+
+    @property
+    def peers(self) -> StoredPeers:
+        return self._peers
 
     @property
     def engine_name(self) -> str:

@@ -24,7 +24,7 @@ INLINE = 50  # more jobs than this are made ready in a thread, so that the event
 
 
 @dataclass(slots=True)
-class _Prepared:
+class Prepared:
     """A submission's rows, made before the writer's turn so that its turn is short.
 
     Spec ids count from 0 here; the writer adds the store's newest id.
@@ -51,18 +51,23 @@ class StoredSubmissions(Part):
             OverPendingLimit: their user would have more jobs pending than he may.
         """
         if len(submission.jobs) > INLINE:
-            prepared = await asyncio.to_thread(_prepare, submission, now)
+            prepared = await asyncio.to_thread(prepare, submission, now)
         else:
-            prepared = _prepare(submission, now)
+            prepared = prepare(submission, now)
         return await self._db.write(
-            lambda connection: _add(connection, prepared),
+            lambda connection: add_submission(connection, prepared),
             kind="submit",
             rows=len(submission.jobs),
         )
 
 
-def _prepare(submission: Submission, now: Instant) -> _Prepared:
-    prepared = _Prepared(submission, now, [], [], [], [])
+def prepare(submission: Submission, now: Instant) -> Prepared:
+    """A submission's rows.
+
+    Raises:
+        InputError: a job cannot be stored at all.
+    """
+    prepared = Prepared(submission, now, [], [], [], [])
     by_object: dict[int, int] = {}
     by_value: dict[tuple[str, str], int] = {}
     for new in submission.jobs:
@@ -74,7 +79,7 @@ def _prepare(submission: Submission, now: Instant) -> _Prepared:
     return prepared
 
 
-def _add_spec(prepared: _Prepared, spec: JobSpec, known: dict[tuple[str, str], int]) -> int:
+def _add_spec(prepared: Prepared, spec: JobSpec, known: dict[tuple[str, str], int]) -> int:
     body, secrets = spec_text(spec), to_json(spec.secrets) if spec.secrets else ""
     number = known.setdefault((body, secrets), len(prepared.specs))
     if number == len(prepared.specs):
@@ -99,7 +104,8 @@ def _check(new: NewJob, user: str) -> None:
             )
 
 
-def _add(connection: Connection, prepared: _Prepared) -> Submitted:
+def add_submission(connection: Connection, prepared: Prepared) -> Submitted:
+    """Add a submission's jobs in a transaction; see ``submit``."""
     submission = prepared.submission
     if submission.key is not None:
         earlier = _earlier(connection, submission)
@@ -165,7 +171,7 @@ def _check_pending(connection: Connection, submission: Submission) -> None:
         )
 
 
-def _keep_key(connection: Connection, prepared: _Prepared, ids: tuple[JobId, ...]) -> None:
+def _keep_key(connection: Connection, prepared: Prepared, ids: tuple[JobId, ...]) -> None:
     row = {
         "user_name": prepared.submission.user,
         "key": prepared.submission.key,

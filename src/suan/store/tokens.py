@@ -46,6 +46,15 @@ class StoredTokens:
 
         return await self._db.read(work)
 
+    async def key(self, token_id: str) -> tuple[Token, bytes] | None:
+        query = select(_tokens).where(_tokens.c.id == token_id)
+
+        def work(connection: Connection) -> tuple[Token, bytes] | None:
+            row = connection.execute(query).one_or_none()
+            return (_token(row), bytes(row.digest)) if row else None
+
+        return await self._db.read(work)
+
     async def list(self) -> tuple[Token, ...]:
         """All tokens, by the time they were made and id."""
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.pool.trial import KINDS, Kind, Trial
+from tests.peers import peer_platform
 from tests.ray import ray_cluster
 from tests.slurm import slurm_clusters
 
-__all__ = ["ray_cluster", "slurm_clusters"]
+__all__ = ["peer_platform", "ray_cluster", "slurm_clusters"]
 
 
 @pytest.fixture(autouse=True)

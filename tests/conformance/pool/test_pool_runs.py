@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from suan.model.errors import PoolRejected
 from suan.model.job import Cause
 from suan.model.units import SECOND
 from tests.conformance.pool.trial import Kind, Trial
@@ -101,7 +100,7 @@ async def test_first_failing_task_ends_the_gang(trial: Trial) -> None:
     assert "task 2" in outcome.detail
 
 
-async def test_environment_has_the_names_people_know(trial: Trial) -> None:
+async def test_environment_has_the_names_people_know(kind: Kind, trial: Trial) -> None:
     script = f"{PYTHON} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
     secrets = {"TOKEN": "s3cret"}
     env = {"GREETING": "你好 $HOME", "SLURM_JOB_ID": "7"}
@@ -117,7 +116,9 @@ async def test_environment_has_the_names_people_know(trial: Trial) -> None:
     assert {name: found.get(name) for name in expected} == expected
     assert found["SKYPILOT_NODE_IPS"].splitlines() == found["SUAN_NODE_IPS"].splitlines()
     assert len(found["SUAN_NODE_IPS"].splitlines()) == 2
-    assert found["SUAN_NODE"] == found["SLURMD_NODENAME"] == trial.nodes[1 % len(trial.nodes)]
+    assert found["SUAN_NODE"] == found["SLURMD_NODENAME"]
+    if kind.names_nodes:
+        assert found["SUAN_NODE"] == trial.nodes[1 % len(trial.nodes)]
     assert re.fullmatch(r"\d+", found["MASTER_PORT"])
     assert found["SUAN_OUTPUT_DIR"]
     assert "SUAN_KILL_AT" not in found
@@ -196,17 +197,13 @@ async def test_bad_workdir_is_refused_for_good(kind: Kind, trial: Trial, workdir
         assert (outcome.cause, outcome.exit_code) == (Cause.FAILED, 126)
         assert f"workdir '{workdir}'" in outcome.detail
         return
-    with pytest.raises(PoolRejected, match="workdir"):
-        await trial.launch("dir-r2", "true", workdir=workdir)
+    assert "workdir" in await trial.refused("dir-r2", workdir=workdir)
 
 
 async def test_unknown_node_and_bad_variable_are_refused(trial: Trial) -> None:
-    with pytest.raises(PoolRejected, match="no node nowhere"):
-        await trial.launch("node-r1", "true", nodes=("nowhere",))
-    with pytest.raises(PoolRejected, match="cannot be set"):
-        await trial.launch("var-r1", "true", env={"A=B": "1"})
-    with pytest.raises(PoolRejected, match="not the name of a run"):
-        await trial.launch("../x-r1", "true")
+    assert "no node nowhere" in await trial.refused("node-r1", nodes=("nowhere",))
+    assert "cannot be set" in await trial.refused("var-r1", env={"A=B": "1"})
+    assert "not the name of a run" in await trial.refused("../x-r1")
 
 
 async def test_file_mounts_appear_below_the_workdir(trial: Trial) -> None:
@@ -234,5 +231,4 @@ async def test_bad_mount_is_refused(
         await trial.launch("mnt-r2", "true", file_mounts={destination: source})
         assert said in (await trial.end("mnt-r2")).detail
         return
-    with pytest.raises(PoolRejected, match=said):
-        await trial.launch("mnt-r2", "true", file_mounts={destination: source})
+    assert said in await trial.refused("mnt-r2", file_mounts={destination: source})

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from suan.model.job import Outcome
+from suan.model.errors import PoolRejected
+from suan.model.job import Cause, Outcome
 from suan.model.pool import Launch, Logs, Pool, RunReport, Watch
 from suan.model.resources import Resources
 from suan.model.units import JobId, NodeName, RunId
 from suan.pools.declared import load_pools, open_pool
+from tests.peers import Owner, declared, keep_secret
 
 PATIENCE_S = 30.0
 
@@ -54,6 +56,16 @@ class Trial:
 
     async def launch(self, run: str, script: str, **more: Any) -> str:
         return await self.pool.launch(self.a_launch(run, script, **more))
+
+    async def refused(self, run: str, script: str = "true", **more: Any) -> str:
+        """Why a launch is refused for good: said at once, or as soon as its turn has come there."""
+        try:
+            await self.launch(run, script, **more)
+        except PoolRejected as refusal:
+            return str(refusal)
+        outcome = await self.end(run)
+        assert outcome.cause is Cause.REJECTED, outcome
+        return outcome.detail
 
     async def until(
         self, condition: Callable[[], object], *, what: str, patience: float | None = None
@@ -107,6 +119,7 @@ class Kind:
     few, many = 12, int(os.environ.get("SUAN_TEST_MANY_RUNS", "300"))
     sees_files = True  # what its nodes lack is refused at once, not only found by the run
     pipes = False  # what a task writes goes through a pipe, not straight into a file
+    names_nodes = True  # a task's SUAN_NODE is the node that it was launched on
 
     def __init__(self, directory: Path, given: Any = None) -> None:
         self.directory = directory
@@ -184,4 +197,32 @@ class RayKind(Kind):
                 yield trial
 
 
-KINDS: dict[str, type[Kind]] = {"local": LocalKind, "ray": RayKind, "slurm": SlurmKind}
+class PeerKind(Kind):
+    """Another owner's server in a process of its own, with a pool of three nodes behind it, to
+    which each test is a peer of its own."""
+
+    needs = "peer_platform"
+    names_nodes = False
+    more: tuple[str, ...] = ()  # further lines of the declaration
+    url: str | None = None  # where the owner is reached, if not at his own address
+    credentials: tuple[str, str, str] | None = None
+
+    def open(self) -> Pool:
+        owner: Owner = self.given
+        if self.credentials is None:
+            self.credentials = owner.new_peer()
+        _, token, secret = self.credentials
+        kept = keep_secret(self.directory / "secret", secret)
+        path = self.directory / "pools.yaml"
+        entry = declared("theirs", self.url or owner.url, token, kept, "pool: lab", *self.more)
+        path.write_text(f"pools:\n{entry}")
+        (declaration,) = load_pools(path, home=self.home)
+        return open_pool(declaration, home=self.home)
+
+
+KINDS: dict[str, type[Kind]] = {
+    "local": LocalKind,
+    "peer": PeerKind,
+    "ray": RayKind,
+    "slurm": SlurmKind,
+}

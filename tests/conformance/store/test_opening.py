@@ -80,6 +80,10 @@ async def test_the_migrations_make_the_tables_of_the_schema(store_url: str) -> N
 
 
 OLD = (  # what the later migrations added, taken away again
+    "DROP TABLE platform",
+    "DROP TABLE peer_offers",
+    "DROP TABLE forwarded_runs",
+    "ALTER TABLE runs DROP COLUMN usage",
     "ALTER TABLE runs DROP COLUMN hurries",
     "DROP TABLE spent",
     "DROP TABLE reservations",
