@@ -299,6 +299,7 @@ FORWARD = msgspec.to_builtins(
         )
     )
 )
+SENT = {"content": "kept"}
 END_RUN = {"signal": "SIGTERM", "grace": 10_000_000}
 ENDING = {"run": f"{_ID}-r1", "asked": "end"}
 TOKEN = TokenView("t5f3c9a1b2d40", "ci", "submitter", "ci", _TIME, secret="suan_…")  # noqa: S106 - an example

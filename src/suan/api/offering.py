@@ -8,6 +8,7 @@ from hashlib import sha256
 import msgspec
 
 from suan.accounting import bill
+from suan.api import bringing
 from suan.api.checks import checked_spec
 from suan.api.logs import Pulse
 from suan.api.peering import Peer
@@ -21,7 +22,7 @@ from suan.model.live import PoolStatus
 from suan.model.offer import NodeStatus, Terms
 from suan.model.peer import Ending, ForwardedRun, Mirrored, PeerOffer, user_of
 from suan.model.pool import Launch, RunReport
-from suan.model.spec import Forwarded, JobSpec, ResourceOption, RetryPolicy
+from suan.model.spec import CONTENT, Forwarded, JobSpec, ResourceOption, RetryPolicy
 from suan.model.store import Command, NewJob, Submission
 from suan.model.units import DAY, PoolName, RunId
 from suan.peering.mirror import report_of
@@ -151,6 +152,7 @@ async def forward(context: ApiContext, peer: Peer, pool: str, *, asked: Forward)
         WayRefused: the job has been here, or has come too far.
         OfferClosed: nothing may start under the offer now.
         Superseded: the run was given up since; nothing was done.
+        ContentMissing: some of what it brings was not sent, or is gone.
         InputError: there can be no such job.
     """
     launch = asked.launch
@@ -166,6 +168,7 @@ async def forward(context: ApiContext, peer: Peer, pool: str, *, asked: Forward)
     if status is None or why:
         raise OfferClosed(why, mend="wait until it is open, or ask the owner")
     spec = _spec(launch, offer, status.offer.kind)
+    await bringing.check(context.content, [spec], ["launch."])
     run = ForwardedRun(
         peer=peer.name,
         run=launch.run,
@@ -186,23 +189,26 @@ async def forward(context: ApiContext, peer: Peer, pool: str, *, asked: Forward)
 def _spec(launch: Launch, offer: PeerOffer, kind: str) -> JobSpec:
     """The job that a run becomes: bound to the offered pool, and tried once, for it is its sender's
     to try again."""
+    brought = {parcel.target: CONTENT + parcel.digest for parcel in launch.parcels}
     try:
         option = ResourceOption(
             cpu_milli=launch.per_task.cpu_milli,
             memory_mib=launch.memory_limit_mib,
             accelerators=dict(launch.per_task.accelerators),
             infra=f"{kind}/{offer.pool}",
+            image_id=launch.image,
         )
         spec = JobSpec(
             run=launch.script,
             name=launch.name,
             setup=launch.setup,
-            workdir=launch.workdir,
+            workdir=brought.pop("", launch.workdir),
             num_nodes=len(launch.nodes),
             resources=(option,),
             envs=launch.env,
             secrets=launch.secrets,
-            file_mounts=launch.file_mounts,
+            file_mounts={**launch.file_mounts, **brought},
+            outputs=launch.outputs,
             labels={"peer": offer.peer},
             queue=offer.queue,
             tenant=offer.tenant,

@@ -14,6 +14,7 @@ from suan.api.requests import ContentAsked, FetchRequest
 from suan.api.services import context_of
 from suan.content import frames
 from suan.content.cache import Broken, Full
+from suan.content.kept import Kept
 from suan.content.manifest import is_digest
 from suan.model.errors import InputError, NotFound, PoolRejected
 from suan.model.views import FetchView, MissingView
@@ -21,7 +22,7 @@ from suan.model.views import FetchView, MissingView
 router = APIRouter(tags=["content"])
 OCTETS = "application/octet-stream"
 MOST_READ = 8 << 20
-_PIECES: dict[str, Any] = {
+PIECES: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -54,15 +55,26 @@ async def find_missing(request: Request, _: Submitter) -> Response:
     "/v1/content",
     status_code=204,
     responses={**problems("content_full"), 204: {"description": "Kept"}},
-    openapi_extra=_PIECES,
+    openapi_extra=PIECES,
 )
 async def put_content(request: Request, _: Submitter) -> Response:
     """Send pieces of contents: for each a line `DIGEST OFFSET LENGTH SIZE`, then its bytes. A piece
     that the server has is no error; with its last one a content is checked against its digest."""
+    await take(request, context_of(request).content)
+    return Response(status_code=204)
+
+
+async def take(request: Request, content: Kept) -> None:
+    """Keep the pieces that a request's body holds.
+
+    Raises:
+        InputError: they are none, or not those of a content with such a digest.
+        ContentFull: there is no room for them.
+    """
     content_type(request, OCTETS)
     body = await request.body()
     try:
-        await context_of(request).content.put(frames.decode(body))
+        await content.put(frames.decode(body))
     except ValueError as error:
         mend = "send a line DIGEST OFFSET LENGTH SIZE before each piece"
         raise MalformedBody(str(error), where="body", mend=mend) from None
@@ -71,7 +83,6 @@ async def put_content(request: Request, _: Submitter) -> Response:
         raise InputError(str(error), where="body", mend=mend) from None
     except Full as error:
         raise ContentFull(str(error)) from None
-    return Response(status_code=204)
 
 
 @router.post(

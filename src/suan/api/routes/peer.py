@@ -11,10 +11,13 @@ from starlette.responses import Response as AnyResponse
 
 from suan.api import examples, offering
 from suan.api.answers import answer, documented, problems
+from suan.api.body import read_json
 from suan.api.explaining import explain
 from suan.api.forwarding import to_leader
 from suan.api.openapi import json_body
 from suan.api.peering import Peer
+from suan.api.requests import ContentAsked
+from suan.api.routes.content import PIECES, take
 from suan.api.services import ApiContext, context_of
 from suan.model.errors import InputError, NotFound
 from suan.model.job import JobState
@@ -22,6 +25,7 @@ from suan.model.peer import ForwardedRun, Mirrored
 from suan.model.pool import LogChunk
 from suan.model.spec import CHECKPOINT_SIGNALS
 from suan.model.units import PoolName, RunId
+from suan.model.views import MissingView
 from suan.peering.protocol import (
     END_HEADER,
     NEXT_HEADER,
@@ -99,6 +103,7 @@ async def observe_offer(
         "way_refused",
         "offer_closed",
         "superseded",
+        "content_missing",
         "over_pending_limit",
         "conflict",
         "store_full",
@@ -117,6 +122,32 @@ async def forward_run(request: Request, pool: str, run: str) -> Response:
         raise InputError("the launch is of another run", where="launch.run", mend="name it alike")
     made = await offering.forward(context, peer, pool, asked=asked)
     return _answer(Settled(made.run, made.turn))
+
+
+@router.post(
+    "/v1/peer/content/missing",
+    responses=documented(200, MissingView, examples.MISSING, *_CODES),
+    openapi_extra=json_body("ContentAsked", examples.CONTENT_ASKED, "peer"),
+)
+async def find_missing_content(request: Request) -> Response:
+    """Which of the contents that runs bring are not here whole, each with how much of it is."""
+    context = context_of(request)
+    await context.peers.peer(request)
+    asked = await read_json(request, ContentAsked)
+    return _answer(MissingView(dict(await context.content.missing(asked.digests))))
+
+
+@router.post(
+    "/v1/peer/content",
+    responses=documented(200, dict[str, str], examples.SENT, *_CODES, "content_full"),
+    openapi_extra={**PIECES, "x-suan-scope": "peer"},
+)
+async def put_content_of_peer(request: Request) -> Response:
+    """Send pieces of contents that runs bring, as to `POST /v1/content`."""
+    context = context_of(request)
+    await context.peers.peer(request)
+    await take(request, context.content)
+    return _answer({"content": "kept"})
 
 
 @router.post(

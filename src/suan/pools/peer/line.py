@@ -31,6 +31,8 @@ _REFUSED = {
     "way_refused": PoolRejected,
     "invalid_input": PoolRejected,
     "too_large": PoolRejected,
+    "content_missing": PoolUnavailable,
+    "content_full": PoolUnavailable,
     "offer_closed": PoolUnavailable,
     "over_pending_limit": PoolUnavailable,
     "peer_version": PoolUnavailable,
@@ -65,7 +67,8 @@ class Line:
     async def ask(
         self, method: str, path: str, *, body: object = None, wait_s: float = 0.0
     ) -> httpx.Response:
-        """A good answer. ``path`` has its query; ``wait_s`` is how long the peer may take.
+        """A good answer. ``path`` has its query; a ``body`` of bytes is sent as it is, any other as
+        JSON; ``wait_s`` is how long the peer may take.
 
         Raises:
             PoolUnavailable: nothing was applied; what to mend, where that is known.
@@ -73,8 +76,12 @@ class Line:
             PoolOutcomeUnknown: the request may have been applied.
             PoolAuthError: the peer does not know us.
         """
-        content = b"" if body is None else msgspec.json.encode(body)
-        headers = self._signed(method, path, content)
+        plain = isinstance(body, bytes)
+        content = body if isinstance(body, bytes) else b""
+        if body is not None and not plain:
+            content = msgspec.json.encode(body)
+        kind = "application/octet-stream" if plain else "application/json"
+        headers = {"content-type": kind, **self._signed(method, path, content)}
         timeout = httpx.Timeout(TIMEOUT_S + wait_s, connect=CONNECT_S)
         try:
             answer = await self._client().request(
@@ -118,8 +125,7 @@ class Line:
     def _signed(self, method: str, path: str, content: bytes) -> dict[str, str]:
         bare, _, query = path.partition("?")
         seal = Seal(self._way.token, int(time.time()), secrets.token_urlsafe(18))
-        headers = sign(Asked(method, bare, query, content), seal, self._secret())
-        return {"content-type": "application/json", **headers}
+        return sign(Asked(method, bare, query, content), seal, self._secret())
 
     def _secret(self) -> bytes:
         if self._key is None:

@@ -3,17 +3,20 @@
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import quote
 
+from suan.content import frames
+from suan.content.frames import Piece
 from suan.killpoints import passing
 from suan.model.errors import PoolError, PoolOutcomeUnknown, PoolRejected, PoolUnavailable
 from suan.model.job import Cause
 from suan.model.offer import Offer
-from suan.model.pool import Launch, LogChunk, Observation, RunReport
+from suan.model.pool import Content, Launch, LogChunk, Observation, Parcel, RunReport
 from suan.model.units import SECOND, Duration, NodeName, RunId, SiteName
+from suan.model.views import MissingView
 from suan.peering.protocol import (
     END_HEADER,
     NEXT_HEADER,
@@ -25,6 +28,7 @@ from suan.peering.protocol import (
 )
 from suan.pools.environment import settable
 from suan.pools.peer.line import Line, read
+from suan.pools.sending import send
 from suan.pools.terms import HERE
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -128,6 +132,21 @@ class PeerPool:
             raise PoolUnavailable(str(error), mend=error.mend) from error
         headers = answer.headers
         return LogChunk(answer.content, int(headers[NEXT_HEADER]), headers[END_HEADER] == "1")
+
+    async def deliver(self, parcel: Parcel, content: Content, moved: Callable[[int], None]) -> None:
+        """Send the peer what it lacks of a parcel."""
+        await send(parcel, content, self, moved=moved)
+
+    async def missing(self, digests: Sequence[str]) -> Mapping[str, int]:
+        """Which contents are not there whole, each with how many of its first bytes are."""
+        asked = {"digests": list(digests)}
+        answer = await self._line.ask("POST", "/v1/peer/content/missing", body=asked)
+        return read(answer, MissingView).missing
+
+    async def put(self, digest: str, offset: int, data: bytes, *, size: int) -> None:
+        """Send a piece of a content."""
+        body = frames.encode(Piece(digest, offset, data, size))
+        await self._line.ask("POST", "/v1/peer/content", body=body)
 
     async def changed(self) -> None:
         """Return as soon as the peer has told, or failed to tell, that something is new."""
