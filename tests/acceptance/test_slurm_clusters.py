@@ -141,3 +141,39 @@ def test_a_controller_dies_and_comes_back(
         until(lambda job=job: state(user, job) == "succeeded", 120, what=f"the end of {job}")
         assert said(user, "logs", job) == output
     assert said(user, "down")
+
+
+def test_files_go_to_a_cluster_and_come_back(user: Terminal, tmp_path: Path) -> None:
+    """Also when the server dies between the delivery and the launch; nothing is sent twice."""
+    (user.where / "w").mkdir()
+    (user.where / "w/text").write_text("from home")
+    (user.where / "w/big").write_bytes(os.urandom(9_000_000))
+    assert user.type("up", environ={"SUAN_KILL_AT": "deliver.after"}).returncode == 0
+    script = (
+        'cat text > "$SUAN_OUTPUT_DIR/copy"; wc -c < big; echo changed > text; mkdir r; : > r/x'
+    )
+    (user.where / "job.yaml").write_text(
+        f"workdir: w\noutputs: [r]\nresources: {{infra: west}}\nrun: |\n  {script}\n"
+    )
+    job = said(user, "submit", "--copy", "job.yaml")
+    server = user.server_pid
+    until(lambda: not alive(server), 60, what="the server's death")
+    kept = tmp_path / "west" / "content"
+    before = {each: each.stat().st_ino for each in kept.rglob("*") if each.is_file()}
+    assert len(before) == 3  # two files and their manifest
+    assert user.type("up").returncode == 0
+    until(lambda: state(user, job) == "succeeded", 90, what="its end")
+    assert said(user, "logs", job) == "9000000"
+    assert sorted(said(user, "pull", job, "-o", "back").splitlines()) == ["back/copy", "back/r/x"]
+    assert (user.where / "back/copy").read_text() == "from home"
+    assert said(user, "run", "--copy", "job.yaml") == "9000000"
+    assert {each: each.stat().st_ino for each in kept.rglob("*") if each.is_file()} == before
+    assert said(user, "down")
+
+
+def alive(process: int) -> bool:
+    """Whether it runs; one that nobody has waited for is dead."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except FileNotFoundError:
+        return False

@@ -17,7 +17,11 @@ from pathlib import Path
 
 import httpx
 
+from suan.content import manifest
+from suan.content.cache import Cache
+from suan.content.manifest import Entry
 from suan.killpoints import NAMES
+from suan.model.spec import CONTENT
 from tests.servers import RunningServer, ServerDied, start_server
 
 LEASE = {"SUAN_LEASE_SECONDS": "1"}  # the dead one's lease must run out before each round
@@ -117,17 +121,30 @@ class CrashTest:
         return str(uuid.UUID(int=self.random.getrandbits(128)))
 
     def job(self, pause: str | None = None) -> dict[str, object]:
-        """A job that appends a line to its own file: mostly alone, sometimes a gang of two."""
+        """A job that appends a line to its own file: mostly alone, sometimes a gang of two; a few
+        bring a file that none before has brought."""
         nodes = 2 if self.random.random() < 0.15 else 1
         if pause is None:
             pause = self.random.choice(["", "sleep 0.05; ", "sleep 0.3; "])
         script = f'{pause}echo x >> "{self.marks}/$SUAN_JOB_ID.$SUAN_TASK_RANK"'
+        brings = {"workdir": self.bring()} if self.random.random() < 0.15 else {}
         return {
-            "run": script,
+            "run": f"test -s brought && {script}" if brings else script,
             "name": "crash",
+            **brings,
             "num_nodes": nodes,
             "resources": [{"cpu_milli": 50, "memory_mib": None}],
         }
+
+    def bring(self) -> str:
+        """Leave a folder with one file where the server keeps what is sent to it; its digest, as a
+        job names it."""
+        data = self.random.randbytes(100)
+        listed = manifest.encode([Entry("brought", digest=manifest.digest_of(data), size=100)])
+        cache = Cache(str(self.home / "content"))
+        for each in (data, listed):
+            cache.put(manifest.digest_of(each), 0, each, size=len(each))
+        return CONTENT + manifest.digest_of(listed)
 
     def submit(self, http: httpx.Client, key: str, body: dict[str, object]) -> str:
         """Submit once; the job's id. Without an answer, remember to repeat with the same key."""

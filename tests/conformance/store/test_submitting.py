@@ -229,3 +229,19 @@ async def test_what_has_started_is_pending_no_more(store: Store) -> None:
         await submit(store, "c")
     await store.record(cycle(entry(4), limits={"ada": Limits()}), lease)
     await submit(store, "c")
+
+
+async def test_what_unfinished_jobs_bring_is_needed(store: Store) -> None:
+    one, two, ended = (f"{number:x}" * 64 for number in (1, 2, 3))
+    specs = [
+        JobSpec(run="true", workdir=f"sha256:{one}", file_mounts={"a": f"sha256:{two}"}),
+        JobSpec(run="echo 'sha256:' is no content"),
+        JobSpec(run="true", workdir=f"sha256:{ended}"),
+    ]
+    jobs = [JobId(f"JOB00000000{number}") for number in range(3)]
+    pairs = zip(jobs, specs, strict=True)
+    await store.submit(Submission(tuple(NewJob(job, spec) for job, spec in pairs), "ann"), NOW)
+    assert await store.contents_needed() == {one, two, ended}
+    done = updated(jobs[2], JobState.SUCCEEDED)
+    await store.record(cycle(entry(1), jobs=(done,), taken_jobs=tuple(jobs)), await lead(store))
+    assert await store.contents_needed() == {one, two}
