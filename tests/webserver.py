@@ -13,6 +13,7 @@ class Web:
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)  # by path, to where
     given: int = 0
     asked: list[str] = field(default_factory=list)
     breaks_after: int | None = None
@@ -36,6 +37,12 @@ def web() -> Iterator[Web]:
 
         def _answer(self, *, body: bool) -> None:
             served.asked.append(f"{self.command} {self.path}")
+            if (elsewhere := served.moved.get(self.path)) is not None:
+                self.send_response(302)
+                self.send_header("Location", elsewhere)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             data = served.files.get(self.path.partition("?")[0])
             if data is None:
                 self.send_response(404)

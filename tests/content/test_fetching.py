@@ -124,3 +124,12 @@ async def test_no_room(tmp_path: Path, site: Web) -> None:
     small = Fetcher(Cache(str(tmp_path / "small"), limit=1000), ("http://",))
     with pytest.raises(Full):
         await fetched(small, f"{site.url}/a")
+
+
+async def test_it_is_not_led_where_it_may_not_fetch(fetcher: Fetcher, site: Web) -> None:
+    site.files["/a"], site.files["/secret"] = DATA, b"s"
+    site.moved = {"/here": "/a", "/there": site.url.replace("127.0.0.1", "localhost") + "/secret"}
+    assert await fetched(fetcher, f"{site.url}/here")
+    with pytest.raises(InputError, match="does not fetch http://localhost"):
+        await fetched(fetcher, f"{site.url}/there")
+    assert not any("secret" in each for each in site.asked)

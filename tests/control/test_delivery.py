@@ -214,3 +214,18 @@ async def test_a_pool_that_cannot_be_sent_any_is_not_tried(tmp_path: Path, shelf
         await until_async(why, what="a refusal")
         assert await why() == "cannot_deliver"
         assert (await world.final(await world.submit())).state is JobState.SUCCEEDED
+
+
+async def test_what_was_delivered_is_asked_for_now_and_then(
+    world: World, pool: SentPool, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the pool sees it used, and does not drop it."""
+    pool.open.set()
+    await world.lead(content=shelf)
+    brought = bringing(shelf, a=b"x")
+    await world.final(await world.submit(workdir=brought))
+    await world.final(await world.submit(workdir=brought))
+    assert pool.calls["deliver"] == 1
+    monkeypatch.setattr("suan.control.delivery.KNOWN_FOR", 0)
+    await world.final(await world.submit(workdir=brought))
+    assert pool.calls["deliver"] > 1

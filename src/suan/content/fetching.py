@@ -86,7 +86,7 @@ class Fetcher:
 
     def _fetched(self, fetch: Fetch) -> str:
         try:
-            with closing(source_of(fetch.url)) as source:
+            with closing(source_of(fetch.url, self._check)) as source:
                 files = source.files()
                 sizes = [each.size for each in files]
                 fetch.size = None if None in sizes else sum(each or 0 for each in sizes)

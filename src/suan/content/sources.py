@@ -1,6 +1,6 @@
 """Where content comes from by URL: HTTP, and whatever fsspec has a driver for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,15 +39,16 @@ class Source(Protocol):
         ...
 
 
-def source_of(url: str) -> Source:
-    """What a URL stands for.
+def source_of(url: str, allowed: Callable[[str], None]) -> Source:
+    """What a URL stands for. ``allowed`` raises for one that may not be fetched: a server may
+    answer that it is elsewhere.
 
     Raises:
         InputError: there is no driver for it.
     """
     scheme = url.partition("://")[0].lower()
     if scheme in ("http", "https"):
-        return HttpSource(url)
+        return HttpSource(url, allowed)
     import fsspec  # type: ignore[import-untyped] # it ships no types
 
     try:
@@ -66,11 +67,15 @@ def source_of(url: str) -> Source:
 class HttpSource:
     """One file by HTTP."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, allowed: Callable[[str], None]) -> None:
         import httpx
 
         self._url = url
-        self._http = httpx.Client(follow_redirects=True, timeout=_TIMEOUT_S)
+        self._http = httpx.Client(
+            follow_redirects=True,
+            timeout=_TIMEOUT_S,
+            event_hooks={"request": [lambda request: allowed(str(request.url))]},
+        )
 
     def files(self) -> list[Remote]:
         answer = self._http.head(self._url)

@@ -10,10 +10,11 @@ from suan.killpoints import passing
 from suan.model.errors import PoolOutcomeUnknown, PoolRejected, PoolUnavailable
 from suan.model.job import Run
 from suan.model.pool import Content, Deliver, Launch, Parcel, Pool
-from suan.model.units import SECOND, Duration, PoolName
+from suan.model.units import HOUR, SECOND, Duration, Instant, PoolName
 
 TOLD_EVERY = 2 * SECOND  # how often a delivery's progress is recorded
 KNOWN = 1000  # parcels that are remembered as delivered
+KNOWN_FOR = HOUR  # then the pool is asked again, which counts there as a use
 LAYS_OUT_BYTES = 20 << 20  # in a second: what a pool may take for a run's copies as it launches
 
 
@@ -28,11 +29,12 @@ class Deliveries:
         self._calls = calls
         self._around = around
         self._turns: dict[str, asyncio.Lock] = {}
-        self._there: dict[str, int] = {}  # bytes of parcels that are known to be delivered
+        # parcels that are known to be delivered: their bytes, and when (elapsed time)
+        self._there: dict[str, tuple[int, Instant]] = {}
 
     def there(self, launch: Launch) -> bool:
         """Whether all that a launch needs is known to be delivered."""
-        return all(parcel.digest in self._there for parcel in launch.parcels)
+        return all(map(self._known, launch.parcels))
 
     def doubt(self, launch: Launch) -> None:
         """A launch failed: what it needs may be gone."""
@@ -41,7 +43,7 @@ class Deliveries:
 
     def patience(self, launch: Launch) -> Duration:
         """How much longer than another a launch may take, for the copies that it lays out."""
-        size = sum(self._there.get(parcel.digest, 0) for parcel in launch.parcels)
+        size = sum(self._there.get(parcel.digest, (0, 0))[0] for parcel in launch.parcels)
         return size * SECOND // LAYS_OUT_BYTES
 
     async def bring(self, run: Run, launch: Launch, *, went_on: Callable[[], None]) -> None:
@@ -56,10 +58,14 @@ class Deliveries:
         for parcel in launch.parcels:
             turn = self._turns.setdefault(parcel.digest, asyncio.Lock())
             async with turn:
-                if parcel.digest not in self._there:
+                if not self._known(parcel):
                     await self._deliver(run, parcel, pool, content=content, went_on=went_on)
             if not turn.locked():
                 self._turns.pop(parcel.digest, None)
+
+    def _known(self, parcel: Parcel) -> bool:
+        known = self._there.get(parcel.digest)
+        return known is not None and self._around.clock.elapsed() - known[1] < KNOWN_FOR
 
     async def _deliver(
         self,
@@ -91,7 +97,7 @@ class Deliveries:
         told.end()
         while len(self._there) >= KNOWN:
             del self._there[next(iter(self._there))]
-        self._there[parcel.digest] = size
+        self._there[parcel.digest] = size, self._around.clock.elapsed()
 
 
 class _Progress:
