@@ -98,6 +98,14 @@ def up(directory: Path, *options: str) -> str:
     return done.stdout.split()[-1]
 
 
+def python() -> Path:
+    """The Python that Ray was installed for, once a cluster has been started."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    lock = (INFRA / "requirements.lock").read_text()
+    version = lock.partition("\nray==")[2].split()[0]
+    return cache / "suan" / f"ray-{version}" / "bin" / "python"
+
+
 def down(directory: Path) -> None:
     """End it, and remove what it kept."""
     subprocess.run([INFRA / "down", directory], capture_output=True, check=False, timeout=60)

@@ -91,6 +91,4 @@ class Store:
     async def put(self, digest: str, offset: int, data: bytes, *, size: int) -> None:
         """Take a piece."""
         del size
-        name = piece_name(digest, offset // PIECE)
-        await self._rest.store(name, data)
-        await self._rest.stored(name)  # from now on Ray drops it when nobody asks
+        await self._rest.store(piece_name(digest, offset // PIECE), data)

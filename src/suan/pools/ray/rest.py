@@ -100,8 +100,10 @@ class Rest:
         return str(self._read(answer).get("logs") or "") if answer.is_success else ""
 
     async def store(self, name: str, content: bytes) -> None:
-        """Put a package, or a letter, into the cluster's store."""
-        await self._ask("PUT", f"/api/packages/gcs/{name}", content=content, changes=True)
+        """Put a package, or a letter, into the cluster's store. Ray drops it when no job has needed
+        it, and nobody has asked for it, for ten minutes."""
+        await self._ask("PUT", f"/api/packages/gcs/{name}", content=content)
+        await self.stored(name)
 
     async def stored(self, name: str) -> bool:
         """Whether there is one of this name; Ray keeps it for ten minutes more."""

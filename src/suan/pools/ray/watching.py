@@ -5,14 +5,13 @@ has ended.
 """
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from suan.model.errors import PoolError
+from suan.model.errors import PoolError, PoolUnavailable
 from suan.model.job import Cause
 from suan.model.offer import NodeStatus
 from suan.model.pool import RunReport
@@ -22,7 +21,6 @@ from suan.pools.ray.attempts import ABANDONED, CANCELLED, Attempt, attempt
 from suan.pools.ray.keeping import Keeping
 from suan.pools.ray.rest import Rest
 
-_log = logging.getLogger(__name__)
 _NODES_EVERY_S = 5.0
 _SETTLE_S = 6.0  # how long Ray's word on what is in use may lag behind
 _IDLE_S = 2.0
@@ -197,16 +195,17 @@ class Watching:
     async def poll(self, *, everything: bool = False) -> None:
         """Ask Ray of every job at once, and of its nodes; ``observe`` tells of trouble."""
         async with self._polling:
+            trouble: PoolError | None = None
             try:
                 await self._look(everything)
-            except PoolError as trouble:
-                if self._trouble is None:
-                    self._changed(None)
-                self._trouble = trouble
-            else:
-                if self._trouble is not None:
-                    self._changed(None)
-                self._trouble = None
+            except PoolError as error:
+                trouble = error
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                said = f"{self._rest.address} answers what suan does not understand: {error!r}"
+                trouble = PoolUnavailable(said, mend="see which Ray it is: suan pool check")
+            if (trouble is None) != (self._trouble is None):
+                self._changed(None)
+            self._trouble = trouble
 
     async def _look(self, everything: bool) -> None:
         began = time.monotonic()
