@@ -4,7 +4,7 @@ import asyncio
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any
 
@@ -29,6 +29,7 @@ _SSH_OPTIONS = (
 )  # fmt: skip
 _LONGEST_LINE = 256 << 20
 _CLOSING_S = 3.0
+_LAST_WORDS_S = 0.5  # what ssh says as it ends may be read after its end is seen
 _KEPT_WORDS = 4096
 
 
@@ -100,10 +101,8 @@ class Connection:
             self._said = b""
             process = await self._start()
             self._ready = asyncio.get_running_loop().create_future()
-            for work in (self._listen(process), self._listen_to_errors(process)):
-                task = asyncio.create_task(work)
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            errors = self._spawn(self._listen_to_errors(process))
+            self._spawn(self._listen(process, errors))
             assert process.stdin is not None
             process.stdin.write(shipping.first_words(self._settings))
             await self._ready
@@ -123,7 +122,15 @@ class Connection:
         except OSError as error:
             raise PoolUnavailable(f"{self._argv[0]} cannot be run: {error.strerror}") from error
 
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _listen(
+        self, process: asyncio.subprocess.Process, errors: asyncio.Task[None]
+    ) -> None:
         assert process.stdout is not None
         try:
             while line := await process.stdout.readline():
@@ -132,6 +139,7 @@ class Connection:
         except (ValueError, OSError):
             process.kill()
         await process.wait()
+        await asyncio.wait({errors}, timeout=_LAST_WORDS_S)
         self._lost(process)
 
     def _heard(self, line: bytes) -> bool:
