@@ -7,7 +7,7 @@ import pytest
 
 from suan.pools.slurm import shipping
 from suan.pools.slurm.login.attempts import told
-from suan.pools.slurm.login.clusterview import fields, gres, hosts, usable
+from suan.pools.slurm.login.clusterview import fields, gres, hosts, racks, usable
 from suan.pools.slurm.login.commands import complaint
 from suan.pools.slurm.translation import Names
 
@@ -40,6 +40,25 @@ def test_gres_with_types_sockets_and_indices() -> None:
     assert gres(fields(NODE_24)["Gres"]) == {"gpu:nvidia_a100": 4, "gpu:h100": 2}
     assert gres("(null)") == {}
     assert gres("shard:4K") == {"shard": 4096}
+
+
+TREE = """\
+SwitchName=leaf1 Level=0 LinkSpeed=1 Nodes=n[1-2]
+SwitchName=leaf_2 Level=0 LinkSpeed=1 Nodes=n3
+SwitchName=spine Level=1 LinkSpeed=1 Nodes=n[1-3] Switches=leaf1,leaf_2
+SwitchName=_core:1 Level=2 LinkSpeed=1 Nodes=n[1-3] Switches=spine
+"""  # 20.11 to 23.11; from 24.05 on the same with Switches=(null) at the leaves
+
+
+@pytest.mark.parametrize("leaf", ["", " Switches=(null)"])
+def test_switches_are_racks(leaf: str) -> None:
+    lines = [line + leaf if "Level=0" in line else line for line in TREE.splitlines()]
+    assert racks(lines) == {
+        "n1": "x_corex1/spine/leaf1",
+        "n2": "x_corex1/spine/leaf1",
+        "n3": "x_corex1/spine/leaf_2",
+    }
+    assert racks(["No topology information available"]) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Slurm's own time limits, preemption and requeues, on a cluster that has them: told as such."""
+"""Slurm's own time limits, preemption, requeues and switches, on a cluster that has them: told as
+such."""
 
 import shutil
 import tempfile
@@ -19,7 +20,9 @@ PREEMPTING = (
     "PartitionName=low Nodes=ALL PriorityTier=1 PreemptMode=CANCEL State=UP",
     "PartitionName=back Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE State=UP",
     "PartitionName=high Nodes=ALL PriorityTier=10 State=UP",
+    "TopologyPlugin=topology/tree",
 )
+TREE = "SwitchName=leaf1 Nodes=c1-n1\nSwitchName=spine Switches=leaf1\n"
 WHOLE = Resources(64_000, 1024)
 
 
@@ -28,6 +31,8 @@ def preempting(slurm_clusters: dict[str, Path]) -> Iterator[dict[str, Path]]:
     """A cluster of one node, in which a partition displaces the others."""
     assert slurm_clusters  # Slurm can be had
     directory = Path(tempfile.mkdtemp(prefix="suan-slurm-"))
+    (directory / "c1").mkdir()
+    (directory / "c1" / "topology.conf").write_text(TREE)
     lines = [word for line in PREEMPTING for word in ("-o", line)]
     try:
         yield up(directory, "-c", "1", "-n", "1", *lines)
@@ -57,6 +62,12 @@ async def begun(trial: Trial, kind: SlurmKind, run: str) -> str:
 def displace(kind: SlurmKind) -> None:
     """Somebody else's job, in the partition that comes first."""
     command(kind.conf, "sbatch", "-p", "high", "-c", "64", "-o", "/dev/null", "--wrap", "sleep 1")
+
+
+async def test_where_a_node_stands_is_told_by_its_switches(kind: SlurmKind) -> None:
+    async with kind.trial() as trial:
+        (node,) = (await trial.pool.observe(None)).nodes or ()
+        assert node.rack == "spine/leaf1"
 
 
 async def test_slurms_own_time_limit(kind: SlurmKind) -> None:

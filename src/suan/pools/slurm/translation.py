@@ -65,6 +65,7 @@ def node(told: Mapping[str, Any], names: Names) -> Node:
                 others["cpu_milli"], others["memory"], names.amounts(others["gres"])
             ),
             schedulable=told["open"],
+            rack=told["rack"],
         ),
         address=told["address"],
         gres=tuple(told["gres"]),

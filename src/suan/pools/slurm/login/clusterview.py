@@ -22,6 +22,8 @@ _HARMLESS = {
 }  # fmt: skip
 _ALLOCATED_IN = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "CONFIGURING", "SIGNALING"}
 _TIME = "%Y-%m-%dT%H:%M:%S"
+_TOPOLOGY_EVERY_S = 600.0
+_MOST_SWITCHES = 8  # on the way to a node, as in a rack's path
 
 
 def fields(line: str) -> "dict[str, str]":
@@ -67,6 +69,26 @@ def usable(state: str) -> bool:
     return first in _USABLE and set(flags) <= _HARMLESS
 
 
+def racks(lines: "list[str]") -> "dict[str, str]":
+    """``scontrol -o show topology``: the switches on the way to each node, from the outside in, as
+    ``spine/leaf1``. A switch below several is told by the first of them."""
+    switches = [each for each in map(fields, lines) if each.get("SwitchName")]
+    above: dict[str, str] = {}
+    for each in switches:
+        for below in hosts(each.get("Switches", "").replace("(null)", "")):
+            above.setdefault(below, each["SwitchName"])
+    found = {}
+    for each in switches:
+        if each.get("Level") != "0":
+            continue
+        way = [each["SwitchName"]]
+        while way[0] in above and above[way[0]] not in way and len(way) < _MOST_SWITCHES:
+            way.insert(0, above[way[0]])
+        path = "/".join(re.sub(r"[^A-Za-z0-9._-]|^(?![A-Za-z0-9])", "x", name) for name in way)
+        found.update(dict.fromkeys(hosts(each.get("Nodes", "")), path))
+    return found
+
+
 class Cluster:
     """Nodes of one pool: those of its partitions, or all."""
 
@@ -74,6 +96,8 @@ class Cluster:
         self._slurm = slurm
         self._partitions = [str(name) for name in settings.get("partitions") or ()]
         self._reservation = settings.get("reservation")
+        self._racks: dict[str, str] = {}
+        self._racks_at = float("-inf")
 
     def nodes(self) -> "list[dict[str, Any]]":
         """Every node, as plain values.
@@ -83,15 +107,27 @@ class Cluster:
         """
         partitions = self.partitions()
         lines = self._slurm.run(["scontrol", "-o", "-d", "show", "node"]).splitlines()
-        kept = self._kept(partitions)
+        kept, where = self._kept(partitions), self._where()
         found = []
         for line in lines:
             node = fields(line)
             mine = set(node.get("Partitions", "").split(",")) & set(partitions)
             if "NodeName" in node and mine:
                 up = any(partitions[name].get("State") == "UP" for name in mine)
-                found.append(_node(node, up and node["NodeName"] not in kept))
+                name = node["NodeName"]
+                found.append({**_node(node, up and name not in kept), "rack": where.get(name, "")})
         return found
+
+    def _where(self) -> "dict[str, str]":
+        """Each node's rack; asked for now and then, and of a cluster that does not know: none."""
+        if time.monotonic() - self._racks_at >= _TOPOLOGY_EVERY_S:
+            self._racks_at = time.monotonic()
+            try:
+                topology = self._slurm.run(["scontrol", "-o", "show", "topology"])
+            except Trouble:
+                topology = ""
+            self._racks = racks(topology.splitlines())
+        return self._racks
 
     def partitions(self) -> "dict[str, dict[str, str]]":
         """The pool's partitions, by name."""

@@ -24,6 +24,7 @@ LOOK_S = 0.02  # between two looks at the news while runs are live
 _IDLE_LOOK_S = 0.2
 _NODES_EVERY_S = 5.0
 _SETTLE_S = 3.0  # how much later than Slurm's state a keeper's word may be seen
+_TOLD = "name", "address", "cpus", "memory", "gres", "open", "rack"  # of a node
 _LAST_RESORT_S = 8.0  # after a keeper was told to end all, until Slurm is
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
 
@@ -381,7 +382,7 @@ def _others(node: "dict[str, Any]", ours: "list[dict[str, Any]]") -> "dict[str, 
             memory -= times * record["take"]["memory"]
             for each, amount in record["take"]["gres"].items():
                 devices[each] = devices.get(each, 0) - times * amount
-    kept = {each: node[each] for each in ("name", "address", "cpus", "memory", "gres", "open")}
+    kept = {each: node[each] for each in _TOLD}
     kept["others"] = {
         "cpu_milli": max(0, cpu_milli),
         "memory": max(0, memory),
