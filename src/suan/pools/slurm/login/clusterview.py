@@ -159,15 +159,18 @@ class Cluster:
                 kept.update(hosts(each.get("Nodes", "")))
         return kept
 
-    def jobs(self, user: str) -> "dict[str, tuple[str, str]]":
-        """Every job of ours that Slurm remembers: its state and the reason, by id."""
-        form = "%A|%T|%r"
+    def jobs(self, user: str) -> "dict[str, tuple[str, str, bool]]":
+        """Every job of ours that Slurm remembers, by id: its state, the reason, and whether it was
+        ever given nodes."""
+        form = "%A|%T|%N|%r"
         text = self._slurm.run(["squeue", "-h", "-u", user, "-t", "all", "-o", form])
         found = {}
         for line in text.splitlines():
             job, _, rest = line.partition("|")
-            state, _, reason = rest.partition("|")
-            found[job.strip()] = state.strip(), reason.strip()
+            state, _, rest = rest.partition("|")
+            nodes, _, reason = rest.partition("|")
+            given = nodes.strip() not in ("", "(null)")
+            found[job.strip()] = state.strip(), reason.strip(), given
         return found
 
     def job_called(self, name: str, user: str) -> "str | None":

@@ -18,7 +18,7 @@ _NOT_THERE = (
     "resource temporarily unavailable",
     "limit",
 )
-_PERHAPS = "socket timed out", "transport endpoint", "communications"
+_PERHAPS = "socket timed out", "transport endpoint", "communications", "connection reset"
 
 
 class Trouble(Exception):

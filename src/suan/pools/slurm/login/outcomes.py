@@ -22,7 +22,8 @@ _STATES = {
     "PREEMPTED": ("preempted", "Slurm preempted it for another job"),
     "REVOKED": (LOST, "Slurm revoked it: another cluster took it"),
 }
-ENDED_STATES = {*_STATES, "CANCELLED", "COMPLETED", "FAILED"}
+NEVER_BEGUN = "NEVER_BEGUN"  # cancelled on nodes that it was given, before its keeper began
+ENDED_STATES = {*_STATES, "CANCELLED", "COMPLETED", "FAILED", NEVER_BEGUN}
 WAITING = "PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"
 _UNSAID = "COMPLETED", "FAILED"  # the keeper's own word may still be on its way
 
@@ -41,7 +42,7 @@ def of_keeper(
         "detail": "",
         "exit_code": code,
     }
-    rank = 0
+    rank: int | None = 0
     if record["tasks"] != 1:
         rank, found["exit_code"], found["cpu_us"] = _of_tasks(attempts, attempt, record, code=code)
     code = found["exit_code"]
@@ -56,7 +57,10 @@ def of_keeper(
         found["asked"] = end[2]  # but not by suan: only Slurm knows why
     if code == 0:
         return {**found, "cause": "succeeded"}
-    return {**found, "cause": "failed", "detail": _told(rank, code)}
+    if rank is None and "signal" not in found and "asked" not in found:
+        said = "its tasks were not seen through" + _last_words(attempts)
+        return {**found, "cause": LOST, "detail": said}
+    return {**found, "cause": "failed", "detail": _told(rank or 0, code)}
 
 
 def of_record(
@@ -99,6 +103,9 @@ def of_slurm(attempts: Attempts, attempt: int, *, state: str, reason: str) -> "d
     if state in _STATES:
         cause, detail = _STATES[state]
         return {"cause": cause, "detail": detail + _because(reason)}
+    if state == NEVER_BEGUN:
+        said = "Slurm gave it nodes, and could not begin it there"
+        return {"cause": UNLAUNCHED, "detail": said + _because(reason) + _last_words(attempts)}
     if state == "CANCELLED":
         return {"cause": CANCELLED, "detail": "it was cancelled in Slurm, not by suan"}
     if turn is None:
@@ -121,8 +128,9 @@ def ran_out_of_memory(attempts: Attempts) -> bool:
 
 def _of_tasks(
     attempts: Attempts, attempt: int, record: "dict[str, Any]", *, code: int
-) -> "tuple[int, int, int | None]":
-    """The first failing task of a gang, its exit code, and the processor time of all."""
+) -> "tuple[int | None, int, int | None]":
+    """The first failing task of a gang (``None``: no task says that it failed), the exit code, and
+    the processor time of all."""
     failed, cpu_us = [], 0
     for rank in range(record["tasks"]):
         end = told(attempts.text(f"task-{rank}.end", attempt))
@@ -131,7 +139,7 @@ def _of_tasks(
             if end[0] != "0":
                 failed.append((float(end[1]), rank, int(end[0])))
     if not failed:
-        return 0, code, cpu_us
+        return None, code, cpu_us
     _, rank, first = min(failed)
     return rank, first, cpu_us
 

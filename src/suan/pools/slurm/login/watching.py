@@ -267,7 +267,7 @@ class Watching:
                 self._tell_nodes(found, before)
 
     def _compare(
-        self, entry: Entry, jobs: "dict[str, tuple[str, str]]", asked: "tuple[float, bool]"
+        self, entry: Entry, jobs: "dict[str, tuple[str, str, bool]]", asked: "tuple[float, bool]"
     ) -> None:
         """Hold a run against its job. ``asked``: when, and whether it was known to have started."""
         began, started = asked
@@ -276,7 +276,9 @@ class Watching:
         if job is None:
             return
         entry.job = job
-        state, reason = jobs.get(job, ("", ""))
+        state, reason, given = jobs.get(job, ("", "", False))
+        if state == "CANCELLED" and given and attempts.revoke(entry.attempt):
+            state = outcomes.NEVER_BEGUN
         entry.held = allocated(state)
         if started and state in outcomes.WAITING:
             self._slurm.run(["scancel", "--quiet", job])
