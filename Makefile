@@ -20,7 +20,7 @@ setup-dev:
 run: setup ## the tour: start the platform, run jobs, see reasons and the bill
 	@scripts/tour
 
-region: setup ## Slurm, Ray and local pools in one queue on this machine, and thirty jobs across them
+region: setup ## Slurm, Kubernetes, Ray and local pools in one queue on this machine, and thirty jobs across them
 	@$(BIN)/python scripts/region up && $(BIN)/python scripts/region jobs
 
 test: setup-dev ## every test (ARGS="tests/core -k gang" for some)
