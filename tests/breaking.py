@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 @dataclass
 class Line:
     """``sent`` counts the bytes towards the server, ``given`` those from it. With ``breaks_every``
-    each connection is cut off after so many of either, ``breaks`` times in all."""
+    each connection is cut off after so many of either, ``breaks`` times in all. ``hold`` names one
+    of the two counts and a number at which the line stands still, once, until it is let ``go``.
+    """
 
     target: tuple[str, int]
     listener: socket.socket
@@ -19,6 +21,9 @@ class Line:
     breaks_every: int | None = None
     breaks: int = 0
     broken: int = 0
+    hold: tuple[str, int] | None = None
+    held: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -49,6 +54,9 @@ class Line:
                     source.shutdown(socket.SHUT_RDWR)
                     target.shutdown(socket.SHUT_RDWR)
                     return
+                if self.hold is not None and getattr(self, self.hold[0]) >= self.hold[1]:
+                    self.held.set()
+                    self.go.wait()
                 target.sendall(data)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
@@ -69,4 +77,5 @@ def line_to(host: str, port: int) -> Iterator[Line]:
         line = Line((host, port), listener)
         threading.Thread(target=line.accept, daemon=True).start()
         yield line
+        line.go.set()
         listener.shutdown(socket.SHUT_RDWR)

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,7 +13,6 @@ import pytest
 from tests.acceptance.terminal import Terminal
 from tests.breaking import Line, line_to
 from tests.servers import RunningServer, server, start_server
-from tests.waiting import until
 from tests.webserver import web
 
 MB = 1_000_000
@@ -103,10 +101,12 @@ def test_it_goes_on_after_the_server_was_killed(
     user: Terminal, far: RunningServer, line: Line, tmp_path: Path
 ) -> None:
     write(user.where, w__big=noise(40 * MB))
+    line.hold = "sent", 10 * MB
     submitting = user.start("submit", "--copy", "--workdir", "w", "--", "md5sum", "big")
-    until(lambda: line.sent > 10 * MB, 30, what="a part to be sent")
+    assert line.held.wait(60)
     os.kill(far.process.pid, signal.SIGKILL)
     far.process.wait()
+    line.go.set()
     port = str(urlsplit(far.url).port)
     again = start_server(tmp_path / "server", "--port", port)
     try:
@@ -157,18 +157,15 @@ def test_a_server_without_room_says_so(user: Terminal, tmp_path: Path) -> None:
 
 def test_a_file_that_changes_while_it_is_sent(user: Terminal, line: Line) -> None:
     write(user.where, w__big=noise(40 * MB))
-    changed = threading.Event()
-
-    def change() -> None:
-        until(lambda: line.sent > 4 * MB, 30)
-        write(user.where, w__big=noise(40 * MB, 2))
-        changed.set()
-
-    threading.Thread(target=change).start()
-    done = user.type("submit", "--copy", "--workdir", "w", "--", "true")
-    assert changed.wait(30)
-    assert done.returncode == 2
-    assert "is something else" in done.stderr
+    line.hold = "sent", 10 * MB
+    submitting = user.start("submit", "--copy", "--workdir", "w", "--", "true")
+    assert line.held.wait(60)
+    with (user.where / "w/big").open("r+b") as file:
+        file.write(noise(40 * MB, 2))
+    line.go.set()
+    _, said = submitting.communicate(timeout=60)
+    assert submitting.returncode == 2
+    assert b"is something else" in said
 
 
 LEAVES = """
@@ -229,13 +226,17 @@ def test_parts_of_it_and_elsewhere(user: Terminal) -> None:
 
 def test_a_fetch_that_was_ended_is_gone_on_with(user: Terminal, line: Line) -> None:
     job = left_by(user)
+    line.given, line.hold = 0, ("given", 10 * MB)
     pulling = user.start("pull", job)
-    folder = user.where / job / "deep"
-    until(lambda: any(each.stat().st_size for each in folder.glob(".*.part")), 30)
+    assert line.held.wait(60)
     pulling.kill()
     pulling.communicate()
+    line.go.set()
+    folder = user.where / job / "deep"
+    (part,) = folder.iterdir()
+    before = part.stat().st_size
+    assert before >= 8 * MB  # two requests
     line.given = 0
-    before = sum(each.stat().st_size for each in folder.iterdir())
     pulled(user, job, "deep")
     assert line.given < 20_000_000 - before + 100_000
     assert (folder / "model").read_bytes() == bytes(20_000_000)
