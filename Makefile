@@ -6,7 +6,7 @@ BIN := .venv/bin
 WORKERS := $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? n : 4)))
 ARGS ?=
 
-.PHONY: run region test static check bench bench-sim bench-quick lint types contracts lock wheel clean help setup setup-dev
+.PHONY: run region test static check bench bench-sim bench-quick lint types contracts lock compiled wheel clean help setup setup-dev
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,7 +52,10 @@ contracts: setup-dev ## who may import whom
 lock: ## pin every dependency again, with hashes and no host
 	@scripts/lock
 
-wheel: setup-dev ## dist/suan-*.whl
+compiled: setup-dev ## suan with its scheduler compiled, once for each state of the source: its folder, for PYTHONPATH
+	@$(BIN)/python scripts/compiled.py
+
+wheel: setup-dev ## dist/suan-*.whl, for this platform if there is a C compiler (SUAN_PURE=1: for any)
 	@$(BIN)/python -m build --no-isolation --wheel --outdir dist . >/dev/null && ls -1 dist/*.whl
 
 clean: ## remove what can be made again (not .venv, not ~/.suan)

@@ -2,9 +2,11 @@
 
 Each simulation is a whole one (every decision with its reasons, the results gathered), on one
 processor, in a process of its own; times are of the processor, medians of repeated runs, reading
-the trace left out. *Bare loop* is a heap loop in pure Python with the same policy hard-coded and
-nothing else (heaploops.py), in the same run: what the reasons, shares and records cost is the
-ratio. "Everything on" is the policy ``default``: fair share, EASY, preemption.
+the trace left out. *Compiled* is the same source with scheduler and engine compiled, as in a wheel
+for this platform (scripts/compiled.py); whatever does not say so is interpreted. *Bare loop* is a
+heap loop in pure Python with the same policy hard-coded and nothing else (heaploops.py), in the
+same run: what the reasons, shares and records cost is the ratio. "Everything on" is the policy
+``default``: fair share, EASY, preemption.
 
 Published figures of others were measured by others than us on processors of a similar kind.
 """
@@ -64,6 +66,7 @@ MOST_S = 8.0
 class Bare:
     """A bare loop's figures."""
 
+    jobs: int
     cpu_s: float
     peak_mib: float
 
@@ -74,45 +77,44 @@ def bare(name: str, limit: int) -> Bare:
     argv = [sys.executable, str(script), name, str(limit)]
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
     told = json.loads(done.stdout)
-    return Bare(told["cpu_s"], told["peak_mib"])
+    return Bare(told["jobs"], told["cpu_s"], told["peak_mib"])
 
 
 def print_simulations(*, small: bool) -> None:
     """Each simulation beside its bare loop."""
     rows = []
+    compiled = None if small else simruns.compiled_source()
     for what, run, loop, repeat in TIMED:
         there = (traces.folder() / simruns.WORKLOADS[run.workload][0]).exists()
         if not there or (small and run.workload == "curie"):
             continue
         again, limit = (1, 5_000) if small else (repeat, 0)
         ours = [simruns.ran(replace(run, limit=limit)) for _ in range(again)]
+        fast = [simruns.ran(run, compiled) for _ in range(again)] if compiled else []
         loops = [bare(loop, limit) for _ in range(again)] if loop else []
-        rows.append((what, *cells(ours, loops), str(again)))
-    header = (
-        "simulation",
-        "jobs",
-        "CPU time",
-        "jobs/s",
-        "peak memory",
-        "bare loop",
-        "jobs/s",
-        "its memory",
-        "ours against it",
-        "runs",
-    )
+        rows.append((what, f"{ours[0].jobs:,}", *cells(ours), *cells(fast), *cells(loops)))
+        rows[-1] += (against(ours, loops), against(fast, loops), str(again))
+    each = ("CPU time", "jobs/s", "peak memory")
+    header = ("simulation", "jobs", *each, *(f"compiled: {name}" for name in each))
+    header += (*(f"bare loop: {name}" for name in each), "ours against it", "compiled", "runs")
     print(harness.table(header, rows))
 
 
-def cells(ours: Sequence[Ran], loops: Sequence[Bare]) -> list[str]:
-    cpu = statistics.median(each.cpu_s for each in ours)
-    jobs = ours[0].jobs
-    peak = f"{max(each.peak_mib for each in ours):.0f} MiB"
-    told = [f"{jobs:,}", harness.duration(cpu), f"{jobs / cpu:,.0f}", peak]
-    if not loops:
-        return [*told, "", "", "", ""]
-    loop = statistics.median(each.cpu_s for each in loops)
-    theirs = f"{max(each.peak_mib for each in loops):.0f} MiB"
-    return [*told, harness.duration(loop), f"{jobs / loop:,.0f}", theirs, f"{cpu / loop:.1f} x"]
+def cells(runs: Sequence[Ran | Bare]) -> list[str]:
+    """CPU time, jobs a second and memory."""
+    if not runs:
+        return ["", "", ""]
+    cpu = statistics.median(each.cpu_s for each in runs)
+    peak = max(each.peak_mib for each in runs)
+    return [harness.duration(cpu), f"{runs[0].jobs / cpu:,.0f}", f"{peak:.0f} MiB"]
+
+
+def against(ours: Sequence[Ran], loops: Sequence[Bare]) -> str:
+    """How many times as long it takes."""
+    if not ours or not loops:
+        return ""
+    cpu, loop = (statistics.median(each.cpu_s for each in runs) for runs in (ours, loops))
+    return f"{cpu / loop:.1f} x"
 
 
 class Steady:
@@ -221,8 +223,8 @@ def print_flat(*, small: bool) -> None:
                 )
             )
     print(
-        "What an event costs (a run ends, a job is submitted, the scheduler decides, what it"
-        " placed has started), with full pools of five kinds of node, 300 shapes of job, 20"
+        "What an event costs, interpreted (a run ends, a job is submitted, the scheduler decides,"
+        " what it placed has started), with full pools of five kinds of node, 300 shapes of job, 20"
         " tenants and two priorities:\n"
     )
     header = ("policy", "pending", "nodes", "an event", "against the first", "p99 of a step")

@@ -21,7 +21,7 @@ from pathlib import Path
 import harness
 import traces
 
-from suan.core import Scheduler
+from suan.core import Scheduler, cycle
 from suan.model.events import PolicyChanged
 from suan.model.offer import NodeStatus, Offer
 from suan.model.policy import POLICIES
@@ -61,9 +61,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What came of it. ``groups`` are tenants: jobs, and mean wait in seconds."""
+    """What came of it, and whether the scheduler was ``compiled``. ``groups`` are tenants: jobs,
+    and mean wait in seconds."""
 
     jobs: int
+    compiled: bool
     cpu_s: float
     wall_s: float
     peak_mib: float
@@ -131,6 +133,7 @@ def told(result: Result, cpu: float, wall: float) -> Ran:
     median, p95, p99 = (overall.wait.quantile(share) / SECOND for share in (0.5, 0.95, 0.99))
     return Ran(
         jobs=result.jobs,
+        compiled=not str(cycle.__file__).endswith(".py"),
         cpu_s=cpu,
         wall_s=wall,
         peak_mib=harness.peak_rss_mib(),
@@ -146,8 +149,16 @@ def told(result: Result, cpu: float, wall: float) -> Ran:
     )
 
 
-def ran(run: Run) -> Ran:
-    """Simulate in a process of its own.
+def compiled_source() -> Path | None:
+    """The folder with the compiled suan of this source, made if need be; ``None`` where nothing
+    can be compiled, and standard error says why."""
+    script = Path(__file__).resolve().parents[1] / "scripts" / "compiled.py"
+    done = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, text=True, check=True)
+    return Path(done.stdout.strip()) if done.stdout.strip() else None
+
+
+def ran(run: Run, source: Path | None = None) -> Ran:
+    """Simulate in a process of its own; with suan from ``source``, if that is given.
 
     Raises:
         RuntimeError: it failed; what it printed is above.
@@ -155,10 +166,13 @@ def ran(run: Run) -> Ran:
     argv = [sys.executable, str(Path(__file__).resolve()), run.workload, run.policy]
     for name in ("durations", "checkpoint", "restart", "limit"):
         argv += [f"--{name}", str(getattr(run, name))]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False)
+    environ = os.environ if source is None else {**os.environ, "PYTHONPATH": str(source)}
+    done = subprocess.run(argv, stdout=subprocess.PIPE, env=environ, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{run} failed with exit code {done.returncode}")
     fields = json.loads(done.stdout)
+    if fields["compiled"] is not (source is not None):
+        raise RuntimeError(f"{run} ran with another suan than that in {source or 'src'}")
     fields["groups"] = {name: tuple(pair) for name, pair in fields["groups"].items()}
     return Ran(**fields)
 

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from scripts import compiled
+
+pytestmark = pytest.mark.timeout(1200)  # to compile takes two minutes on an idle machine
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*command, "--outdir", str(out), str(ROOT)],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=1100,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -92,6 +95,12 @@ def test_it_holds_all_that_is_no_code(wheel: Path) -> None:
     assert any("/migrations/versions/" in name for name in names)
     assert not any(name.startswith(("tests/", "examples/", "benchmarks/")) for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_scheduler_in_it_is_compiled_where_that_can_be(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert any(name.endswith(".so") for name in names) is not bool(compiled.hindrance())
+    assert ("py3-none-any" in wheel.name) is bool(compiled.hindrance())
 
 
 def test_it_runs_where_no_source_is(installed: Path, user: dict[str, str], tmp_path: Path) -> None:
