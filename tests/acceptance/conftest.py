@@ -1,12 +1,19 @@
-"""The real PostgreSQL server, Slurm clusters and Ray cluster, for the tests that need them."""
+"""The real PostgreSQL server, Slurm, Kubernetes and Ray clusters, for tests that need them."""
 
 import pytest
 
+from tests.kubernetes import kubernetes_cluster
 from tests.postgres import postgres_server, postgres_url
 from tests.ray import ray_cluster
 from tests.slurm import slurm_clusters
 
-__all__ = ["postgres_server", "postgres_url", "ray_cluster", "slurm_clusters"]
+__all__ = [
+    "kubernetes_cluster",
+    "postgres_server",
+    "postgres_url",
+    "ray_cluster",
+    "slurm_clusters",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

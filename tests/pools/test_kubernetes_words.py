@@ -203,6 +203,7 @@ def ended(message: str = "", **more: Any) -> Pod:
     [
         (ended("suan 0 1 2 - 0 0 5 6"), Cause.SUCCEEDED, ""),
         (ended("suan 3 1 2 - 0 0 - -"), Cause.FAILED, "task 0 exited with code 3"),
+        (ended("suan 126 1 2 - 0 0 - -\nno such place\n"), Cause.FAILED, "no such place"),
         (ended("suan 139 1 2 - 0 0 - -"), Cause.FAILED, "signal 11"),
         (ended("suan 143 1 2 TERM 1 0 - -"), Cause.TIMED_OUT, "time limit of 2 s"),
         (ended("suan 137 1 2 - 0 1 - -"), Cause.OUT_OF_MEMORY, "memory"),

@@ -6,12 +6,19 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.pool.trial import KINDS, Kind, Trial
+from tests.kubernetes import kubernetes_cluster
 from tests.peers import peer_platform
 from tests.ray import ray_cluster
 from tests.slurm import slurm_clusters
 from tests.ssh import ssh_login
 
-__all__ = ["peer_platform", "ray_cluster", "slurm_clusters", "ssh_login"]
+__all__ = [
+    "kubernetes_cluster",
+    "peer_platform",
+    "ray_cluster",
+    "slurm_clusters",
+    "ssh_login",
+]
 
 
 @pytest.fixture(autouse=True)

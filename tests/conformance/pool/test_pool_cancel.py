@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,35 +10,28 @@ from suan.model.units import MINUTE, SECOND
 from tests.conformance.pool.trial import Kind, Trial
 from tests.waiting import until
 
-PYTHON = sys.executable
-
 # leaves its session twice over, ignores every signal it can, and clears its environment
-ESCAPE = f"""{PYTHON} - <<'EOF'
+ESCAPE = """"$SUAN_PYTHON" - TOKEN <<'EOF'
 import os, signal, sys
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-        program = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
-        os.execve(sys.executable, [sys.executable, "-c", program], {{}})
+        program = "import time; print('escaped', flush=True); time.sleep(600)"
+        os.execve(sys.executable, [sys.executable, "-c", program, sys.argv[1]], {})
     os._exit(0)
 os.wait()
 EOF
 """
 
 
-def alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return stat.rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-async def escaped(trial: Trial, run: str) -> int:
-    await trial.output_holds(run, b"\n")
-    return int((await trial.output(run)).split()[0])
+async def escaped(trial: Trial, run: str, then: str) -> str:
+    """Launch a run of which something escapes; its reference, once that has happened."""
+    ref = await trial.launch(run, ESCAPE.replace("TOKEN", trial.token) + then)
+    await trial.output_holds(run, b"escaped")
+    assert trial.running()
+    return ref
 
 
 async def test_grace_lets_a_run_clean_up(trial: Trial) -> None:
@@ -56,13 +47,14 @@ async def test_grace_lets_a_run_clean_up(trial: Trial) -> None:
 
 
 async def test_stubborn_processes_are_killed_after_the_grace(trial: Trial) -> None:
-    ref = await trial.launch("can-r2", "trap '' TERM; echo $$; while true; do sleep 1; done")
-    await trial.output_holds("can-r2", b"\n")
-    pid = int(await trial.output("can-r2"))
+    program = "import time; print('ready', flush=True); time.sleep(600)"
+    script = f"""trap '' TERM; exec "$SUAN_PYTHON" -c "{program}" {trial.token}"""
+    ref = await trial.launch("can-r2", script)
+    await trial.output_holds("can-r2", b"ready")
     await trial.pool.cancel(ref, SECOND // 5)
     outcome = await trial.end("can-r2", patience=10)
     assert (outcome.cause, outcome.signal) == (Cause.CANCELLED, 9)
-    assert not alive(pid)
+    assert not trial.running()
 
 
 async def test_no_grace_kills_at_once(trial: Trial) -> None:
@@ -118,22 +110,19 @@ async def test_cancel_racing_with_the_launch(kind: Kind, trial: Trial, grace: in
 
 
 async def test_what_escapes_its_session_is_killed_on_cancel(trial: Trial) -> None:
-    ref = await trial.launch("esc-r1", ESCAPE + "sleep 600")
-    pid = await escaped(trial, "esc-r1")
-    assert alive(pid)
+    ref = await escaped(trial, "esc-r1", "sleep 600")
     await trial.pool.cancel(ref, SECOND // 5)
     await trial.end("esc-r1")
-    await asyncio.to_thread(until, lambda: not alive(pid), what="the end of what escaped")
+    await asyncio.to_thread(until, lambda: not trial.running(), what="the end of what escaped")
 
 
 async def test_what_escapes_does_not_outlive_a_run_that_ends_by_itself(trial: Trial) -> None:
     mark = trial.directory / "go"
     os.mkfifo(mark)
-    await trial.launch("esc-r2", ESCAPE + f"cat {mark}")
-    pid = await escaped(trial, "esc-r2")
+    await escaped(trial, "esc-r2", f"cat {mark}")
     mark.write_text("")
     assert (await trial.end("esc-r2")).cause is Cause.SUCCEEDED
-    await asyncio.to_thread(until, lambda: not alive(pid), what="the end of what escaped")
+    await asyncio.to_thread(until, lambda: not trial.running(), what="the end of what escaped")
 
 
 async def test_cancel_reaches_a_run_launched_by_an_earlier_server(kind: Kind) -> None:

@@ -68,6 +68,7 @@ async def test_nothing_is_sent_twice(trial: Trial, shelf: Shelf, kind: Kind) -> 
 
 
 async def test_it_goes_on_where_it_broke_off(trial: Trial, shelf: Shelf, kind: Kind) -> None:
+    sent_to(trial)
     parcel = shelf.parcel({"big": BIG})
     shelf.stops_after = 8 << 20
     sending = asyncio.ensure_future(deliver(trial, shelf, parcel))

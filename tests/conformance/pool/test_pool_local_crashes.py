@@ -14,7 +14,7 @@ from suan.model.errors import PoolOutcomeUnknown, PoolUnavailable
 from suan.model.job import Cause
 from suan.model.units import RunId
 from suan.pools.local.pool import LocalPool
-from tests.conformance.pool.test_pool_cancel import ESCAPE, alive, escaped
+from tests.conformance.pool.test_pool_cancel import escaped
 from tests.conformance.pool.trial import LocalKind
 from tests.waiting import until
 
@@ -84,15 +84,14 @@ async def test_server_killed_while_it_launches(kind: LocalKind, point: str) -> N
 
 async def test_a_killed_runner_means_lost_and_leaves_nothing(kind: LocalKind) -> None:
     async with kind.trial() as trial:
-        await trial.launch("lost-r1", ESCAPE + "sleep 600 & echo $!; setsid sleep 600 & wait")
-        pid = await escaped(trial, "lost-r1")
+        await escaped(trial, "lost-r1", "sleep 600 & echo $!; setsid sleep 600 & wait")
         runner = status(kind, "lost-r1")["runner"]
         assert isinstance(runner, int)
         os.kill(runner, signal.SIGKILL)
         outcome = await trial.end("lost-r1")
         assert outcome.cause is Cause.LOST
         assert "runner died" in outcome.detail
-        until(lambda: not alive(pid), what="the end of what escaped")
+        until(lambda: not trial.running(), what="the end of what escaped")
         until(lambda: not _marked(kind, "lost-r1"), what="the end of all that it left")
 
 
@@ -218,6 +217,14 @@ async def test_directories_of_runs_that_ended_long_ago_go(kind: LocalKind) -> No
         await trial.pool.observe(None)
     assert not run_directory(kind, "old-r1").exists()
     assert run_directory(kind, "new-r1").exists()
+
+
+def alive(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def alive_runner(kind: LocalKind, run: str) -> bool:

@@ -1,7 +1,6 @@
 """Logs: to the last line, of any bytes, of any size."""
 
 import os
-import sys
 
 import pytest
 
@@ -9,8 +8,6 @@ from suan.model.errors import PoolError
 from suan.model.job import Cause
 from suan.model.pool import Logs
 from tests.conformance.pool.trial import Kind, Trial
-
-PYTHON = sys.executable
 
 
 async def test_both_streams_to_the_last_line(trial: Trial) -> None:
@@ -24,7 +21,7 @@ async def test_both_streams_to_the_last_line(trial: Trial) -> None:
 
 
 async def test_every_byte_comes_back(trial: Trial) -> None:
-    every = f"{PYTHON} -c 'import sys; sys.stdout.buffer.write(bytes(range(256)) * 64)'"
+    every = """"$SUAN_PYTHON" -c 'import sys; sys.stdout.buffer.write(bytes(range(256)) * 64)'"""
     await trial.launch("bin-r1", every)
     await trial.end("bin-r1")
     assert await trial.output("bin-r1") == bytes(range(256)) * 64

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 
 import pytest
 
@@ -10,7 +9,7 @@ from suan.model.job import Cause
 from suan.model.units import SECOND
 from tests.conformance.pool.trial import Kind, Trial
 
-PYTHON = sys.executable
+PYTHON = '"$SUAN_PYTHON"'
 
 
 async def test_capacity_is_told_once_and_whole(trial: Trial) -> None:
@@ -143,7 +142,7 @@ async def test_failed_setup_ends_the_task(trial: Trial) -> None:
 
 
 async def test_script_may_name_its_interpreter(trial: Trial) -> None:
-    await trial.launch("bang-r1", f"#!{PYTHON}\nprint(6 * 7)\n")
+    await trial.launch("bang-r1", "#!/usr/bin/env python3\nprint(6 * 7)\n")
     assert (await trial.end("bang-r1")).cause is Cause.SUCCEEDED
     assert await trial.output("bang-r1") == b"42\n"
 

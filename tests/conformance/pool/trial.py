@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from suan.model.pool import Launch, Logs, Pool, RunReport, Watch
 from suan.model.resources import Resources
 from suan.model.units import JobId, NodeName, RunId
 from suan.pools.declared import load_pools, open_pool
+from tests.kubernetes import IMAGE, kubectl
 from tests.peers import Owner, declared, keep_secret
 
 PATIENCE_S = 30.0
@@ -36,12 +37,25 @@ class Trial:
         """Look once and remember."""
         observation = await self.pool.observe(self.cursor)
         self.cursor = observation.cursor
-        if observation.nodes is not None:
+        if observation.nodes is not None and observation.complete:
             self.nodes = [node.name for node in observation.nodes]
         for report in observation.reports:
             self.reports[report.run] = report
             if report.outcome is not None:
                 self.ends[report.run] = self.ends.get(report.run, 0) + 1
+
+    @property
+    def token(self) -> str:
+        """A word for a command line, by which ``running`` finds a process of this test."""
+        return f"token-{self.directory.name}"
+
+    def running(self) -> bool:
+        """Whether a process on this machine has the test's token, in whatever container."""
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if self.token.encode() in path.read_bytes().split(b"\0"):
+                    return True
+        return False
 
     def a_launch(self, run: str, script: str, *, tasks: int = 1, **more: Any) -> Launch:
         """A launch of a small run."""
@@ -170,6 +184,38 @@ class SlurmKind(Kind):
         return open_pool(declaration, home=self.home)
 
 
+class KubernetesKind(Kind):
+    """A real cluster of ``infra/kubernetes``, two nodes, with a namespace of the test's own. Pods
+    see the test's directory where it is."""
+
+    needs = "kubernetes_cluster"
+    patience = 60.0
+    few, many = 8, 40
+    sees_files = False
+    pipes = True
+    more = ""  # further lines of the declaration
+
+    def __init__(self, directory: Path, given: Any = None) -> None:
+        super().__init__(directory, given)
+        self.namespace = f"t-{hashlib.sha256(str(directory).encode()).hexdigest()[:12]}"
+        if not kubectl(given, "get", "namespace", self.namespace, "--ignore-not-found"):
+            kubectl(given, "create", "namespace", self.namespace)
+
+    def open(self) -> Pool:
+        path = self.directory / "pools.yaml"
+        path.write_text(
+            f"pools:\n- name: kubernetes\n  kind: kubernetes\n  kubeconfig: {self.given}\n"
+            f"  namespace: {self.namespace}\n  image: {IMAGE}\n"
+            f"  volumes: {{{self.directory}: 'host:{self.directory}'}}\n{self.more}"
+        )
+        (declaration,) = load_pools(path, home=self.home)
+        return open_pool(declaration, home=self.home)
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """What kubectl says in the test's namespace."""
+        return kubectl(self.given, "--namespace", self.namespace, *arguments, stdin=stdin)
+
+
 class RayKind(Kind):
     """A real cluster of ``infra/ray``, three nodes, under ids of the test's own."""
 
@@ -221,6 +267,7 @@ class PeerKind(Kind):
 
 
 KINDS: dict[str, type[Kind]] = {
+    "kubernetes": KubernetesKind,
     "local": LocalKind,
     "peer": PeerKind,
     "ray": RayKind,

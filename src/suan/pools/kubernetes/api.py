@@ -124,15 +124,21 @@ class ApiServer:
         async with self.stream(path, asked, silence_s=_SILENCE_S) as response:
             if response.status_code == 410:
                 raise Gone
-            if response.status_code != 200:
-                await response.aread()
-                self._checked(response)
+            await self.judge(response)
             yield Change(OPENED, msgspec.Raw(b"{}"))
             rest = b""
             async for data in response.aiter_raw():
                 *lines, rest = (rest + data).split(b"\n")
                 for line in filter(None, lines):
                     yield decode(line)
+
+    async def judge(self, response: httpx.Response) -> None:
+        """Raises:
+        PoolError: it is no good answer; what that means.
+        """
+        if response.status_code != 200:
+            await response.aread()
+            self._checked(response)
 
     @asynccontextmanager
     async def stream(

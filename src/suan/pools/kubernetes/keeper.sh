@@ -12,7 +12,11 @@ now() { # milliseconds
   ms=$((${t%.*} * 1000 + 10#${t#*.} / 1000))
 }
 pause() { read -r -t "$1" -u "$nap" _ || :; }
-say() { printf '%ssuan: %s\n' "$mark" "$1" >&2; }
+refuse() { # $1: why the task cannot begin
+  printf '%ssuan: %s\n' "$mark" "$1" >&2
+  printf '%s\n' "$1" >"$home/why"
+  finish 126
+}
 
 others() { # every process here but the keeper's own
   local each
@@ -82,12 +86,25 @@ out_of_memory() { # whether the kernel ended something here for want of memory
   return 1
 }
 
+drain() { # wait until what was written is taken: two seconds after our end a runtime drops the rest
+  local each probe tries
+  for each in 1 2; do
+    [ -p "/proc/self/fd/$each" ] && { exec {probe}<"/proc/self/fd/$each"; } 2>/dev/null || continue
+    for ((tries = 0; tries < 1000; tries++)); do
+      read -r -t 0 -u "$probe" || break
+      pause 0.02
+    done
+    exec {probe}<&-
+  done
+}
+
 finish() { # $1: the exit code
   local ended oom=0
   [ -z "$poll" ] || kill -KILL "$poll" 2>/dev/null
   tell KILL
   [ -z "${err:-}" ] || exec {err}>&-
   [ "${#helpers[@]}" = 0 ] || wait "${helpers[@]}" 2>/dev/null
+  drain
   [ ! -e "$home/late" ] || late=1
   [ ! -e "$home/asked" ] || read -r asked <"$home/asked"
   out_of_memory && oom=1
@@ -96,6 +113,7 @@ finish() { # $1: the exit code
   measure
   printf 'suan %s %s %s %s %s %s %s %s\n' "$1" "$began" "$ended" "$asked" "$late" "$oom" "$cpu" "$memory" \
     >/dev/termination-log
+  [ ! -e "$home/why" ] || cat "$home/why" >>/dev/termination-log
   exit "$1"
 }
 
@@ -144,18 +162,15 @@ unset "${!SUAN_K_@}"
 
 now
 began=$ms
-if ! cd "$workdir" 2>/dev/null; then
-  say "the workdir '$workdir' is no directory in the image or on a volume of this pool"
-  echo "the workdir '$workdir' is no directory in the image or on a volume of this pool" >"$home/why"
-  finish 126
-fi
+cd "$workdir" 2>/dev/null ||
+  refuse "the workdir '$workdir' is no directory in the image or on a volume of this pool"
 while IFS=$'\t' read -r link target; do
   [ -n "$link" ] || continue
-  if [ ! -e "$target" ]; then
-    say "file_mounts: the source '$target' does not exist in the image or on a volume of this pool"
-    finish 126
-  fi
-  mkdir -p "$(dirname "$link")" && [ "$(readlink "$link")" = "$target" ] || ln -s "$target" "$link" || finish 126
+  [ -e "$target" ] ||
+    refuse "file_mounts: the source '$target' does not exist in the image or on a volume of this pool"
+  mkdir -p "$(dirname "$link")"
+  [ "$(readlink "$link")" = "$target" ] || ln -s "$target" "$link" ||
+    refuse "file_mounts: '$link' cannot be made"
 done <<<"$mounts"
 
 both='. "$SUAN_RUN_DIR/setup"

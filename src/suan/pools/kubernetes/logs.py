@@ -193,8 +193,9 @@ class LogKeeper:
             params["follow"] = "true"
         path = f"{self._pods}/{pod.metadata.name}/log"
         async with self._api.stream(path, params, silence_s=_SILENCE_S) as response:
-            if response.status_code != 200:
-                return  # it has not begun, or its node does not answer, or it is gone
+            if response.status_code in (400, 404):
+                return  # it has not begun, or it is gone
+            await self._api.judge(response)
             async for data in response.aiter_bytes():
                 yield data
 

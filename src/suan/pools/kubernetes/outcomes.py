@@ -39,13 +39,13 @@ _NEVER = ("not found", "manifest unknown", "denied", "unauthorized", "invalid re
           "not present with pull policy", "insufficient_scope")  # fmt: skip
 _BROKEN = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError",
            "ContainerCannotRun", "StartError"}  # fmt: skip
-_WORD = re.compile(r"suan (\d+) (\d+) (\d+) (\S+) ([01]) ([01]) (\S+) (\S+)\s*$")
+_WORD = re.compile(r"suan (\d+) (\d+) (\d+) (\S+) ([01]) ([01]) (\S+) (\S+)\n?(.*)\n?$")
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
     """A keeper's word on its task's end. Times in microseconds; ``asked``: the signal by which
-    somebody had asked for it, or ``-``."""
+    somebody had asked for it, or ``-``; ``why`` it could not begin, if so."""
 
     code: int
     began: int
@@ -53,6 +53,7 @@ class Word:
     asked: str
     late: bool
     out_of_memory: bool
+    why: str
     usage: Usage
 
 
@@ -62,7 +63,7 @@ def word(pod: Pod) -> Word | None:
     match = _WORD.search(ended.message) if ended else None
     if match is None:
         return None
-    code, began, end, asked, late, memory, cpu, most = match.groups()
+    code, began, end, asked, late, memory, cpu, most, why = match.groups()
     return Word(
         code=int(code),
         began=int(began) * 1000,
@@ -70,6 +71,7 @@ def word(pod: Pod) -> Word | None:
         asked=asked,
         late=late == "1",
         out_of_memory=memory == "1",
+        why=why,
         usage=Usage(
             cpu_us=int(cpu) if cpu.isdigit() else None,
             max_rss_mib=-(-int(most) // _MIB) if most.isdigit() else None,
@@ -112,7 +114,7 @@ def _of_keeper(said: Word, rank: int, limit_ms: int) -> Outcome:
         return Outcome(Cause.SUCCEEDED, 0)
     if said.out_of_memory:
         return Outcome(Cause.OUT_OF_MEMORY, said.code, signal, _MEMORY)
-    return Outcome(Cause.FAILED, said.code, signal, _told(rank, said.code, signal))
+    return Outcome(Cause.FAILED, said.code, signal, said.why or _told(rank, said.code, signal))
 
 
 def _of_container(ended: Terminated, rank: int, pod: Pod) -> Outcome:

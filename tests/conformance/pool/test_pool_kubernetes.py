@@ -1,0 +1,522 @@
+"""Kubernetes alone: what only a cluster, its other users and its operator can do to a run."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from suan.model.errors import PoolAuthError, PoolError, PoolRejected, PoolUnavailable
+from suan.model.job import Cause
+from suan.model.offer import NodeStatus
+from suan.model.resources import Resources
+from suan.model.units import RunId
+from suan.pools.kinds import Checked
+from tests.conformance.pool.trial import KubernetesKind, Trial
+from tests.kubernetes import IMAGE, kubectl
+from tests.waiting import until, until_async
+
+ROOT = str(Path(__file__).parents[3])
+LAUNCH_AND_DIE = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tests.conformance.pool.trial import KubernetesKind
+async def main():
+    kind = KubernetesKind(Path(sys.argv[2]), Path(sys.argv[3]))
+    async with kind.trial() as trial:
+        script = "echo x >> " + sys.argv[2] + "/count"
+        await trial.launch("kill-r1", script, secrets={"TOKEN": "t"})
+asyncio.run(main())
+"""
+GPU = "H100"
+
+
+@pytest.fixture
+def kind(tmp_path: Path, kubernetes_cluster: Path) -> KubernetesKind:
+    return KubernetesKind(tmp_path, kubernetes_cluster)
+
+
+async def node(trial: Trial, name: str) -> NodeStatus:
+    everything = await trial.pool.observe(None)
+    assert everything.nodes is not None
+    return next(each for each in everything.nodes if each.name == name)
+
+
+def bound(kind: KubernetesKind, run: str) -> list[str]:
+    """The nodes that a run's pods are bound to."""
+    form = "jsonpath={.items[*].spec.nodeName}"
+    return kind.kubectl("get", "pods", "-l", f"suan/run={run}", "-o", form).split()
+
+
+def foreign(kind: KubernetesKind, name: str, place: str, **requests: str) -> None:
+    """A pod of somebody else, on a node."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "nodeName": place,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [
+                {
+                    "name": "theirs",
+                    "image": IMAGE,
+                    "command": ["sleep", "600"],
+                    "resources": {"requests": requests, "limits": requests},
+                }
+            ],
+        },
+    }
+    kind.kubectl("create", "-f", "-", stdin=json.dumps(pod))
+
+
+@pytest.mark.parametrize("point", ["before_making", "secret_made", "job_made"])
+async def test_server_killed_while_it_launches(kind: KubernetesKind, point: str) -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", LAUNCH_AND_DIE, ROOT, str(kind.directory), str(kind.given)],
+        env={**os.environ, "SUAN_KILL_AT": f"kubernetes.{point}"},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    count = kind.directory / "count"
+    async with kind.trial() as trial:
+        found = await trial.pool.find(RunId("kill-r1"))
+        assert (found is None) == (point != "job_made")
+        if found is None:
+            await trial.launch("kill-r1", f"echo x >> {count}", secrets={"TOKEN": "t"})
+        assert (await trial.end("kill-r1")).cause is Cause.SUCCEEDED
+    assert count.read_text() == "x\n"
+
+
+async def test_a_request_that_was_given_up_finds_its_name_taken(kind: KubernetesKind) -> None:
+    async with kind.trial() as trial:
+        assert await trial.pool.find(RunId("late-r1")) is None
+        form = "jsonpath={.spec.parallelism}"
+        assert kind.kubectl("get", "job", "late-r1-1", "-o", form) == "0"
+        await trial.launch("late-r1", "true")
+        assert (await trial.end("late-r1")).cause is Cause.SUCCEEDED
+        assert kind.kubectl("get", "jobs", "-o", "name").split() == [
+            "job.batch/late-r1-1", "job.batch/late-r1-2",
+        ]  # fmt: skip
+
+
+async def test_an_image_that_cannot_be_pulled(kind: KubernetesKind) -> None:
+    async with kind.trial() as trial:
+        await trial.launch("img-r1", "true", image="Not/An:Image")
+        outcome = await trial.end("img-r1")
+        assert outcome.cause is Cause.FAILED
+        assert "image cannot be pulled (InvalidImageName)" in outcome.detail
+        until(lambda: not bound(kind, "img-r1"), 30, what="the end of its pod")
+
+
+async def test_a_jobs_own_image_is_used(kind: KubernetesKind) -> None:
+    kind.more = "  image: localhost/no/such:1\n"
+    text = kind.open  # two images in one entry are an error, told with its line
+    with pytest.raises(Exception, match="twice"):
+        text()
+    kind.more = ""
+    async with kind.trial() as trial:
+        await trial.launch("own-r1", "echo ran", image=IMAGE)
+        assert (await trial.end("own-r1")).cause is Cause.SUCCEEDED
+
+
+async def test_quotas_are_told_before_and_at_launch(kind: KubernetesKind) -> None:
+    async with kind.trial() as trial:
+        kind.kubectl("create", "quota", "none", "--hard=pods=0")
+        assert isinstance(trial.pool, Checked)
+        with pytest.raises(PoolRejected, match="quota 'none' allows 0 of pods"):
+            await trial.pool.check()
+        await until_async(lambda: refuses(trial, "allows 0 of pods"), what="the quota")
+        kind.kubectl("delete", "quota", "none")
+        kind.kubectl("create", "quota", "some", "--hard=requests.cpu=150m")
+        await until_async(lambda: refuses(trial, ""), what="its end")
+        await trial.launch("quo-r1", "sleep 600")
+        await until_async(lambda: refuses(trial, "used up: 100m of 150m"), what="the use")
+        await trial.pool.cancel("quo-r1", 0)
+        await trial.end("quo-r1")
+
+
+async def refuses(trial: Trial, words: str) -> bool:
+    """Whether a launch is refused in such words; with none, whether it is not."""
+    try:
+        trial.pool._cluster.place(trial.a_launch("quo-r9", "true"))
+    except PoolError as error:
+        return bool(words) and words in str(error)
+    return not words
+
+
+async def test_limits_that_no_quota_tells_of_are_told_by_events(kind: KubernetesKind) -> None:
+    limit = {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "small"},
+        "spec": {"limits": [{"type": "Container", "max": {"memory": "8Mi"}}]},
+    }
+    kind.kubectl("create", "-f", "-", stdin=json.dumps(limit))
+    async with kind.trial() as trial:
+        await trial.launch("lim-r1", "true", memory_limit_mib=16)
+        outcome = await trial.end("lim-r1")
+        assert outcome.cause is Cause.REJECTED
+        assert "maximum memory usage per Container is 8Mi" in outcome.detail
+
+
+async def test_pods_of_others_and_the_operators_word_are_respected(kind: KubernetesKind) -> None:
+    async with kind.trial() as trial:
+        before = (await node(trial, "n2")).others_use
+        assert (await node(trial, "n2")).total.accelerator(GPU) == 8000
+        requests = {"cpu": "1500m", "memory": "100Mi", "nvidia.com/gpu": "3"}
+        foreign(kind, "theirs", "n2", **requests)
+
+        async def counted() -> bool:
+            now = (await node(trial, "n2")).others_use
+            return now.accelerator(GPU) - before.accelerator(GPU) >= 3000
+
+        await until_async(counted, what="their pod is counted")
+        kind.kubectl("delete", "pod", "theirs", "--now")
+        ghost(kind, "ghost-" + kind.namespace, unschedulable=True)
+        name = "ghost-" + kind.namespace
+        try:
+            assert not (await until_async(lambda: there(trial, name), what="it")).schedulable
+            kind.kubectl("uncordon", name)
+            await until_async(lambda: open_(trial, name), what="it is in use")
+            kind.kubectl("taint", "node", name, "own=x:NoSchedule")
+            await until_async(lambda: shut(trial, name), what="its taint")
+        finally:
+            kind.kubectl("delete", "node", name)
+        await until_async(lambda: gone(trial, name), what="its end")
+
+
+async def there(trial: Trial, name: str) -> NodeStatus | None:
+    everything = await trial.pool.observe(None)
+    return next((each for each in everything.nodes or () if each.name == name), None)
+
+
+async def open_(trial: Trial, name: str) -> bool:
+    found = await there(trial, name)
+    return found is not None and found.schedulable
+
+
+async def shut(trial: Trial, name: str) -> bool:
+    found = await there(trial, name)
+    return found is not None and not found.schedulable
+
+
+async def gone(trial: Trial, name: str) -> bool:
+    return await there(trial, name) is None
+
+
+def ghost(kind: KubernetesKind, name: str, **spec: object) -> None:
+    """A node without a kubelet, of which the API server believes that it is ready."""
+    made = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": spec}
+    kind.kubectl("create", "-f", "-", stdin=json.dumps(made))
+    status = {
+        "status": {
+            "allocatable": {"cpu": "8", "memory": "16Gi", "pods": "100"},
+            "capacity": {"cpu": "8", "memory": "16Gi", "pods": "100"},
+            "conditions": [{"type": "Ready", "status": "True", "reason": "Test"}],
+        }
+    }
+    kind.kubectl(
+        "patch", "node", name, "--subresource=status", "--type=merge", "-p", json.dumps(status)
+    )
+
+
+async def test_a_node_that_is_gone_means_lost(kind: KubernetesKind) -> None:
+    name = "lost-" + kind.namespace
+    ghost(kind, name)
+    async with kind.trial() as trial:
+        try:
+            await until_async(lambda: open_(trial, name), what="it is in use")
+            await trial.launch("lost-r1", "true", nodes=(name,))
+            until(lambda: bound(kind, "lost-r1") == [name], 30, what="its place")
+        finally:
+            kind.kubectl("delete", "node", name)
+        outcome = await trial.end("lost-r1")
+        assert outcome.cause is Cause.LOST
+        assert f"its node {name} is gone" in outcome.detail
+
+
+async def test_nothing_holds_half_a_gang(kind: KubernetesKind) -> None:
+    """One node has too little left: then no pod of the gang is bound to the other."""
+    kind.more = "  patience_s: 2\n"
+    async with kind.trial() as trial:
+        most = (await node(trial, "n1")).total.cpu_milli
+        need = Resources(most // 2 + 100, 16)
+        await trial.launch("half-r1", "true", nodes=("n1", "n2", "n2"), per_task=need)
+
+        def all_there() -> bool:
+            listed = kind.kubectl("get", "pods", "-l", "suan/run=half-r1", "-o", "name")
+            return len(listed.split()) == 3
+
+        until(all_there, 30, what="its pods")
+        assert bound(kind, "half-r1") == []
+        outcome = await trial.end("half-r1")
+        assert outcome.cause is Cause.UNLAUNCHED
+        assert "node n2 has too little left for 2 of its tasks: cpu" in outcome.detail
+        assert bound(kind, "half-r1") == []
+
+
+async def test_a_run_that_kubernetes_keeps_waiting_is_taken_back(kind: KubernetesKind) -> None:
+    kind.more = "  patience_s: 2\n"
+    async with kind.trial() as trial:
+        most = (await node(trial, "n1")).total.cpu_milli
+        await trial.launch("wait-r1", "true", per_task=Resources(2 * most, 16), nodes=("n1",))
+        outcome = await trial.end("wait-r1")
+        assert outcome.cause is Cause.UNLAUNCHED
+        assert "Insufficient cpu" in outcome.detail
+
+
+@pytest.mark.parametrize("what", ["job", "pod"])
+async def test_deleted_by_somebody_in_kubernetes(kind: KubernetesKind, what: str) -> None:
+    async with kind.trial() as trial:
+        await trial.launch("ext-r1", "echo ready; sleep 600")
+        await trial.output_holds("ext-r1", b"ready")
+        kind.kubectl("delete", what, "-l", "suan/run=ext-r1", "--wait=false")
+        outcome = await trial.end("ext-r1", patience=60)
+        assert outcome.cause is Cause.CANCELLED
+        assert "not by suan" in outcome.detail
+        assert await trial.output("ext-r1") == b"ready\n"
+
+
+async def test_each_task_has_devices_of_its_own(kind: KubernetesKind) -> None:
+    script = 'echo "$SUAN_TASK_RANK $SUAN_NODE $NVIDIA_VISIBLE_DEVICES"'
+    need = Resources(100, 16, ((GPU, 2000),))
+    nodes = ("n1", "n2", "n1")
+    async with kind.trial() as trial:
+        await trial.launch("dev-r1", script, nodes=nodes, per_task=need)
+        assert (await trial.end("dev-r1")).cause is Cause.SUCCEEDED
+        said = [(await trial.output("dev-r1", task=rank)).decode().split() for rank in range(3)]
+    assert [(rank, name) for rank, name, _ in said] == [("0", "n1"), ("1", "n2"), ("2", "n1")]
+    devices = [set(each.split(",")) for _, _, each in said]
+    assert all(len(each) == 2 for each in devices)
+    assert not devices[0] & devices[2]
+
+
+async def test_secrets_are_in_a_secret_and_nowhere_else(kind: KubernetesKind) -> None:
+    secret = "hunter2-" * 4
+    async with kind.trial() as trial:
+        await trial.launch("sec-r1", 'test -n "$PASSWORD"; sleep 1', secrets={"PASSWORD": secret})
+        assert secret not in kind.kubectl("get", "jobs,pods,events,configmaps", "-o", "yaml")
+        form = "jsonpath={.metadata.ownerReferences[0].name}"
+        assert kind.kubectl("get", "secret", "sec-r1-1", "-o", form) == "sec-r1-1"
+        assert (await trial.end("sec-r1")).cause is Cause.SUCCEEDED
+    for path in kind.directory.rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
+
+
+async def test_nothing_is_left_in_the_cluster(kind: KubernetesKind) -> None:
+    kind.more = "  linger_s: 1\n"
+    async with kind.trial() as trial:
+        await trial.launch("left-r1", "echo kept; exit 4", secrets={"TOKEN": "t"})
+        await trial.end("left-r1")
+
+        def nothing() -> bool:
+            return kind.kubectl("get", "jobs,pods,secrets", "-o", "name") == ""
+
+        await asyncio.to_thread(until, nothing, 30, what="an empty namespace")
+        assert await trial.pool.find(RunId("left-r1")) == "left-r1"
+        await trial.launch("left-r1", "echo again")
+        assert await trial.output("left-r1") == b"kept\n"
+        assert nothing()
+    async with kind.trial() as after:
+        outcome = after.reports["left-r1"].outcome
+        assert outcome is not None
+        assert outcome.exit_code == 4
+        assert await after.output("left-r1") == b"kept\n"
+
+
+@asynccontextmanager
+async def gateway(kind: KubernetesKind) -> AsyncIterator["Gateway"]:
+    """A way to the API server that can be cut, for a kind that goes by it."""
+    config = yaml.safe_load(Path(kind.given).read_text())
+    cluster = config["clusters"][0]["cluster"]
+    host, _, port = cluster["server"].removeprefix("https://").partition(":")
+    way = Gateway(host, int(port))
+    await way.open()
+    cluster["server"] = f"https://127.0.0.1:{way.port}"
+    cluster["tls-server-name"] = "kubernetes.default.svc"
+    kind.given = kind.directory / "cut.conf"
+    kind.given.write_text(yaml.safe_dump(config))
+    try:
+        yield way
+    finally:
+        await way.cut()
+
+
+class Gateway:
+    """Passes bytes on, until it is cut."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._to = host, port
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for writer in tuple(self._writers):
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*self._to)
+        self._writers |= {writer, back}
+        await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+
+async def test_cut_off_from_the_api_server_and_back(kind: KubernetesKind) -> None:
+    real = kind.given
+    async with gateway(kind) as way, kind.trial() as trial:
+        fifo = kind.directory / "fifo"
+        os.mkfifo(fifo)
+        await trial.launch("cut-r1", f"echo ready; cat {fifo}")
+        await trial.output_holds("cut-r1", b"ready")
+        await way.cut()
+        with pytest.raises(PoolUnavailable, match=r"cannot be reached|did not answer"):
+            await trial.pool.observe(None)
+        with pytest.raises(PoolError):
+            await trial.launch("cut-r2", "true")
+        fifo.write_text("went on\n")
+        form = "jsonpath={.items[0].status.phase}"
+        arguments = ("--namespace", kind.namespace, "get", "pods", "-o", form)
+        until(lambda: kubectl(real, *arguments) == "Succeeded", 30, what="its end")
+        await way.open()
+        assert (await recovered(trial, "cut-r1")).cause is Cause.SUCCEEDED
+        assert await trial.output("cut-r1") == b"ready\nwent on\n"
+        if await trial.pool.find(RunId("cut-r2")) is None:
+            await trial.launch("cut-r2", "true")
+        assert (await trial.end("cut-r2")).cause is Cause.SUCCEEDED
+
+
+async def recovered(trial: Trial, run: str):
+    """The end of a run, once the pool answers again."""
+
+    async def answers() -> bool:
+        try:
+            await trial.observe()
+        except PoolUnavailable:
+            return False
+        return True
+
+    await until_async(answers, 30, what="the pool's answer")
+    return await trial.end(run)
+
+
+async def test_a_watch_whose_version_is_forgotten_lists_again(kind: KubernetesKind) -> None:
+    async with gateway(kind) as way, kind.trial() as trial:
+        await way.cut()
+        await until_async(lambda: troubled(trial), what="the break")
+        for mirror in trial.pool._cluster._mirrors:
+            mirror._version = "1"
+        await way.open()
+        await until_async(lambda: at_ease(trial), 30, what="the pool's answer")
+        await trial.launch("old-r1", "echo on")
+        assert (await trial.end("old-r1")).cause is Cause.SUCCEEDED
+        assert int(trial.pool._cluster._mirrors[0]._version) > 1  # nodes change all the time
+
+
+async def troubled(trial: Trial) -> bool:
+    return all(mirror.trouble is not None for mirror in trial.pool._cluster._mirrors)
+
+
+async def at_ease(trial: Trial) -> bool:
+    return all(mirror.trouble is None for mirror in trial.pool._cluster._mirrors)
+
+
+# Wrong declarations
+
+
+async def checked(kind: KubernetesKind) -> PoolError:
+    """What is wrong with a pool, before anything runs there."""
+    pool = kind.open()
+    assert isinstance(pool, Checked)
+    with pytest.raises(PoolError) as raised:
+        await pool.check()
+    await pool.close()
+    return raised.value
+
+
+async def test_a_good_pool_says_what_there_is(kind: KubernetesKind) -> None:
+    pool = kind.open()
+    assert isinstance(pool, Checked)
+    said = "\n".join(await pool.check())
+    await pool.close()
+    assert "Kubernetes v1." in said
+    assert f"jobs run in {IMAGE}" in said
+
+
+async def test_an_absent_namespace_and_context(kind: KubernetesKind) -> None:
+    kind.namespace = "nowhere"
+    error = await checked(kind)
+    assert "no namespace called 'nowhere'" in str(error)
+    kind.more = "  context: other\n"
+    error = await checked(kind)
+    assert "no context called 'other'" in str(error)
+    assert "it has: suan" in error.mend
+
+
+async def test_rights_that_are_missing_are_named(kind: KubernetesKind) -> None:
+    kind.kubectl("create", "serviceaccount", "weak")
+    kind.kubectl("create", "role", "weak", "--verb=get,list,watch", "--resource=pods,jobs.batch")
+    name = f"--serviceaccount={kind.namespace}:weak"
+    kind.kubectl("create", "rolebinding", "weak", "--role=weak", name)
+    token = kind.kubectl("create", "token", "weak").strip()
+    config = yaml.safe_load(Path(kind.given).read_text())
+    config["users"][0]["user"] = {"token": token}
+    kind.given = kind.directory / "weak.conf"
+    kind.given.write_text(yaml.safe_dump(config))
+    error = await checked(kind)
+    assert isinstance(error, PoolAuthError)
+    assert f"create, patch, delete jobs in namespace {kind.namespace}" in str(error)
+    assert "list, watch nodes in the whole cluster" in str(error)
+    config["users"][0]["user"] = {"token": token + "x"}
+    kind.given.write_text(yaml.safe_dump(config))
+    error = await checked(kind)
+    assert isinstance(error, PoolAuthError)
+    assert "did not accept" in str(error)
+
+
+async def test_a_certificate_that_has_expired(kind: KubernetesKind) -> None:
+    directory = Path(kind.given).parent
+    key, request, made = (kind.directory / f"old.{end}" for end in ("key", "csr", "crt"))
+    subject = ("-subj", "/O=system:masters/CN=old")
+    new = ("-new", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request)
+    authority = ("-CA", directory / "pki/ca.crt", "-CAkey", directory / "pki/ca.key")
+    subprocess.run(["openssl", "req", *new, *subject], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", "x509", "-req", "-in", request, *authority, "-days", "-1", "-out", made],
+        check=True,
+        capture_output=True,
+    )
+    config = yaml.safe_load(Path(kind.given).read_text())
+    config["users"][0]["user"] = {"client-certificate": str(made), "client-key": str(key)}
+    kind.given = kind.directory / "old.conf"
+    kind.given.write_text(yaml.safe_dump(config))
+    error = await checked(kind)
+    assert isinstance(error, PoolAuthError)
