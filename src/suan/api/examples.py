@@ -6,7 +6,7 @@ import msgspec
 
 from suan.model.bill import Bill
 from suan.model.offer import NodeStatus
-from suan.model.pool import Launch, RunReport
+from suan.model.pool import Launch, OutputFile, RunReport
 from suan.model.resources import Resources
 from suan.model.units import JobId, NodeName, RunId
 from suan.model.views import (
@@ -299,6 +299,7 @@ FORWARD = msgspec.to_builtins(
         )
     )
 )
+LEFT = (OutputFile("model.bin", 5, "9372c470" * 8),)
 SENT = {"content": "kept"}
 END_RUN = {"signal": "SIGTERM", "grace": 10_000_000}
 ENDING = {"run": f"{_ID}-r1", "asked": "end"}

@@ -22,7 +22,7 @@ from suan.api.services import ApiContext, context_of
 from suan.model.errors import InputError, NotFound
 from suan.model.job import JobState
 from suan.model.peer import ForwardedRun, Mirrored
-from suan.model.pool import LogChunk
+from suan.model.pool import LogChunk, OutputFile
 from suan.model.spec import CHECKPOINT_SIGNALS
 from suan.model.units import PoolName, RunId
 from suan.model.views import MissingView
@@ -45,8 +45,14 @@ LONGEST_WAIT_S = 30
 MOST_OF_A_LOG = 4 << 20
 _HEADERS = {VERSION_HEADER: str(VERSION)}
 _CODES = ("peer_version", "token_expired", "token_revoked", "not_leader")
+_READING = (*_CODES, "not_found", "pool_unavailable", "pool_rejected")
+_OCTETS = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BYTES: dict[int | str, dict[str, Any]] = {
+    **problems(*_READING),
+    200: {"description": "Bytes of the file; none beyond its end", "content": _OCTETS},
+}
 _LOG: dict[int | str, dict[str, Any]] = {
-    **problems(*_CODES, "not_found", "pool_unavailable", "pool_rejected"),
+    **problems(*_READING),
     200: {
         "description": f"Bytes, as the pool has them; `{NEXT_HEADER}` is where to go on, and"
         f" `{END_HEADER}` is 1 if nothing will follow.",
@@ -213,6 +219,40 @@ async def read_run_log(
     told = {NEXT_HEADER: str(chunk.next_offset), END_HEADER: str(int(chunk.end))}
     headers = {**_HEADERS, **told, "Cache-Control": "no-store"}
     return Response(chunk.data, headers=headers, media_type="application/octet-stream")
+
+
+@router.get(
+    "/v1/peer/runs/{run}/outputs",
+    responses=documented(200, list[OutputFile], examples.LEFT, *_READING),
+)
+async def list_run_outputs(request: Request, run: str) -> Response:
+    """The files that a run has left so far."""
+    context = context_of(request)
+    if passed := await to_leader(context, request):
+        return passed
+    seen = await _mirrored(context, await context.peers.peer(request), run)
+    return _answer(await context.live.list_outputs(seen.last) if seen.last is not None else ())
+
+
+@router.get("/v1/peer/runs/{run}/output", responses=_BYTES, response_class=AnyResponse)
+async def read_run_output(
+    request: Request,
+    run: str,
+    path: Annotated[str, Query(max_length=4096)],
+    *,
+    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, Query(ge=0, le=MOST_OF_A_LOG)] = MOST_OF_A_LOG,
+) -> Response:
+    """Bytes of one of them; none at its end."""
+    context = context_of(request)
+    if passed := await to_leader(context, request):
+        return passed
+    seen = await _mirrored(context, await context.peers.peer(request), run)
+    if seen.last is None:
+        raise NotFound(f"run {run} has left nothing", where="run", mend="wait until it has begun")
+    data = await context.live.read_output(seen.last, path, offset=offset, limit=limit)
+    headers = {**_HEADERS, "Cache-Control": "no-store"}
+    return Response(data, headers=headers, media_type="application/octet-stream")
 
 
 async def _mirrored(context: ApiContext, peer: Peer, run: str) -> Mirrored:

@@ -31,6 +31,8 @@ _REFUSED = {
     "way_refused": PoolRejected,
     "invalid_input": PoolRejected,
     "too_large": PoolRejected,
+    "pool_rejected": PoolRejected,
+    "pool_unavailable": PoolUnavailable,
     "content_missing": PoolUnavailable,
     "content_full": PoolUnavailable,
     "offer_closed": PoolUnavailable,
@@ -182,6 +184,8 @@ def _failure(url: str, answer: httpx.Response) -> PoolError:
     if answer.status_code == 401:
         return PoolAuthError(said, mend=problem.mend)
     kind = _REFUSED.get(problem.code, PoolOutcomeUnknown)
+    if problem.code == "not_found" and problem.where == "run":
+        kind = PoolRejected
     return kind(said, mend=problem.mend)
 
 

@@ -6,7 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
+
+import httpx
 
 from suan.content import frames
 from suan.content.frames import Piece
@@ -14,7 +16,7 @@ from suan.killpoints import passing
 from suan.model.errors import PoolError, PoolOutcomeUnknown, PoolRejected, PoolUnavailable
 from suan.model.job import Cause
 from suan.model.offer import Offer
-from suan.model.pool import Content, Launch, LogChunk, Observation, Parcel, RunReport
+from suan.model.pool import Content, Launch, LogChunk, Observation, OutputFile, Parcel, RunReport
 from suan.model.units import SECOND, Duration, NodeName, RunId, SiteName
 from suan.model.views import MissingView
 from suan.peering.protocol import (
@@ -122,16 +124,21 @@ class PeerPool:
         self, ref: str, *, task: int, stream: str, offset: int, limit: int
     ) -> LogChunk:
         """A piece of a task's output, of any bytes."""
-        _check(ref)
         if stream not in STREAMS:
             raise PoolRejected(f"run {ref} has no {stream!r} of task {task}")
-        what = f"task={task}&stream={stream}&offset={offset}&limit={limit}"
-        try:
-            answer = await self._line.ask("GET", f"/v1/peer/runs/{ref}/log?{what}")
-        except PoolOutcomeUnknown as error:  # reading changes nothing
-            raise PoolUnavailable(str(error), mend=error.mend) from error
+        what = f"log?task={task}&stream={stream}&offset={offset}&limit={limit}"
+        answer = await self._read_of(ref, what)
         headers = answer.headers
         return LogChunk(answer.content, int(headers[NEXT_HEADER]), headers[END_HEADER] == "1")
+
+    async def list_outputs(self, ref: str) -> tuple[OutputFile, ...]:
+        """What a run has left there so far."""
+        return read(await self._read_of(ref, "outputs"), tuple[OutputFile, ...])
+
+    async def read_output(self, ref: str, path: str, *, offset: int, limit: int) -> bytes:
+        """Bytes of one of them."""
+        what = urlencode({"path": path, "offset": offset, "limit": limit})
+        return (await self._read_of(ref, f"output?{what}")).content
 
     async def deliver(self, parcel: Parcel, content: Content, moved: Callable[[int], None]) -> None:
         """Send the peer what it lacks of a parcel."""
@@ -204,6 +211,13 @@ class PeerPool:
                 self._observed.clear()
                 self._news.set()
                 await self._observed.wait()
+
+    async def _read_of(self, ref: str, what: str) -> httpx.Response:
+        _check(ref)
+        try:
+            return await self._line.ask("GET", f"/v1/peer/runs/{ref}/{what}")
+        except PoolOutcomeUnknown as error:  # reading changes nothing
+            raise PoolUnavailable(str(error), mend=error.mend) from error
 
     async def _settled(self, run: RunId) -> Settled:
         try:
