@@ -1,6 +1,7 @@
 """Conservative backfill: nobody starts later than he was once promised, whoever comes."""
 
 from dataclasses import dataclass, field, replace
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +13,16 @@ from suan.core.search import Promise
 from suan.model.events import (
     JobCancelled,
     PolicyChanged,
+    PoolObserved,
+    QuotaChanged,
+    ReservationCancelled,
+    ReservationMade,
     RunEnded,
 )
+from suan.model.offer import NodeStatus, Offer
 from suan.model.policy import POLICIES, Policy
+from suan.model.quota import Quota
+from suan.model.reservation import Reservation
 from suan.model.units import HOUR, MINUTE, SECOND
 from tests.core.test_backfill import LIMITS, NEEDS, WORLDS, swf
 from tests.core.world import DONE, Witness, job, places, pool, res, told
@@ -204,6 +212,169 @@ def test_nobody_starts_later_than_promised(policy: Policy, pools: tuple, drawn: 
     for name, asks in world.witness.jobs.items():
         if any(places(told(event, asks).decide(0)) for event in pools):
             assert world.witness.states[name] in ("succeeded", "cancelled")
+
+
+# -- what is kept from cycle to cycle is what would be worked out anew --
+
+happens = st.lists(
+    st.one_of(
+        st.tuples(st.just("submit"), asked.map(lambda several: several[:4])),
+        st.tuples(st.just("end"), st.integers(0, 9)),
+        st.tuples(st.just("end"), st.integers(0, 9)),
+        st.tuples(st.just("cancel"), st.integers(0, 60)),
+        st.tuples(st.just("pass_by"), st.sampled_from((0, 0, 1, 20 * MINUTE, 2 * HOUR))),
+        st.tuples(st.just("cordon"), st.booleans()),
+        st.tuples(st.just("reserve"), st.sampled_from((0, HOUR)), st.sampled_from(("", "lab"))),
+        st.tuples(st.just("unreserve")),
+        st.tuples(st.just("quota"), st.sampled_from((2000, 9000))),
+    ),
+    min_size=5,
+    max_size=16,
+)
+
+
+class Kept:
+    """Everything that may happen, and after each a fork, which keeps nothing, decides alike; and
+    promises alike, but that it may be later to drop a promise that a quota forbids."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.scheduler = told(
+            PolicyChanged(0, policy), pool("p", res(4, 16, A=2), res(4, 16)), pool("q", res(3, 8))
+        )
+        self.now = self.seq = 0
+        self.runs: list[str] = []
+        self.limited = False
+
+    def submit(self, drawn: list[tuple]) -> None:
+        for _, need, tasks, limit, _, infra, priority, lab in drawn:
+            self.seq += 1
+            self.scheduler.apply(
+                job(
+                    self.seq,
+                    need,
+                    tasks,
+                    time_limit=limit,
+                    infra=infra,
+                    priority=priority,
+                    tenant="lab" if lab else "default",
+                )
+            )
+
+    def end(self, number: int) -> None:
+        if self.runs:
+            run = self.runs.pop(number % len(self.runs))
+            self.scheduler.apply(RunEnded(self.now, run, DONE))
+
+    def cancel(self, number: int) -> None:
+        self.scheduler.apply(JobCancelled(self.now, f"j{number}"))
+
+    def pass_by(self, how_long: int) -> None:
+        self.now += how_long
+
+    def cordon(self, schedulable: bool) -> None:
+        status = NodeStatus("p1", res(4, 16), schedulable=schedulable)
+        self.scheduler.apply(PoolObserved(self.now, Offer("p", "local"), (status,), complete=False))
+
+    def reserve(self, ahead: int, tenant: str) -> None:
+        self.unreserve()
+        begin = self.now + ahead
+        kept = Reservation(
+            "r", "p", ("p0", "p1"), begin, begin + HOUR, tenants=(tenant,) if tenant else ()
+        )
+        self.scheduler.apply(ReservationMade(self.now, kept))
+
+    def unreserve(self) -> None:
+        self.scheduler.apply(ReservationCancelled(self.now, "r"))
+
+    def quota(self, cpus: int) -> None:
+        self.limited = True
+        self.scheduler.apply(QuotaChanged(self.now, "default", Quota(ceiling=(("cpu", cpus),))))
+
+    def decide(self) -> None:
+        anew = self.scheduler.fork()
+        plan = self.scheduler.decide(self.now)
+        assert anew.decide(self.now) == plan
+        mine, its = promises(self.scheduler), promises(anew)
+        assert self.limited or {name: _words(each) for name, each in mine.items()} == {
+            name: _words(each) for name, each in its.items()
+        }
+        self.runs += [place.run for place in places(plan).values()]
+
+
+def _words(promise: Promise) -> tuple:
+    spots = [(name, held.tasks, held.per_task, held.grant) for name, held in promise.spots]
+    return promise.pool, promise.option, promise.at, promise.window, spots
+
+
+@pytest.mark.parametrize("policy", [TOLD, NAMED, replace(TOLD, discipline="sjf", fair_share=True)])
+@given(happens)
+@settings(max_examples=20, deadline=None)
+def test_what_is_kept_is_what_would_be_worked_out_anew(policy: Policy, todo: list) -> None:
+    kept = Kept(policy)
+    for name, *rest in todo:
+        getattr(kept, name)(*rest)
+        kept.decide()
+
+
+def test_a_crowd_on_one_machine_is_promised_what_it_would_be_anew() -> None:
+    """Many jobs that end early, so that one makes room for several, which make room for others."""
+    rng, kept = Random(7), Kept(TOLD)
+    kept.scheduler.apply(PoolObserved(0, Offer("q", "local"), (NodeStatus("m", res(64, 64)),)))
+    for _ in range(150):
+        need, limit = rng.choice((1, 3, 7, 20, 40)), rng.choice(LIMITS)
+        kept.seq += 1
+        kept.scheduler.apply(job(kept.seq, res(need, 0), time_limit=limit, infra="q"))
+        if kept.runs and rng.random() < 0.7:
+            kept.end(rng.randrange(len(kept.runs)))
+        kept.pass_by(rng.choice((SECOND, MINUTE)))
+        kept.decide()
+    assert len(promises(kept.scheduler)) > 30
+
+
+# -- beside advance reservations and maintenance windows --
+
+WINDOW = Reservation("w", "p", ("p0",), 2 * HOUR, 3 * HOUR)
+
+
+def test_nothing_is_promised_that_would_run_into_a_maintenance_window() -> None:
+    scheduler = told(PolicyChanged(0, TOLD), pool("p", res(4, 9)), ReservationMade(0, WINDOW))
+    for seq, cpus, limit in ((1, 4, HOUR), (2, 4, 2 * HOUR), (3, 4, HOUR), (4, 1, 2 * HOUR)):
+        scheduler.apply(job(seq, res(cpus), time_limit=limit))
+    assert list(places(scheduler.decide(0))) == ["j1"]
+    starts = {name: promise.at for name, promise in promises(scheduler).items()}
+    assert starts == {"j2": 3 * HOUR, "j3": HOUR, "j4": 5 * HOUR}
+    scheduler.apply(RunEnded(MINUTE, "j1-r1", DONE))
+    assert list(places(scheduler.decide(MINUTE))) == ["j3"], "it moves up, the long one may not"
+    starts.pop("j3")
+    assert {name: promise.at for name, promise in promises(scheduler).items()} == starts
+
+
+def test_whom_a_reservation_admits_is_promised_a_start_within_it() -> None:
+    kept = replace(WINDOW, tenants=("lab",))
+    scheduler = told(PolicyChanged(0, TOLD), pool("p", res(4, 9)), ReservationMade(0, kept))
+    for seq, tenant in ((1, "default"), (2, "default"), (3, "lab"), (4, "default")):
+        scheduler.apply(job(seq, res(4), time_limit=HOUR, tenant=tenant))
+    assert list(places(scheduler.decide(0))) == ["j1"]
+    starts = {name: promise.at for name, promise in promises(scheduler).items()}
+    assert starts == {"j2": HOUR, "j3": 2 * HOUR, "j4": 3 * HOUR}
+
+
+def test_a_window_that_is_made_later_takes_promises_away_and_gives_them_back() -> None:
+    scheduler = told(PolicyChanged(0, TOLD), pool("p", res(4, 9)))
+    for seq in (1, 2, 3):
+        scheduler.apply(job(seq, res(4), time_limit=HOUR))
+    scheduler.decide(0)
+    before = {"j2": HOUR, "j3": 2 * HOUR}
+    assert {name: promise.at for name, promise in promises(scheduler).items()} == before
+    scheduler.apply(ReservationMade(MINUTE, WINDOW))
+    scheduler.decide(MINUTE)
+    assert {name: promise.at for name, promise in promises(scheduler).items()} == {
+        "j2": HOUR,
+        "j3": 3 * HOUR,
+    }
+    scheduler.apply(ReservationCancelled(2 * MINUTE, "w"))
+    scheduler.decide(2 * MINUTE)
+    assert {name: promise.at for name, promise in promises(scheduler).items()} == before
 
 
 def test_only_the_first_hundred_are_promised_a_start() -> None:

@@ -37,7 +37,8 @@ _MIB_A_GIB = 1024
 class Pool:
     """One pool: its offer, flavors and nodes. ``open`` has the runs in it, ``ends`` those that are
     expected to end; ``behind`` is the last refusal that named an earlier job, and that job;
-    ``changes`` has the nodes whose racks are known, and ``typical`` is that of the capacity."""
+    ``changes`` has the nodes whose racks are known, and ``typical`` is that of the capacity.
+    ``refiled`` counts how often a node was observed anew, or kept by other reservations."""
 
     __slots__ = (
         "_kinds",
@@ -54,6 +55,7 @@ class Pool:
         "observed_at",
         "offer",
         "open",
+        "refiled",
         "typical",
         "version",
     )
@@ -73,6 +75,7 @@ class Pool:
         self.typical = Typical()
         self.graces: dict[Duration, int] = {}  # of the open runs, and how many have each
         self.version = 0  # counts changes of what is free, and of when what runs should end
+        self.refiled = 0
         self.behind: tuple[JobId, Refusal] | None = None
         self._kinds: tuple[tuple[Flavor, ...], tuple[str, ...]] | None = None
 
@@ -212,6 +215,7 @@ class Capacity:
     def file(self, pool: Pool, node: Node) -> None:
         """Put a node under its flavor, with its runs charged."""
         pool.version += 1
+        pool.refiled += 1
         total = node.status.total
         kept = self.advance.names(pool.name, node.name)
         key = (total.accelerators, total.cpu_milli, total.memory_mib // _MIB_A_GIB, kept)
@@ -227,6 +231,7 @@ class Capacity:
 
     def _unfile(self, pool: Pool, node: Node) -> None:
         pool.version += 1
+        pool.refiled += 1
         flavor = node.flavor
         if flavor is None:
             return

@@ -26,7 +26,7 @@ from suan.core.growing import grow, growing
 from suan.core.matching import Candidate
 from suan.core.packing import Spots, by_rank, find_first
 from suan.core.preemption import may_displace, spare, victims, yield_to
-from suan.core.promises import Promises
+from suan.core.promises import Promises, brought
 from suan.core.reasons import Front, Reasons, of_backfill, of_placement, of_promise
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.resizing import give_up, goes_on_at, keeping, shrinking
@@ -203,9 +203,9 @@ class Cycle:
     def _keep_promises(self) -> None:
         """Promise starts, or earlier ones, and start whoever's time has come."""
         state = self.state
-        left = any(job.lane is None for job in state.promised)
-        while left or state.capacity.awake or state.line.arrived:
-            promises = Promises(state, self.now)
+        left = state.promises is None or any(job.lane is None for job in state.promised)
+        while left or state.capacity.awake or state.line.arrived or state.line.joined:
+            promises = brought(state, self.now)
             promises.make()
             blocker = promises.blocker()
             if blocker is not None:
@@ -233,7 +233,9 @@ class Cycle:
         spots = [(nodes[name], held.tasks) for name, held in promise.spots]
         said = of_promise(shape, shape.candidates.index(candidate), self.state.promised)
         grants = {name: held.grant for name, held in promise.spots}
-        self.decisions.append(self._start(job, candidate, spots, said=said, grants=grants))
+        placed = self._start(job, candidate, spots, said=said, grants=grants)
+        self.decisions.append(placed)
+        promises.began(self.state.runs[placed.run])
         return True
 
     def _walk(self) -> None:

@@ -82,7 +82,8 @@ class Contest:
 
 
 class Line:
-    """Everyone who waits for capacity, of every queue."""
+    """Everyone who waits for capacity, of every queue. ``joined`` notes who takes a place, for
+    whom asks (``core.nearest``), and ``enlisted`` counts how often lanes came to other contests."""
 
     __slots__ = (
         "_entries",
@@ -95,7 +96,9 @@ class Line:
         "capacity",
         "closed",
         "contests",
+        "enlisted",
         "front",
+        "joined",
         "lanes",
         "moves",
         "shapes",
@@ -115,6 +118,8 @@ class Line:
         self.windowed = False  # whether jobs are found by the time they need
         self.arrived: dict[Lane, None] = {}  # where someone joined who may pass those before him
         self.unmatched: list[Shape] = []  # new since the last refresh
+        self.joined: list[JobRecord] | None = None
+        self.enlisted = 0
         self._entries = 0
         self._lane_count = 0
         self._row_count = 0
@@ -164,6 +169,8 @@ class Line:
                 contest.shapes[shape] = None
         if self.windowed:
             lane.row.enter(job.entry, job)
+            if self.joined is not None:
+                self.joined.append(job)
         if contest is not None:
             order = job.rank + lane.account.offset
             contest.expect(lane, job.rank)
@@ -180,7 +187,7 @@ class Line:
         self._lane_count += 1
         self.lanes.setdefault(key[0], []).append(lane)
         row.add(lane)
-        lane.contest = row.contest if self._takes_part(lane.account) else None
+        lane.contest = row.contest if self.takes_part(lane.account) else None
         return lane
 
     def _row(self, shape: Shape, bars: int) -> Row:
@@ -202,7 +209,8 @@ class Line:
             found = self.contests[mask] = Contest(mask)
         return found
 
-    def _takes_part(self, account: Account) -> bool:
+    def takes_part(self, account: Account) -> bool:
+        """Whether nothing keeps an account's jobs out of their contests, as a closed queue does."""
         return account.queue not in self.closed and not self.blockers(account)
 
     def leave(self, job: JobRecord) -> None:
@@ -327,9 +335,10 @@ class Line:
 
     def _enlist(self, lane: Lane) -> None:
         before = lane.contest
-        lane.contest = lane.row.contest if self._takes_part(lane.account) else None
+        lane.contest = lane.row.contest if self.takes_part(lane.account) else None
         if lane.contest is before:
             return
+        self.enlisted += 1
         if lane.contest is not None and lane.size:
             lane.contest.shapes[lane.shape] = None
         row = lane.row

@@ -51,24 +51,27 @@ class _Ask:
         return course.slots(need, begin, self.end(begin), most=self.candidate.tasks)
 
 
-def earliest(
-    profile: Profile,
-    shape: Shape,
-    window: Duration,
-    *,
-    allowed: int,
-    barred: frozenset[int],
-    spans: Spans,
-) -> Promise | None:
-    """The earliest start of a job of some shape that runs for ``window`` at most, on flavors in
-    ``allowed``, by no candidate that is ``barred``, and not while an advance reservation bars it;
-    ``None`` if it fits at no time."""
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """A start for a job that runs for ``window`` at most: on flavors in ``allowed``, by no
+    candidate that is ``barred``, not while a reservation bars it, and ``before`` an instant."""
+
+    window: Duration
+    allowed: int
+    barred: frozenset[int]
+    spans: Spans
+    before: Instant = FOREVER
+
+
+def earliest(profile: Profile, shape: Shape, sought: Sought) -> Promise | None:
+    """The earliest start of a job of some shape; ``None`` if there is no such."""
     best: tuple[Instant, _Ask] | None = None
     for number, candidate in enumerate(shape.candidates):
-        if not candidate.mask & allowed or number in barred:
+        if not candidate.mask & sought.allowed or number in sought.barred:
             continue
-        ask = _Ask(candidate, window, _nodes(profile, candidate, allowed), spans)
-        at = (_single if candidate.tasks == 1 else _gang)(ask, best[0] if best else FOREVER)
+        nodes = _nodes(profile, candidate, sought.allowed)
+        ask = _Ask(candidate, sought.window, nodes, sought.spans)
+        at = (_single if candidate.tasks == 1 else _gang)(ask, best[0] if best else sought.before)
         if at is not None:
             best = at, ask
             if at <= profile.now:
@@ -77,25 +80,26 @@ def earliest(
 
 
 def _nodes(profile: Profile, candidate: Candidate, allowed: int) -> list[tuple[Course, Need]]:
-    found: list[tuple[Course, Need]] = []
-    for flavor, need in candidate.kinds:
-        if flavor.mask & allowed:
-            every = (entry[3] for bucket in flavor.buckets.values() for entry in bucket.nodes)
-            nodes = sorted(every, key=lambda node: node.name)
-            found += [(profile.course(candidate.pool, node), need) for node in nodes]
-    return found
+    return [
+        (course, need)
+        for flavor, need in candidate.kinds
+        if flavor.mask & allowed
+        for course in profile.courses(candidate.pool, flavor)
+    ]
 
 
 def _single(ask: _Ask, before: Instant) -> Instant | None:
     """The earliest instant at which some node has room, if it comes before another."""
     best: Instant | None = None
     for node in ask.nodes:
-        for at in _times(ask, [node]):
-            if at >= before:
-                break
-            if ask.slots(node, at):
-                best = before = at
-                break
+        course, need = node
+        if ask.spans and is_kept(ask.spans, course.node):
+            times = (at for at in _times(ask, [node]) if at < before)
+            at = next((at for at in times if ask.slots(node, at)), None)
+        else:
+            at = course.first(need, ask.window, before=before)
+        if at is not None:
+            best = before = at
     return best
 
 
@@ -125,6 +129,11 @@ def bars(spans: Spans, node: Node, at: Instant) -> bool:
     """Whether an advance reservation of the node bars a job with these spans at an instant."""
     names = node.flavor.key[3] if node.flavor is not None else ()
     return any(spans[name][0] <= at < spans[name][1] for name in names if name in spans)
+
+
+def is_kept(spans: Spans, node: Node) -> bool:
+    """Whether an advance reservation of the node may bar a job with these spans."""
+    return any(name in spans for name in node.flavor.key[3]) if node.flavor is not None else False
 
 
 def _promise(ask: _Ask, at: Instant) -> Promise:

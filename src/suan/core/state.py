@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from heapq import heappush
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from suan.core.budgets import ran
 from suan.core.capacity import Capacity
@@ -26,6 +27,9 @@ from suan.model.policy import POLICIES, Discipline, Policy
 from suan.model.quota import Limits, Quota, Spent
 from suan.model.resources import Resources
 from suan.model.units import MINUTE, Duration, Instant, JobId, NodeName, QueueName, RunId
+
+if TYPE_CHECKING:
+    from suan.core.promises import Promises
 
 BY_ITSELF = frozenset({Cause.SUCCEEDED, Cause.FAILED, Cause.TIMED_OUT, Cause.OUT_OF_MEMORY})
 """Ends that say how long a job's runs take."""
@@ -114,6 +118,7 @@ class State:
         "policy",
         "priorities",
         "promised",
+        "promises",
         "queues",
         "quotas",
         "resuming",
@@ -145,6 +150,7 @@ class State:
         self.room_for: dict[RunId, JobId] = {}
         self.priorities: dict[int, int] = {}
         self.promised: dict[JobRecord, Promise] = {}
+        self.promises: Promises | None = None
         self.queues: dict[QueueName, QueueState] = {}
         self.jobs: dict[JobId, JobRecord] = {}
         self.runs: dict[RunId, RunRecord] = {}
@@ -162,6 +168,7 @@ class State:
         """From now on another policy decides: everyone in line takes the place it gives him."""
         self.policy = policy
         self.line.windowed = policy.backfill != "none"
+        self.promises = self.line.joined = None
         if policy.backfill != "conservative":
             self.promised.clear()
         self.shares.half_life = policy.half_life
