@@ -3,9 +3,17 @@
 import pytest
 
 from suan.core import Scheduler
-from suan.model.events import Event, PoolObserved, RunEnded, RunStarted
+from suan.model.events import (
+    Event,
+    PoolObserved,
+    ReservationCancelled,
+    ReservationMade,
+    RunEnded,
+    RunStarted,
+)
 from suan.model.job import Cause, JobState
 from suan.model.plan import Finish, Place, Plan, Stop
+from suan.model.reservation import Reservation
 from suan.model.resources import Resources
 from suan.model.spec import Checkpoint, RetryPolicy
 from suan.model.units import HOUR, SECOND
@@ -265,3 +273,15 @@ def test_progress_is_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     made = engine.Engine(Scheduler(), (pool(),), Recorder("fifo"), told=(), settings=Settings())
     made.run(iter([job(n, n, 1) for n in range(35)]), seen.append)
     assert seen == [10, 20, 30]
+
+
+def test_what_is_reserved_keeps_jobs_out_from_when_it_is_told() -> None:
+    """The long job begins before anybody knows of the window, and runs into it."""
+    window = Reservation("w", "here", ("here-0",), 100 * SECOND, 200 * SECOND)
+    told = (ReservationMade(10 * SECOND, window),)
+    late = tuple(job(n, at, 60, requested=60) for n, at in ((2, 20), (3, 50), (4, 120)))
+    found, _ = simulated([job(1, 0, 150, requested=150), *late], pool(), told=told)
+    assert starts(found) == {"j1": 0, "j2": 20, "j3": 200, "j4": 200}
+    cancelled = (*told, ReservationCancelled(130 * SECOND, "w"))
+    found, _ = simulated(late, pool(), told=cancelled)
+    assert starts(found) == {"j2": 20, "j3": 130, "j4": 130}

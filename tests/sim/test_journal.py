@@ -14,12 +14,15 @@ from suan.model.events import (
     JobSubmitted,
     PoolObserved,
     QueueChanged,
+    ReservationCancelled,
+    ReservationMade,
     RunEnded,
     RunPlaced,
     RunStarted,
 )
 from suan.model.job import Cause, Outcome
 from suan.model.offer import NodeStatus, Offer
+from suan.model.reservation import Reservation
 from suan.model.resources import Resources
 from suan.model.store import Cycle, JournalEntry
 from suan.model.units import SECOND
@@ -98,6 +101,23 @@ def test_jobs_run_as_long_as_their_last_run_of_its_own_end() -> None:
         "zero_length": [9],
         "no_dependency": [4],
     }
+
+
+def test_what_was_reserved_is_reserved_again_from_when_it_was_known() -> None:
+    first = Reservation("r", "here", ("n0",), T0, T0 + 60 * SECOND, made_at=T0)
+    other = replace(first, name="s", begin=T0 + 90 * SECOND, end=T0 + 99 * SECOND)
+    found = history()
+    told = (ReservationMade(T0, first), ReservationMade(T0 + 20 * SECOND, other))
+    again = (ReservationMade(T0 + 30 * SECOND, other), ReservationCancelled(T0, "unknown"))
+    found.take(99, (*told, *again, ReservationCancelled(T0 + 50 * SECOND, "s")))
+    made, later, cancelled = as_trace(found, "sqlite:///x", anything).reserved
+    assert (made.at, made.reservation.begin, made.reservation.end) == (
+        0,
+        -10 * SECOND,
+        50 * SECOND,
+    )
+    assert (later.at, later.reservation.begin) == (10 * SECOND, 80 * SECOND)
+    assert cancelled == ReservationCancelled(40 * SECOND, "s")
 
 
 def test_pools_are_whole_and_queues_open() -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from suan.model.errors import InputError
 from suan.model.resources import Resources
-from suan.sim.pools import load
+from suan.model.units import HOUR
+from suan.pools.declared import load_pools
+from suan.sim.pools import load, load_all
 from tests.sim.world import written
 
 YAML = """\
@@ -26,6 +28,50 @@ def test_the_file_of_a_live_server(tmp_path: Path) -> None:
     assert gansu.offer.terms.cpu_hour == 50_000
     assert gansu.total == Resources(128_000, 1024 * 1024, (("A100-80GB", 16_000),))
     assert [each.name for each in small.nodes] == ["small-1"]
+
+
+RESERVED = """\
+reservations:
+  - {name: disks, pool: gansu, nodes: gansu-1, begin: 12h, for: 4h}
+  - {name: course, pool: small, for: 1d, tenants: [lab], users: [ann]}
+"""
+
+
+def test_what_is_reserved_from_the_beginning(tmp_path: Path) -> None:
+    pools, reserved = load_all(written(tmp_path, "pools.yaml", YAML + RESERVED))
+    disks, course = (event.reservation for event in reserved)
+    assert len(pools) == 2
+    assert (disks.nodes, disks.begin, disks.end) == (("gansu-1",), 12 * HOUR, 16 * HOUR)
+    assert disks.maintenance
+    assert (course.nodes, course.begin, course.end) == (("small-1",), 0, 24 * HOUR)
+    assert (course.tenants, course.users) == (("lab",), ("ann",))
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("{name: r, pool: none, for: 1h}", "a pool that is declared in this file"),
+        ("{pool: small, for: 1h}", "needs a name"),
+        ("{name: r, pool: small}", "takes no time"),
+        ("{name: r, pool: small, for: 1}", "has no unit"),
+        ("{name: r, pool: small, for: 1h, nodes: [small-2]}", "has no node 'small-2'"),
+        ("{name: r, pool: small, for: 1h, until: 2h}", "has no field 'until'"),
+        ("{name: r, pool: small, begin: 1h, for: 1h}", "meets 'course'"),
+    ],
+)
+def test_what_cannot_be_reserved_is_refused_with_its_line(
+    tmp_path: Path, line: str, word: str
+) -> None:
+    text = f"{YAML}{RESERVED}  - {line}\n"
+    with pytest.raises(InputError, match=word) as caught:
+        load_all(written(tmp_path, "pools.yaml", text))
+    assert caught.value.where == f"{tmp_path}/pools.yaml:{len(text.splitlines())}"
+
+
+def test_a_server_takes_no_file_with_reservations(tmp_path: Path) -> None:
+    path = written(tmp_path, "pools.yaml", YAML + RESERVED)
+    with pytest.raises(InputError, match="for simulations"):
+        load_pools(path, home=tmp_path)
 
 
 def test_virtual_clusters_of_nodes_of_eight(tmp_path: Path) -> None:

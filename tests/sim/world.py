@@ -6,7 +6,7 @@ from typing import Any
 
 from suan.core import Scheduler
 from suan.model.demand import Demand, Option
-from suan.model.events import PolicyChanged
+from suan.model.events import Event, PolicyChanged
 from suan.model.offer import NodeStatus, Offer
 from suan.model.policy import POLICIES
 from suan.model.resources import Resources
@@ -49,6 +49,7 @@ def simulated(
     policy: str = "fifo",
     settings: Settings | None = None,
     scheduler: Decider | None = None,
+    told: tuple[Event, ...] = (),
 ) -> tuple[dict[str, Ended], Result]:
     """What became of each job, by id, and the whole."""
     rows = Kept()
@@ -57,7 +58,7 @@ def simulated(
         scheduler or Scheduler(),
         pools or (pool(),),
         recorder,
-        told=(PolicyChanged(0, POLICIES[policy]),),
+        told=(PolicyChanged(0, POLICIES[policy]), *told),
         settings=settings or Settings(),
         dependent=any(each.after for each in jobs),
     )

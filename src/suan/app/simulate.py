@@ -114,13 +114,15 @@ def _us(seconds: int | None) -> int | None:
 def _opened(options: dict[str, Any]) -> tuple[Trace, tuple[simulated.SimulatedPool, ...]]:
     url = _store_url(options["trace"])
     pools_file = named(options["pools"], "--pools")
-    pools = None if pools_file is None else simulated.load(pools_file)
+    pools, reserved = (None, ()) if pools_file is None else simulated.load_all(pools_file)
     if url is not None:
         from suan.sim.traces.journal import as_trace, read_history
 
         history = read_history(url)
-        pools = pools or history.pools()
-        return as_trace(history, url, Fitting(pools), limit=options["limit"]), pools
+        trace = as_trace(history, url, Fitting(pools or history.pools()), limit=options["limit"])
+        if pools is not None:  # what was reserved is of the journal's
+            trace.reserved = reserved
+        return trace, pools or history.pools()
     path = named(options["trace"], "--trace")
     if pools is None:
         raise InputError(
@@ -129,7 +131,9 @@ def _opened(options: dict[str, Any]) -> tuple[Trace, tuple[simulated.SimulatedPo
             mend="name a pools.yaml with declared nodes (docs/howto/simulate.md shows one)",
         )
     assert path is not None
-    return open_trace(path, options["form"], Fitting(pools), limit=options["limit"]), pools
+    trace = open_trace(path, options["form"], Fitting(pools), limit=options["limit"])
+    trace.reserved = reserved
+    return trace, pools
 
 
 def _store_url(trace: str) -> str | None:

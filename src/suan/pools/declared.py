@@ -11,11 +11,13 @@ import yaml
 
 from suan.model.errors import InputError
 from suan.model.pool import Patience, Pool
+from suan.model.reservation import Reservation
 from suan.pools import kinds, quantities
 from suan.pools.declaration import PoolDeclaration
 from suan.pools.fields import Fields
+from suan.pools.reserved import reservations
 
-__all__ = ["PoolDeclaration", "load_pools", "open_pool"]
+__all__ = ["PoolDeclaration", "load_pools", "load_simulated", "open_pool"]
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -34,6 +36,31 @@ def load_pools(
         fields = Fields(default, file="built in", what="the default pool")
         return (_declaration(fields, home=home, where=""),)
     top = Fields(_compose(_text(path), str(path)), file=str(path), what="pools.yaml")
+    if top.node("reservations") is not None:
+        raise top.error(
+            "reservations in a pools file are for simulations",
+            name="reservations",
+            mend="take them out, and make them with `suan reservations make`",
+        )
+    return _declarations(top, home)
+
+
+def load_simulated(
+    path: Path, *, home: Path
+) -> tuple[tuple[PoolDeclaration, ...], tuple[Reservation, ...]]:
+    """Every declared pool, and what is reserved of their nodes in a simulation.
+
+    Raises:
+        InputError: with ``file:line``.
+    """
+    top = Fields(_compose(_text(path), str(path)), file=str(path), what="pools.yaml")
+    entries = top.mappings("reservations") or []
+    declared = _declarations(top, home)
+    nodes = {each.name: [node.name for node in each.nodes or ()] for each in declared}
+    return declared, reservations(entries, nodes)
+
+
+def _declarations(top: Fields, home: Path) -> tuple[PoolDeclaration, ...]:
     entries = top.mappings("pools")
     top.end()
     if not entries:

@@ -21,7 +21,7 @@ from suan.model.spec import Checkpoint
 from suan.model.units import Duration, Instant, JobId, NodeName, PoolName, RunId
 from suan.sim.dependencies import Ends
 from suan.sim.failures import Failures
-from suan.sim.living import SUCCEEDED, Living, NodeTurn, Running
+from suan.sim.living import SUCCEEDED, Living, NodeTurn, Running, Told
 from suan.sim.pools import SimulatedPool
 from suan.sim.results import Ended, Recorder
 from suan.sim.scaling import done_in, lasts
@@ -54,8 +54,9 @@ class Engine:
         settings: Settings,
         dependent: bool = False,
     ) -> None:
-        """``told`` is what the scheduler hears first: its policy, its queues. With ``dependent``
-        the trace has jobs that wait for others, and how jobs ended is remembered."""
+        """``told`` is what the scheduler hears first: its policy, its queues; what of it is of a
+        later instant, it hears then. With ``dependent`` the trace has jobs that wait for others,
+        and how jobs ended is remembered."""
         self._scheduler = scheduler
         self._recorder = recorder
         self._settings = settings
@@ -63,7 +64,7 @@ class Engine:
         self._actual = settings.durations == "actual"
         self._apply = scheduler.apply
         self._pools = {pool.offer.pool: pool for pool in pools}
-        self._heap: list[tuple[Instant, int, Running | NodeTurn]] = []
+        self._heap: list[tuple[Instant, int, Running | NodeTurn | Told]] = []
         self._numbers = count()
         self._living: dict[JobId, Living] = {}
         self._runs: dict[RunId, Running] = {}
@@ -80,7 +81,10 @@ class Engine:
         interval = settings.checkpoint_every
         self._checkpoint = Checkpoint(interval=interval) if interval else None
         for event in told:
-            scheduler.apply(event)
+            if event.at > 0:
+                heappush(self._heap, (event.at, next(self._numbers), Told(event)))
+            else:
+                scheduler.apply(event)
         for pool in pools:
             scheduler.apply(pool.observed())
             if self._failures is not None:
@@ -97,10 +101,13 @@ class Engine:
         while (now := self._next(upcoming)) is not None:
             while heap and heap[0][0] == now:
                 what = heappop(heap)[2]
-                if isinstance(what, NodeTurn):
+                if isinstance(what, Running):
+                    if not what.over:
+                        self._end(what, now, what.outcome)
+                elif isinstance(what, NodeTurn):
                     self._node_turns(what, now)
-                elif not what.over:
-                    self._end(what, now, what.outcome)
+                else:
+                    self._apply(what.event)
             while upcoming is not None and upcoming.submit == now:
                 self._submit(upcoming, now)
                 upcoming = next(jobs, None)

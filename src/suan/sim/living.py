@@ -1,5 +1,6 @@
 """What the engine remembers of a job that is in the system, and of a run of it."""
 
+from suan.model.events import Event
 from suan.model.job import Cause, Outcome
 from suan.model.offer import NodeStatus
 from suan.model.plan import Place
@@ -88,4 +89,14 @@ class NodeTurn:
         self.pool = pool
         self.node = node
         self.fails = fails
+        self.over = False
+
+
+class Told:
+    """Something that the scheduler is told when its time comes, and nobody else."""
+
+    __slots__ = ("event", "over")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
         self.over = False

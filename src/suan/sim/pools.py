@@ -12,7 +12,7 @@ from pathlib import Path
 
 from suan.facts.accelerators import canonical
 from suan.model.errors import InputError
-from suan.model.events import PoolObserved
+from suan.model.events import PoolObserved, ReservationMade
 from suan.model.offer import NodeStatus, Offer
 from suan.model.resources import Resources
 from suan.model.units import NodeName, PoolName
@@ -49,11 +49,21 @@ def load(path: Path) -> tuple[SimulatedPool, ...]:
     Raises:
         InputError: with ``file:line`` where one can be named.
     """
+    return load_all(path)[0]
+
+
+def load_all(path: Path) -> tuple[tuple[SimulatedPool, ...], tuple[ReservationMade, ...]]:
+    """The pools of a file, and what is reserved of them from the beginning: ``reservations`` in a
+    ``pools.yaml``.
+
+    Raises:
+        InputError: with ``file:line`` where one can be named.
+    """
     header = _header(path)
     if header[:1] == list(_CLUSTERS) and len(header) > 1:
-        return tuple(_clusters(path))
+        return tuple(_clusters(path)), ()
     if set(_OPENB) <= set(header):
-        return (_openb(path),)
+        return (_openb(path),), ()
     return _declared(path)
 
 
@@ -69,11 +79,12 @@ def _header(path: Path) -> list[str]:
         ) from error
 
 
-def _declared(path: Path) -> tuple[SimulatedPool, ...]:
-    from suan.pools.declared import load_pools
+def _declared(path: Path) -> tuple[tuple[SimulatedPool, ...], tuple[ReservationMade, ...]]:
+    from suan.pools.declared import load_simulated
 
     found = []
-    for declaration in load_pools(path, home=path.parent):
+    declared, reserved = load_simulated(path, home=path.parent)
+    for declaration in declared:
         if declaration.nodes is None:
             raise InputError(
                 f"pool {declaration.name!r} declares no nodes, and a simulation has none to find",
@@ -81,7 +92,7 @@ def _declared(path: Path) -> tuple[SimulatedPool, ...]:
                 mend="declare them: `nodes: [{count: 4, cpus: 64, memory: 512GB}]`",
             )
         found.append(SimulatedPool(declaration.offer, declaration.nodes))
-    return tuple(found)
+    return tuple(found), tuple(ReservationMade(0, each) for each in reserved)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:

@@ -79,7 +79,7 @@ def simulate(
         Scheduler(),
         pools,
         recorder,
-        told=(PolicyChanged(0, POLICIES[policy]), *trace.queues),
+        told=(PolicyChanged(0, POLICIES[policy]), *trace.queues, *trace.reserved),
         settings=settings,
         dependent=trace.dependent,
     )

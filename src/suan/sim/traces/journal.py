@@ -6,6 +6,7 @@ and those that were resized before, if each node does as much as any other.
 
 The pools are those of the journal, each node as last observed, whole: what others used of it and
 whether it was cordoned is left out. Queues are as last set, and open.
+What was reserved in advance is reserved again, from when that was known.
 
 The run times are only known once the journal was read, so it is read whole.
 """
@@ -24,12 +25,15 @@ from suan.model.events import (
     JobSubmitted,
     PoolObserved,
     QueueChanged,
+    ReservationCancelled,
+    ReservationMade,
     RunEnded,
     RunPlaced,
     RunStarted,
 )
 from suan.model.job import Cause
 from suan.model.offer import NodeStatus, Offer
+from suan.model.reservation import Reservation
 from suan.model.store import Journal
 from suan.model.units import Duration, Instant, JobId, NodeName, PoolName, QueueName, RunId, job_of
 from suan.sim.pools import SimulatedPool
@@ -53,6 +57,8 @@ class History:
         self._before: dict[JobId, Duration] = {}  # in runs that were resized
         self.started: set[JobId] = set()
         self.queues: dict[QueueName, QueueChanged] = {}
+        self.reserved: list[ReservationMade | ReservationCancelled] = []
+        self._kept: dict[str, Reservation] = {}
         self._open: dict[RunId, tuple[Instant, int]] = {}  # since when, and with how many tasks
         self._offers: dict[PoolName, Offer] = {}
         self._nodes: dict[PoolName, dict[NodeName, NodeStatus]] = {}
@@ -74,6 +80,16 @@ class History:
                 self._observe(event)
             elif isinstance(event, QueueChanged):
                 self.queues[event.queue] = replace(event, at=0, open=True)
+            elif isinstance(event, ReservationMade | ReservationCancelled):
+                self._reserve(event)
+
+    def _reserve(self, event: ReservationMade | ReservationCancelled) -> None:
+        if isinstance(event, ReservationCancelled):
+            if self._kept.pop(event.name, None) is not None:
+                self.reserved.append(event)
+        elif self._kept.get(event.reservation.name) != event.reservation:  # a new term tells again
+            self._kept[event.reservation.name] = event.reservation
+            self.reserved.append(event)
 
     def pools(self) -> tuple[SimulatedPool, ...]:
         """Every pool that had nodes, by name."""
@@ -163,7 +179,20 @@ def as_trace(history: History, url: str, fits: Fits, *, limit: int | None = None
     trace = kept(_shown(url), JOURNAL, fitting, tally=tally)
     trace.dependent = any(job.after for job in fitting)
     trace.queues = tuple(event for _, event in sorted(history.queues.items()))
+    trace.reserved = tuple(_moved(event, usable[0][1].at) for event in history.reserved)
     return trace
+
+
+def _moved(
+    event: ReservationMade | ReservationCancelled, origin: Instant
+) -> ReservationMade | ReservationCancelled:
+    """The same in the trace's time; what was told before its beginning is told at that."""
+    at = max(event.at - origin, 0)
+    if isinstance(event, ReservationCancelled):
+        return replace(event, at=at)
+    kept = event.reservation
+    begin, end, made_at = kept.begin - origin, kept.end - origin, kept.made_at - origin
+    return ReservationMade(at, replace(kept, begin=begin, end=end, made_at=made_at))
 
 
 def _usable(history: History, told: JobSubmitted, number: int, *, tally: Tally) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from suan.model.errors import InputError
-from suan.model.events import QueueChanged
+from suan.model.events import QueueChanged, ReservationCancelled, ReservationMade
 from suan.model.units import Instant
 from suan.sim.traces.formats import FORMATS, Format
 from suan.sim.traces.job import TraceJob
@@ -21,11 +21,22 @@ class Trace:
     """A trace that can be gone through any number of times.
 
     ``count`` jobs, the last submitted at ``last``; what was left out or changed is in ``tally``.
-    ``dependent`` says whether some job waits for another; ``queues`` are those that were set up.
+    ``dependent`` says whether some job waits for another; ``queues`` are those that were set up,
+    and ``reserved`` says when nodes come to be reserved, and when that is taken back.
     A long file that is in order is read anew, row by row, each time; any other is kept in memory.
     """
 
-    __slots__ = ("_again", "count", "dependent", "format", "last", "name", "queues", "tally")
+    __slots__ = (
+        "_again",
+        "count",
+        "dependent",
+        "format",
+        "last",
+        "name",
+        "queues",
+        "reserved",
+        "tally",
+    )
 
     def __init__(
         self,
@@ -44,6 +55,7 @@ class Trace:
         self.last = last
         self.dependent = False
         self.queues: tuple[QueueChanged, ...] = ()
+        self.reserved: tuple[ReservationMade | ReservationCancelled, ...] = ()
         self._again = again
 
     def jobs(self) -> Iterator[TraceJob]:
