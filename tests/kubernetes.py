@@ -55,14 +55,14 @@ def down(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def kubectl(conf: Path, *arguments: str, stdin: str | None = None) -> str:
+def kubectl(conf: Path, *arguments: str, stdin: str | None = None, seconds: float = 60.0) -> str:
     """The output of a kubectl of the cluster's own version."""
     done = subprocess.run(
         [Path(_run("build", "--built")) / "kubectl", "--kubeconfig", conf, *arguments],
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=seconds,
         check=False,
     )
     assert done.returncode == 0, done.stderr
