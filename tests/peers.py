@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.servers import RunningServer, server
+from tests.waiting import until
 
 POOLS = """pools:
 - name: lab
@@ -59,7 +60,9 @@ def owner(home: Path, pools: str = POOLS, **environ: str) -> Iterator[Owner]:
     home.mkdir(parents=True, exist_ok=True)
     (home / "pools.yaml").write_text(pools)
     with server(home, environ={"SUAN_FORKSERVER_IDLE_S": "1", **environ}) as running:
-        yield Owner(running)
+        found = Owner(running)
+        until(lambda: found.ask("GET", "/v1/server")["leading"], 60, what="the owner's leader")
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -84,6 +84,10 @@ class PeerPool:
         """Forward a run: it becomes a job there, once."""
         _check(launch.run)
         settable(launch)
+        for target, source in launch.file_mounts.items():
+            if "://" in source:
+                said = f"file_mounts: {target!r} comes from {source!r}; a peer cannot fetch URLs"
+                raise PoolRejected(said, mend="have it fetched here: submit it by `suan submit`")
         turn = self._turns.get(launch.run, 0)
         if not self._names:
             await self.observe(None)
