@@ -20,6 +20,7 @@ from suan.core import Scheduler
 from suan.store import open_store
 from tests import postgres
 from tests.crash.harness import CrashTest, Tally, schedule
+from tests.sharing import NotHere
 
 HEADER = (
     "engine",
@@ -85,7 +86,7 @@ def main() -> None:
     try:
         with postgres.private_server() as (url, _), postgres.fresh_database(url) as database:
             rows.append(crash("PostgreSQL", database, rounds=rounds, jobs=jobs))
-    except postgres.NoPostgres as reason:
+    except NotHere as reason:
         print(f"PostgreSQL: not measured, {reason}\n")
     print(harness.table(HEADER, rows))
     if any(figure for each in rows for figure in (*each[5:10], each[11])):

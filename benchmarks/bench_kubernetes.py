@@ -25,8 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from suan.model.pool import Pool
 from suan.pools.declared import load_pools, open_pool
-from tests.kubernetes import IMAGE, NoKubernetes, down, kubectl, up
+from tests.kubernetes import IMAGE, down, kubectl, up
 from tests.servers import RunningServer, server
+from tests.sharing import NotHere
 
 NEEDS = {"cpu_milli": 10, "memory_mib": 16}
 ASLEEP_S = 0.25
@@ -263,7 +264,7 @@ def main() -> None:
                 jobs_table(folder, conf, jobs=jobs, repeat=repeat)
                 observe_table(folder, conf, pods=pods, times=5)
                 said = kubectl(conf, "version", "-o", "json")
-        except NoKubernetes as reason:
+        except NotHere as reason:
             print(f"Not measured: {reason}")
             return
     version = json.loads(said)["serverVersion"]["gitVersion"]

@@ -22,8 +22,9 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.ray import NoRay, RayCluster, down, python, up
+from tests.ray import RayCluster, down, python, up
 from tests.servers import RunningServer, server
+from tests.sharing import NotHere
 
 NEEDS = {"cpu_milli": 1000, "memory_mib": 100}
 ASLEEP_S = 0.25
@@ -145,7 +146,7 @@ def main() -> None:
         try:
             cluster = RayCluster(directory, up(directory, "-n", "3"))
             measure(folder, cluster, jobs=jobs, repeat=repeat)
-        except NoRay as reason:
+        except NotHere as reason:
             print(f"Not measured: {reason}")
         finally:
             down(directory)

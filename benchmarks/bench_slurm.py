@@ -22,7 +22,8 @@ import httpx
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.servers import RunningServer, server
-from tests.slurm import NoSlurm, down, up
+from tests.sharing import NotHere
+from tests.slurm import down, up
 
 NEEDS = {"cpu_milli": 1000, "memory_mib": 100}
 ASLEEP_S = 0.25
@@ -152,7 +153,7 @@ def main() -> None:
         try:
             with cluster(folder) as conf:
                 measure(folder, conf, jobs=jobs, repeat=repeat)
-        except NoSlurm as reason:
+        except NotHere as reason:
             print(f"Not measured: {reason}")
 
 

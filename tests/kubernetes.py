@@ -4,46 +4,32 @@ Import ``kubernetes_cluster`` into a folder's ``conftest.py``. Where none can be
 skipped and say why; with ``SUAN_REQUIRE_KUBERNETES=1``, as in CI, they fail instead.
 """
 
-import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.sharing import shared_among_workers
+from tests.sharing import one_for_all, output
 
 INFRA = Path(__file__).parents[1] / "infra" / "kubernetes"
 START_SECONDS = 240.0  # apt-get may have to fetch containerd first
 IMAGE = "localhost/suan/task:1"  # on every node: bash, coreutils and Python of this machine
 
 
-class NoKubernetes(Exception):
-    """No Kubernetes can be had here; says why."""
-
-
 @pytest.fixture(scope="session")
 def kubernetes_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The administrator's kubeconfig of a cluster with two nodes, n1 and n2."""
-    base = tmp_path_factory.getbasetemp()
-    state = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kubernetes.json"
-    try:
-        with _shared(state) as found:
-            yield found
-    except NoKubernetes as reason:
-        if os.environ.get("SUAN_REQUIRE_KUBERNETES") == "1":
-            raise
-        pytest.skip(str(reason))
+    with one_for_all(tmp_path_factory, "kubernetes", start=_two_nodes, stop=down) as kubeconfig:
+        yield Path(kubeconfig)
 
 
 def up(directory: Path, *options: str) -> Path:
     """Start what does not run of the cluster in ``directory``; the administrator's kubeconfig.
 
     Raises:
-        NoKubernetes: the script says why, or Kubernetes is not built yet, which takes minutes.
+        NotHere: the script says why, or Kubernetes is not built yet, which takes minutes.
     """
     _run("build", "--built")
     return Path(_run("up", directory, *options))
@@ -69,34 +55,9 @@ def kubectl(conf: Path, *arguments: str, stdin: str | None = None, seconds: floa
     return done.stdout
 
 
+def _two_nodes(directory: Path) -> str:
+    return str(up(directory, "-n", "2"))
+
+
 def _run(script: str, *arguments: str | Path) -> str:
-    done = subprocess.run(
-        [INFRA / script, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=START_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise NoKubernetes(f"no Kubernetes here: {said[-1]}")
-    return done.stdout.strip()
-
-
-@contextmanager
-def _shared(state: Path) -> Iterator[Path]:
-    """One cluster for all workers of a run: the first one starts it, the last one ends it."""
-    with shared_among_workers(state) as users:
-        if not users["count"]:
-            directory = tempfile.mkdtemp(prefix="suan-kubernetes-")
-            users["directory"] = directory
-            users["kubeconfig"] = str(up(Path(directory), "-n", "2"))
-        users["count"] += 1
-        kubeconfig = Path(users["kubeconfig"])
-    try:
-        yield kubeconfig
-    finally:
-        with shared_among_workers(state) as users:
-            users["count"] -= 1
-            if not users["count"]:
-                down(Path(users["directory"]))
+    return output(INFRA / script, *arguments, what="Kubernetes", seconds=START_SECONDS)

@@ -18,14 +18,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.sharing import shared_among_workers
+from tests.sharing import one_for_all, output
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "postgres"
 START_SECONDS = 240.0  # apt-get may have to fetch it first
-
-
-class NoPostgres(Exception):
-    """No server can be had here; says why."""
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +31,8 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    try:
-        with shared_server(_shared_directory(tmp_path_factory)) as url:
-            yield url
-    except NoPostgres as reason:
-        if os.environ.get("SUAN_REQUIRE_POSTGRES") == "1":
-            raise
-        pytest.skip(str(reason))
+    with one_for_all(tmp_path_factory, "postgres", start=start, stop=stop) as url:
+        yield url
 
 
 @pytest.fixture
@@ -74,38 +65,9 @@ def private_server(*settings: str) -> Iterator[tuple[str, Path]]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-@contextmanager
-def shared_server(state: Path) -> Iterator[str]:
-    """One server for all workers of a run: the first one starts it, the last one stops it."""
-    with shared_among_workers(state) as users:
-        if not users["count"]:
-            users["directory"] = tempfile.mkdtemp(prefix="suan-postgres-")
-            users["url"] = start(Path(users["directory"]))
-        users["count"] += 1
-        url = str(users["url"])
-    try:
-        yield url
-    finally:
-        with shared_among_workers(state) as users:
-            users["count"] -= 1
-            if not users["count"]:
-                stop(Path(users["directory"]))
-                shutil.rmtree(users["directory"], ignore_errors=True)
-
-
 def start(directory: Path, *settings: str) -> str:
     """Start the server that lives (or will live) in ``directory``; returns its URL."""
-    done = subprocess.run(
-        [str(SCRIPT), "start", str(directory), *settings],
-        capture_output=True,
-        text=True,
-        timeout=START_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise NoPostgres(f"no PostgreSQL here: {said[-1]}")
-    return done.stdout.strip()
+    return output(SCRIPT, "start", directory, *settings, what="PostgreSQL", seconds=START_SECONDS)
 
 
 def stop(directory: Path) -> None:
@@ -113,8 +75,3 @@ def stop(directory: Path) -> None:
     subprocess.run(
         [str(SCRIPT), "stop", str(directory)], capture_output=True, check=False, timeout=60
     )
-
-
-def _shared_directory(factory: pytest.TempPathFactory) -> Path:
-    base = factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres.json"

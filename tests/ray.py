@@ -8,7 +8,6 @@ import fcntl
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,15 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.sharing import shared_among_workers
+from tests.sharing import one_for_all, output
 
 INFRA = Path(__file__).parents[1] / "infra" / "ray"
 START_SECONDS = 280.0  # it may have to be installed first
 NODES = 3
-
-
-class NoRay(Exception):
-    """No Ray can be had here; says why."""
 
 
 @dataclass(frozen=True)
@@ -68,34 +63,18 @@ class RayCluster:
 @pytest.fixture(scope="session")
 def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
     """A cluster of three nodes, each with 16 processors and 8 H100 by name."""
-    base = tmp_path_factory.getbasetemp()
-    state = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "ray.json"
-    try:
-        with _shared(state) as found:
-            yield found
-    except NoRay as reason:
-        if os.environ.get("SUAN_REQUIRE_RAY") == "1":
-            raise
-        pytest.skip(str(reason))
+    with one_for_all(tmp_path_factory, "ray", start=_three_nodes, stop=down) as told:
+        yield RayCluster(Path(told["directory"]), told["address"])
 
 
 def up(directory: Path, *options: str) -> str:
     """Start what does not run of the cluster in ``directory``; the dashboard's address.
 
     Raises:
-        NoRay: the script says why.
+        NotHere: the script says why.
     """
-    done = subprocess.run(
-        [INFRA / "up", directory, *options],
-        capture_output=True,
-        text=True,
-        timeout=START_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise NoRay(f"no Ray here: {said[-1]}")
-    return done.stdout.split()[-1]
+    told = output(INFRA / "up", directory, *options, what="Ray", seconds=START_SECONDS)
+    return told.split()[-1]
 
 
 def python() -> Path:
@@ -112,19 +91,5 @@ def down(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@contextmanager
-def _shared(state: Path) -> Iterator[RayCluster]:
-    """One for all workers of a run: the first one starts it, the last one ends it."""
-    with shared_among_workers(state) as users:
-        if not users["count"]:
-            users["directory"] = tempfile.mkdtemp(prefix="suan-ray-", dir="/tmp")
-            users["address"] = up(Path(users["directory"]), "-n", str(NODES))
-        users["count"] += 1
-        cluster = RayCluster(Path(users["directory"]), users["address"])
-    try:
-        yield cluster
-    finally:
-        with shared_among_workers(state) as users:
-            users["count"] -= 1
-            if not users["count"]:
-                down(cluster.directory)
+def _three_nodes(directory: Path) -> dict[str, str]:
+    return {"directory": str(directory), "address": up(directory, "-n", str(NODES))}
