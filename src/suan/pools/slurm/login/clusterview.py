@@ -159,18 +159,19 @@ class Cluster:
                 kept.update(hosts(each.get("Nodes", "")))
         return kept
 
-    def jobs(self, user: str) -> "dict[str, tuple[str, str, bool]]":
-        """Every job of ours that Slurm remembers, by id: its state, the reason, and whether it was
-        ever given nodes."""
-        form = "%A|%T|%N|%r"
+    def jobs(self, user: str) -> "dict[tuple[str, str], tuple[str, str, bool]]":
+        """Every job of ours that Slurm remembers: its state, the reason, and whether it was ever
+        given nodes. By id and name: a controller that was killed gives an id twice."""
+        form = "%A|%j|%T|%N|%r"
         text = self._slurm.run(["squeue", "-h", "-u", user, "-t", "all", "-o", form])
         found = {}
         for line in text.splitlines():
             job, _, rest = line.partition("|")
+            name, _, rest = rest.partition("|")
             state, _, rest = rest.partition("|")
             nodes, _, reason = rest.partition("|")
             given = nodes.strip() not in ("", "(null)")
-            found[job.strip()] = state.strip(), reason.strip(), given
+            found[job.strip(), name.strip()] = state.strip(), reason.strip(), given
         return found
 
     def job_called(self, name: str, user: str) -> "str | None":

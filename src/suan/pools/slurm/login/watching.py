@@ -267,7 +267,10 @@ class Watching:
                 self._tell_nodes(found, before)
 
     def _compare(
-        self, entry: Entry, jobs: "dict[str, tuple[str, str, bool]]", asked: "tuple[float, bool]"
+        self,
+        entry: Entry,
+        jobs: "dict[tuple[str, str], tuple[str, str, bool]]",
+        asked: "tuple[float, bool]",
     ) -> None:
         """Hold a run against its job. ``asked``: when, and whether it was known to have started."""
         began, started = asked
@@ -276,7 +279,7 @@ class Watching:
         if job is None:
             return
         entry.job = job
-        state, reason, given = jobs.get(job, ("", "", False))
+        state, reason, given = jobs.get((job, entry.run), ("", "", False))
         if state == "CANCELLED" and given and attempts.revoke(entry.attempt):
             state = outcomes.NEVER_BEGUN
         entry.held = allocated(state)
@@ -367,7 +370,7 @@ class Watching:
             if entry is not None and entry.job is not None:
                 how = [] if step else ["--full", "--signal=URG"]
                 try:
-                    self._slurm.run(["scancel", "--quiet", *how, entry.job])
+                    self._slurm.run(["scancel", "--quiet", "--name=" + run, *how, entry.job])
                 except Trouble:
                     continue
 
