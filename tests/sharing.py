@@ -37,7 +37,12 @@ def one_for_all(
         with _shared(state) as known:
             if not known["count"]:  # in /tmp: sockets lie in it, and their paths must be short
                 known["directory"] = tempfile.mkdtemp(prefix=f"suan-{name}-", dir="/tmp")
-                known["told"] = start(Path(known["directory"]))
+                try:
+                    known["told"] = start(Path(known["directory"]))
+                except NotHere:
+                    stop(Path(known["directory"]))  # what did start
+                    shutil.rmtree(known["directory"], ignore_errors=True)
+                    raise
             known["count"] += 1
             told = known["told"]
     except NotHere as reason:
