@@ -314,7 +314,8 @@ import suan.app.server as server, suan.control.controller as controller, suan.co
 real, file = server.wall_clock, pathlib.Path(sys.argv.pop(1))
 server.wall_clock = lambda: real() + int(file.read_text() or 0)
 build = server.Controller
-server.Controller = lambda *args, **kwargs: build(*args, clock=server.wall_clock, **kwargs)
+works = controller.Works(clock=server.wall_clock)
+server.Controller = lambda *args, **kwargs: build(*args, works=works, **kwargs)
 from suan.app.main import main
 main()
 """

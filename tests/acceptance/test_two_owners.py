@@ -66,6 +66,10 @@ class Owner:
     def job(self, job: str) -> dict:
         return self.json("show", job)
 
+    def nodes(self, pool: str) -> list[dict]:
+        found: list[dict] = self.json("pool", "show", pool)["nodes"]
+        return found
+
     def state(self, job: str) -> str:
         return str(self.job(job)["job"]["state"])
 
@@ -135,7 +139,7 @@ def test_the_owner_keeps_the_last_word(we: Owner, they: Owner, tmp_path: Path) -
     assert (done["job"]["state"], done["runs"][1]["cause"]) == ("succeeded", "succeeded")
 
     they.says("pool", "drain", "lab")
-    until(lambda: "schedulable" in we.says("pool", "show", "theirs").lower(), 30)
+    until(lambda: not any(node["schedulable"] for node in we.nodes("theirs")), 60)
     waiting = we.says("submit", "--infra", "theirs", "--", "true")
     until(lambda: "no_capacity" in we.says("why", waiting), 60, what="the reason")
     they.says("pool", "undrain", "lab")
@@ -143,6 +147,7 @@ def test_the_owner_keeps_the_last_word(we: Owner, they: Owner, tmp_path: Path) -
 
     said = they.says("peer", "revoke", "them", "lab")
     assert said == "lab is no longer offered to them; runs that this ends: 0"
+    until(lambda: not we.nodes("theirs"), 60)
     late = we.says("submit", "--infra", "theirs", "--", "true")
     until(lambda: "theirs" in we.says("why", late), 60)
     assert we.state(late) == "pending"

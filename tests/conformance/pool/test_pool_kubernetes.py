@@ -362,6 +362,7 @@ class Gateway:
         self.port = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._passing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
@@ -373,8 +374,14 @@ class Gateway:
         for writer in tuple(self._writers):
             writer.transport.abort()
         self._writers.clear()
+        if self._passing:
+            await asyncio.wait(self._passing, timeout=10)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
         there, back = await asyncio.open_connection(*self._to)
         self._writers |= {writer, back}
         await asyncio.gather(self._pass(reader, back), self._pass(there, writer))

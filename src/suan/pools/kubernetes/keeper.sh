@@ -87,8 +87,9 @@ out_of_memory() { # whether the kernel ended something here for want of memory
 }
 
 drain() { # wait until what was written is taken: two seconds after our end a runtime drops the rest
-  local each probe tries
-  for each in 1 2; do
+  local each probe tries held
+  exec {held}>&2 # below, 2 is elsewhere
+  for each in 1 "$held"; do
     [ -p "/proc/self/fd/$each" ] && { exec {probe}<"/proc/self/fd/$each"; } 2>/dev/null || continue
     for ((tries = 0; tries < 1000; tries++)); do
       read -r -t 0 -u "$probe" || break
