@@ -41,8 +41,15 @@ class Owner:
     def serving(self) -> Iterator["Owner"]:
         """With his server running, until the end of the block."""
         with server(self.home, "--port", str(self.port)) as self.running:
-            until(lambda: all(p["available"] for p in self.json("pool", "list")["pools"]), 60)
+            until(self._ready, 60, what="a leader that sees its pools")
             yield self
+
+    def _ready(self) -> bool:
+        assert self.running is not None
+        done = suan(self.running, "pool", "list", "--json")
+        if done.returncode != 0:  # the lease of who was killed has not ended
+            return False
+        return all(pool["available"] for pool in json.loads(done.stdout)["pools"])
 
     def says(self, *arguments: str, code: int = 0) -> str:
         """What a command says that must end with ``code``."""
@@ -67,7 +74,7 @@ class Owner:
         return self.json("show", job)
 
     def nodes(self, pool: str) -> list[dict]:
-        found: list[dict] = self.json("pool", "show", pool)["nodes"]
+        found: list[dict] = self.json("pool", "show", pool)["node_list"]
         return found
 
     def state(self, job: str) -> str:
