@@ -158,7 +158,7 @@ if [ -n "${SLURM_JOB_ID:-}" ]; then
   export SLURM_PROCID=$SUAN_TASK_RANK SLURM_NODEID=$SUAN_TASK_RANK SLURM_LOCALID=0 SLURMD_NODENAME=$SUAN_NODE
 fi
 workdir=${SUAN_K_WORKDIR:-$home/work} mounts=${SUAN_K_MOUNTS:-}
-out_file=${SUAN_K_STDOUT:-} err_file=${SUAN_K_STDERR:-}
+out_file=${SUAN_K_STDOUT:-} err_file=${SUAN_K_STDERR:-} both=${SUAN_K_BOTH:-}
 unset "${!SUAN_K_@}"
 
 now
@@ -174,16 +174,8 @@ while IFS=$'\t' read -r link target; do
     refuse "file_mounts: '$link' cannot be made"
 done <<<"$mounts"
 
-both='. "$SUAN_RUN_DIR/setup"
-suan_setup=$?
-if [ "$suan_setup" -ne 0 ]; then
-  echo "suan: setup failed with exit code $suan_setup" >&2
-  exit "$suan_setup"
-fi
-unset suan_setup
-. "$SUAN_RUN_DIR/run"'
 if [ -e "$home/setup" ]; then
-  printf '%s\n' "$both" >"$home/both"
+  printf '%s' "$both" >"$home/both"
   set -- bash "$home/both"
 elif read -r first <"$home/run" && [ "${first:0:2}" = '#!' ]; then
   chmod 700 "$home/run"

@@ -19,6 +19,7 @@ from suan.pools.environment import common
 from suan.pools.kubernetes import marks
 from suan.pools.kubernetes.objects import INDEX
 from suan.pools.kubernetes.options import Options, volume
+from suan.pools.script import SETUP_AND_RUN
 
 CONTAINER = "task"
 _WHOLE = 1000
@@ -298,8 +299,10 @@ def _for_keeper(launch: Launch, options: Options) -> dict[str, str]:
     long = _long(launch)
     if "run" not in long:
         asked["RUN"] = launch.script
-    if launch.setup is not None and "setup" not in long:
-        asked["SETUP"] = launch.setup
+    if launch.setup is not None:
+        asked["BOTH"] = SETUP_AND_RUN
+        if "setup" not in long:
+            asked["SETUP"] = launch.setup
     paths = {"WORKDIR": launch.workdir, "STDOUT": launch.stdout, "STDERR": launch.stderr}
     asked |= {variable: path for variable, path in paths.items() if path is not None}
     if launch.workdir is not None and not launch.workdir.startswith("/"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from suan.content.cache import Broken, Cache, Missing
 from suan.model.errors import PoolRejected, PoolUnavailable
 from suan.model.pool import Launch
+from suan.pools.script import SETUP_AND_RUN
 
 _FIRST_PORT, _LAST_PORT = 20000, 32000  # below the range of outgoing connections
 _ports = count()
@@ -129,20 +130,10 @@ def script(launch: Launch) -> tuple[list[str], dict[str, str]]:
         return (["{directory}/run"] if named else [shell, "{directory}/run"]), {
             "run": launch.script
         }
-    both = (
-        '. "$SUAN_RUN_DIR/setup"\n'
-        "suan_setup=$?\n"
-        'if [ "$suan_setup" -ne 0 ]; then\n'
-        '  echo "suan: setup failed with exit code $suan_setup" >&2\n'
-        '  exit "$suan_setup"\n'
-        "fi\n"
-        "unset suan_setup\n"
-        '. "$SUAN_RUN_DIR/run"\n'
-    )
     return [shell, "{directory}/both"], {
         "setup": launch.setup,
         "run": launch.script,
-        "both": both,
+        "both": SETUP_AND_RUN,
     }
 
 

@@ -13,6 +13,7 @@ from suan.model.pool import Launch
 from suan.pools.ray import parcel, translation
 from suan.pools.ray.attempts import marked
 from suan.pools.ray.translation import Node
+from suan.pools.script import SETUP_AND_RUN
 
 # Ray kills a stopped job's own process after so long. Ours keeps the graces itself, and needs it
 # alive meanwhile; when that process dies, so do the tasks.
@@ -103,6 +104,7 @@ def parts(launch: Launch, nodes: Sequence[Node], jobs: Jobs, *, sizes: Mapping[s
         "visible": translation.visible(launch),
         "script": launch.script,
         "setup": launch.setup,
+        "setup_and_run": SETUP_AND_RUN,
         "workdir": _workdir(launch),
         "parcels": [[each.digest, each.target, sizes[each.digest]] for each in launch.parcels],
         "outputs": list(launch.outputs),

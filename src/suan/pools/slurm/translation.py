@@ -13,6 +13,7 @@ from suan.model.pool import Launch, RunReport, Usage
 from suan.model.resources import ANY_ACCELERATOR, Resources
 from suan.model.units import NodeName, RunId
 from suan.pools.environment import common
+from suan.pools.script import SETUP_AND_RUN
 
 _WHOLE = 1000
 _DEVICE_NAMES = frozenset({"gpu", "npu", "dcu", "mlu", "gcu", "xpu"})  # GRES that compute
@@ -113,6 +114,7 @@ def asked(launch: Launch, nodes: list[Node], names: Names, *, least_memory: int)
         "limit_s": None if launch.time_limit is None else launch.time_limit / 1e6,
         "script": launch.script,
         "setup": launch.setup,
+        "setup_and_run": SETUP_AND_RUN,
         "env": _environment(launch, nodes, gres),
         "workdir": launch.workdir,
         "mounts": launch.file_mounts,

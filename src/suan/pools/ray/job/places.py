@@ -14,18 +14,6 @@ from typing import Any
 
 from suan.content.outputs import Left
 
-_BOTH = (
-    '. "$SUAN_RUN_DIR/setup"\n'
-    "suan_setup=$?\n"
-    'if [ "$suan_setup" -ne 0 ]; then\n'
-    '  echo "suan: setup failed with exit code $suan_setup" >&2\n'
-    '  exit "$suan_setup"\n'
-    "fi\n"
-    "unset suan_setup\n"
-    '. "$SUAN_RUN_DIR/run"\n'
-)
-
-
 CONTENT = "content"  # beside the runs' own folders: what jobs have brought to this node
 
 
@@ -71,15 +59,16 @@ class Places:
             raise Unusable(f"workdir {asked!r} cannot be entered: permission denied")
         return path
 
-    def command(self, script: str, setup: str | None) -> list[str]:
+    def command(self, spec: dict[str, Any]) -> list[str]:
         """Lay out what the task executes, and return the command that does.
 
         ``setup`` and ``run`` share one shell. A ``run`` that names its interpreter is executed.
         """
+        script = spec["script"]
         run = self._write("run", script)
-        if setup is not None:
-            self._write("setup", setup)
-            return ["bash", self._write("both", _BOTH)]
+        if spec["setup"] is not None:
+            self._write("setup", spec["setup"])
+            return ["bash", self._write("both", spec["setup_and_run"])]
         return [run] if script.startswith("#!") else ["bash", run]
 
     def _write(self, name: str, text: str) -> str:

@@ -124,7 +124,7 @@ class Keeper:
         bringing.lay_out(spec, workdir)
         self._left = place, workdir
         places.mount(spec["mounts"], workdir)
-        command = place.command(spec["script"], spec["setup"])
+        command = place.command(spec)
         environment = {
             **spec["environment"],
             "SUAN_RUN_DIR": place.run,

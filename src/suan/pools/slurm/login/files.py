@@ -11,17 +11,6 @@ from suan.content.cache import Broken, Cache, Missing
 from suan.pools.slurm.login.attempts import Attempts, write
 from suan.pools.slurm.login.commands import Trouble
 
-_BOTH = (
-    '. "$SUAN_RUN_DIR/setup"\n'
-    "suan_setup=$?\n"
-    'if [ "$suan_setup" -ne 0 ]; then\n'
-    '  echo "suan: setup failed with exit code $suan_setup" >&2\n'
-    '  exit "$suan_setup"\n'
-    "fi\n"
-    "unset suan_setup\n"
-    '. "$SUAN_RUN_DIR/run"\n'
-)
-
 
 def working_directory(asked: "str | None", directory: str) -> str:
     """Where the tasks run: the job's ``workdir`` as it is, else one of the run's own.
@@ -115,16 +104,16 @@ def output_path(path: "str | None", workdir: str) -> "str | None":
     return absolute
 
 
-def write_script(directory: str, script: str, setup: "str | None") -> "list[str]":
+def write_script(directory: str, asked: "dict[str, Any]") -> "list[str]":
     """Lay out what the tasks execute, and return the command that does.
 
     ``setup`` and ``run`` share one shell. A ``run`` that names its interpreter is executed as is.
     """
-    run = os.path.join(directory, "run")
+    run, script = os.path.join(directory, "run"), str(asked["script"])
     write(run, script)
-    if setup is not None:
-        write(os.path.join(directory, "setup"), setup)
-        write(os.path.join(directory, "both"), _BOTH)
+    if asked["setup"] is not None:
+        write(os.path.join(directory, "setup"), str(asked["setup"]))
+        write(os.path.join(directory, "both"), str(asked["setup_and_run"]))
         return ["bash", os.path.join(directory, "both")]
     if script.startswith("#!"):
         os.chmod(run, 0o700)

@@ -124,7 +124,7 @@ class Launcher:
         asked: "dict[str, Any]",
     ) -> int:
         directory = attempts.directory
-        command = files.write_script(directory, str(asked["script"]), _text(asked, "setup"))
+        command = files.write_script(directory, asked)
         if record["tasks"] != 1:
             text = "".join(f"{node}\n" for node in record["nodes"])
             attempts.write("hosts", attempt, text)
