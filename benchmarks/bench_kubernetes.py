@@ -20,17 +20,17 @@ from pathlib import Path
 
 import harness
 import httpx
+from beside import ASLEEP_S, latencies, suans_ways, table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from suan.model.pool import Pool
 from suan.pools.declared import load_pools, open_pool
 from tests.kubernetes import IMAGE, down, kubectl, up
-from tests.servers import RunningServer, server
+from tests.servers import server
 from tests.sharing import NotHere
 
 NEEDS = {"cpu_milli": 10, "memory_mib": 16}
-ASLEEP_S = 0.25
 NODES, PODS_A_NODE = 100, 100
 POOL = """pools:
 - name: k
@@ -77,40 +77,6 @@ def by_hand(conf: Path, folder: Path, jobs: int) -> float:
     return took
 
 
-def through_suan(running: RunningServer, jobs: int, *, at_once: bool) -> float:
-    """Seconds from the first submission until every job has succeeded, as a client sees it."""
-    name = f"kube-{time.time_ns()}"
-    spec: dict[str, object] = {"run": "true", "name": name, "resources": [NEEDS]}
-    requests = jobs
-    if at_once:
-        requests, spec["array"] = 1, list(range(jobs))
-    with httpx.Client(base_url=running.url, timeout=60) as http:
-        start = time.perf_counter()
-        for _ in range(requests):
-            http.post("/v1/jobs", json=spec).raise_for_status()
-        while True:
-            counts = http.get("/v1/jobs/counts", params={"name": name}).json()
-            if counts.get("succeeded", 0) == jobs:
-                return time.perf_counter() - start
-            if counts.get("failed", 0) or counts.get("cancelled", 0):
-                raise RuntimeError(f"jobs failed: {counts}")
-            time.sleep(ASLEEP_S)
-
-
-def latencies(submit: Callable[[str], object], folder: Path, times: int) -> list[float]:
-    """Seconds from asking to the job's own first look at the clock, one job at a time."""
-    found = []
-    for number in range(times):
-        mark = folder / f"{time.time_ns()}-{number}"
-        asked = time.time()
-        submit(f"date +%s.%N > {mark}.new && mv {mark}.new {mark}")
-        while not mark.exists():
-            time.sleep(0.005)
-        found.append(float(mark.read_text()) - asked)
-        time.sleep(0.5)
-    return found
-
-
 @contextmanager
 def cluster(folder: Path) -> Iterator[Path]:
     directory = folder / "kubernetes"
@@ -129,8 +95,7 @@ def jobs_table(folder: Path, conf: Path, *, jobs: int, repeat: int) -> None:
     with server(home) as running, httpx.Client(base_url=running.url, timeout=60) as http:
         ways: dict[str, Callable[[int], float]] = {
             "by hand": lambda count: by_hand(conf, folder, count),
-            "suan, one request": lambda count: through_suan(running, count, at_once=True),
-            "suan, a request each": lambda count: through_suan(running, count, at_once=False),
+            **suans_ways(running, NEEDS),
         }
         for way in ways.values():
             way(10)
@@ -146,31 +111,10 @@ def jobs_table(folder: Path, conf: Path, *, jobs: int, repeat: int) -> None:
             http.post("/v1/jobs", json={"run": script, "resources": [NEEDS]})
 
         waits = {
-            "by hand": latencies(one_by_hand, folder, 10 * repeat),
-            "suan, a request each": latencies(one_by_suan, folder, 10 * repeat),
+            "by hand": latencies(one_by_hand, folder, 10 * repeat, rest_s=0.5),
+            "suan, a request each": latencies(one_by_suan, folder, 10 * repeat, rest_s=0.5),
         }
-    native, late = statistics.median(rates["by hand"]), statistics.median(waits["by hand"])
-    rows = [
-        (
-            name,
-            jobs,
-            harness.number(statistics.median(each)),
-            f"{min(each):.1f} to {max(each):.1f}",
-            f"{statistics.median(each) / native:.2f}",
-            *_latency(waits.get(name), late),
-        )
-        for name, each in rates.items()
-    ]
-    heads = ("way", "jobs", "jobs/s", "slowest to fastest", "of by hand", "to a start", "added")
-    print(harness.table(heads, rows))
-
-
-def _latency(waited: list[float] | None, late: float) -> tuple[str, str]:
-    """A latency, and by how much it is more than that by hand."""
-    if waited is None:
-        return "", ""
-    median = statistics.median(waited)
-    return harness.duration(median), f"{median - late:+.3f} s"
+    print(table(rates, waits, jobs=jobs, native="by hand"))
 
 
 def foreign(conf: Path, nodes: int, each: int) -> None:

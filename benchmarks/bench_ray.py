@@ -8,26 +8,24 @@ on one real cluster of `infra/ray`; what takes the time is Ray's Python worker f
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import harness
 import httpx
+from beside import ASLEEP_S, table, through_suan
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.ray import RayCluster, down, python, up
-from tests.servers import RunningServer, server
+from tests.servers import server
 from tests.sharing import NotHere
 
 NEEDS = {"cpu_milli": 1000, "memory_mib": 100}
-ASLEEP_S = 0.25
 CLIENT = """
 import json, sys, time
 from ray.job_submission import JobSubmissionClient
@@ -70,24 +68,6 @@ def client(cluster: RayCluster) -> Iterator[Callable[[list[str]], tuple[float, f
         requests.close()
 
 
-def through_suan(running: RunningServer, script: str, jobs: int) -> tuple[float, float]:
-    """When the request was made, and when a client saw that every job had succeeded."""
-    name = f"ray-{time.time_ns()}"
-    spec: dict[str, object] = {"run": script, "name": name, "resources": [NEEDS]}
-    if jobs > 1:
-        spec["array"] = list(range(jobs))
-    with httpx.Client(base_url=running.url, timeout=60) as http:
-        start = time.time()
-        http.post("/v1/jobs", json=spec).raise_for_status()
-        while True:
-            counts = http.get("/v1/jobs/counts", params={"name": name}).json()
-            if counts.get("succeeded", 0) == jobs:
-                return start, time.time()
-            if counts.get("failed", 0) or counts.get("cancelled", 0):
-                raise RuntimeError(f"jobs failed: {counts}")
-            time.sleep(ASLEEP_S)
-
-
 def measure(folder: Path, cluster: RayCluster, *, jobs: int, repeat: int) -> None:
     """Both ways in turn, and what they took."""
     home = folder / "home"
@@ -99,7 +79,7 @@ def measure(folder: Path, cluster: RayCluster, *, jobs: int, repeat: int) -> Non
     with server(home) as running, client(cluster) as native:
         ways: dict[str, Callable[[str, int], tuple[float, float]]] = {
             "Ray's client": lambda script, count: native([script] * count),
-            "suan": lambda script, count: through_suan(running, script, count),
+            "suan": lambda script, count: through_suan(running, count, NEEDS, script=script),
         }
         for way in ways.values():
             way("true", 3)
@@ -110,22 +90,7 @@ def measure(folder: Path, cluster: RayCluster, *, jobs: int, repeat: int) -> Non
                 waits.setdefault(name, []).extend(
                     latency(way, folder / f"{number}-{each}-{name[:3]}") for each in range(5)
                 )
-    by_client = statistics.median(rates["Ray's client"])
-    late = statistics.median(waits["Ray's client"])
-    rows = [
-        (
-            name,
-            jobs,
-            harness.number(statistics.median(each)),
-            f"{min(each):.2f} to {max(each):.2f}",
-            f"{statistics.median(each) / by_client:.2f}",
-            harness.duration(statistics.median(waits[name])),
-            f"{statistics.median(waits[name]) - late:+.3f} s",
-        )
-        for name, each in rates.items()
-    ]
-    heads = ("way", "jobs", "jobs/s", "slowest to fastest", "of Ray's", "to a start", "added")
-    print(harness.table(heads, rows))
+    print(table(rates, waits, jobs=jobs, native="Ray's client"))
     version = httpx.get(f"{cluster.address}/api/version").json()["ray_version"]
     load = os.getloadavg()
     print(f"Medians of {repeat} rounds; Ray {version}, one cluster of three nodes.")

@@ -7,7 +7,6 @@ one real cluster of `infra/slurm`.
 """
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,35 +17,15 @@ from pathlib import Path
 
 import harness
 import httpx
+from beside import ASLEEP_S, latencies, suans_ways, table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.servers import RunningServer, server
+from tests.servers import server
 from tests.sharing import NotHere
 from tests.slurm import down, up
 
 NEEDS = {"cpu_milli": 1000, "memory_mib": 100}
-ASLEEP_S = 0.25
-
-
-def through_suan(running: RunningServer, jobs: int, *, at_once: bool) -> float:
-    """Seconds from the first submission until every job has succeeded, as a client sees it."""
-    name = f"slurm-{time.time_ns()}"
-    spec: dict[str, object] = {"run": "true", "name": name, "resources": [NEEDS]}
-    requests = jobs
-    if at_once:
-        requests, spec["array"] = 1, list(range(jobs))
-    with httpx.Client(base_url=running.url, timeout=60) as http:
-        start = time.perf_counter()
-        for _ in range(requests):
-            http.post("/v1/jobs", json=spec).raise_for_status()
-        while True:
-            counts = http.get("/v1/jobs/counts", params={"name": name}).json()
-            if counts.get("succeeded", 0) == jobs:
-                return time.perf_counter() - start
-            if counts.get("failed", 0) or counts.get("cancelled", 0):
-                raise RuntimeError(f"jobs failed: {counts}")
-            time.sleep(ASLEEP_S)
 
 
 def sbatch(env: dict[str, str], script: str) -> None:
@@ -64,20 +43,6 @@ def by_hand(env: dict[str, str], jobs: int) -> float:
     while subprocess.run(squeue, env=env, check=True, capture_output=True).stdout.strip():
         time.sleep(ASLEEP_S)
     return time.perf_counter() - start
-
-
-def latencies(submit: Callable[[str], object], folder: Path, times: int) -> list[float]:
-    """Seconds from asking to the job's own first look at the clock, one job at a time."""
-    found = []
-    for number in range(times):
-        mark = folder / f"{time.time_ns()}-{number}"
-        asked = time.time()
-        submit(f"date +%s.%N > {mark}.new && mv {mark}.new {mark}")
-        while not mark.exists():
-            time.sleep(0.005)
-        found.append(float(mark.read_text()) - asked)
-        time.sleep(0.3)  # the queue is empty again
-    return found
 
 
 @contextmanager
@@ -102,48 +67,28 @@ def measure(folder: Path, conf: Path, *, jobs: int, repeat: int) -> None:
     rates: dict[str, list[float]] = {}
     with server(home) as running, httpx.Client(base_url=running.url, timeout=60) as http:
         ways["by hand"] = lambda count: by_hand(env, count)
-        ways["suan, one request"] = lambda count: through_suan(running, count, at_once=True)
-        ways["suan, a request each"] = lambda count: through_suan(running, count, at_once=False)
+        ways |= suans_ways(running, NEEDS)
         for way in ways.values():
             way(20)
         for _ in range(repeat):
             for name, way in ways.items():
                 rates.setdefault(name, []).append(jobs / way(jobs))
         waits = {
-            "by hand": latencies(lambda script: sbatch(env, script), folder, 10 * repeat),
+            "by hand": latencies(
+                lambda script: sbatch(env, script), folder, 10 * repeat, rest_s=0.3
+            ),
             "suan, a request each": latencies(
                 lambda script: http.post("/v1/jobs", json={"run": script, "resources": [NEEDS]}),
                 folder,
                 10 * repeat,
+                rest_s=0.3,
             ),
         }
-    native = statistics.median(rates["by hand"])
-    late = statistics.median(waits["by hand"])
-    rows = [
-        (
-            name,
-            jobs,
-            harness.number(statistics.median(each)),
-            f"{min(each):.1f} to {max(each):.1f}",
-            f"{statistics.median(each) / native:.2f}",
-            *_latency(waits.get(name), late),
-        )
-        for name, each in rates.items()
-    ]
-    heads = ("way", "jobs", "jobs/s", "slowest to fastest", "of by hand", "to a start", "added")
-    print(harness.table(heads, rows))
+    print(table(rates, waits, jobs=jobs, native="by hand"))
     version = subprocess.run(
         ["sinfo", "--version"], env=env, check=True, capture_output=True, text=True
     )
     print(f"Medians of {repeat} rounds; {version.stdout.strip()}, one cluster of eight nodes.")
-
-
-def _latency(waited: list[float] | None, late: float) -> tuple[str, str]:
-    """A latency, and by how much it is more than that by hand."""
-    if waited is None:
-        return "", ""
-    median = statistics.median(waited)
-    return harness.duration(median), f"{median - late:+.3f} s"
 
 
 def main() -> None:
