@@ -1,5 +1,6 @@
 """A terminal of its own for a test: a home, an environment, and what is typed there."""
 
+import json
 import os
 import subprocess
 import sys
@@ -49,6 +50,17 @@ class Terminal:
             timeout=timeout,
             check=False,
         )
+
+    def said(self, *arguments: str) -> str:
+        """What a command that must succeed says."""
+        done = self.type(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
+    def job(self, job: str) -> dict[str, object]:
+        """A job as `suan show` tells it."""
+        found: dict[str, object] = json.loads(self.said("show", job, "--json"))["job"]
+        return found
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start one command line and go on."""

@@ -40,19 +40,8 @@ def user(tmp_path: Path, kubernetes_cluster: Path) -> Iterator[Terminal]:
     kubectl(kubernetes_cluster, "delete", "namespace", namespace, "--wait=false")
 
 
-def said(user: Terminal, *arguments: str) -> str:
-    """What a command that must succeed says."""
-    done = user.type(*arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
-
-
-def state(user: Terminal, job: str) -> str:
-    return str(json.loads(said(user, "show", job, "--json"))["job"]["state"])
-
-
 def test_pools_are_checked_before_the_first_job(user: Terminal) -> None:
-    found = json.loads(said(user, "pool", "check", "cloud", "--json"))["found"]
+    found = json.loads(user.said("pool", "check", "cloud", "--json"))["found"]
     assert any("H100:16" in line for line in found), found
     wrong = user.type("pool", "check", "wrong")
     assert wrong.returncode == 7
@@ -62,38 +51,38 @@ def test_pools_are_checked_before_the_first_job(user: Terminal) -> None:
 
 def test_mixed_jobs_over_a_cluster_and_this_machine(user: Terminal, tmp_path: Path) -> None:
     assert user.type("up").returncode == 0
-    pools = json.loads(said(user, "pool", "list", "--json"))["pools"]
+    pools = json.loads(user.said("pool", "list", "--json"))["pools"]
     assert {each["name"]: each["available"] for each in pools} == {
         "here": True, "cloud": True, "wrong": False,
     }  # fmt: skip
 
     devices = 'echo "devices $NVIDIA_VISIBLE_DEVICES on $SUAN_NODE"'
-    assert "on n" in said(user, "run", "--gpus", "H100:2", "--infra", "cloud", "--", devices)
-    assert said(user, "run", "--infra", "here", "--", "echo at home") == "at home"
+    assert "on n" in user.said("run", "--gpus", "H100:2", "--infra", "cloud", "--", devices)
+    assert user.said("run", "--infra", "here", "--", "echo at home") == "at home"
     failed = user.type("run", "--infra", "kubernetes", "--", "echo oops; echo why >&2; exit 3")
     assert (failed.returncode, failed.stdout) == (3, "oops\n")
     assert "why" in failed.stderr
 
-    gang = said(user, "run", "-d", "--nodes", "2", "--infra", "cloud", "--", "echo $SUAN_TASK_RANK")
-    until(lambda: state(user, gang) == "succeeded", 90, what="the gang's end")
-    lines = said(user, "logs", "--all-tasks", gang).splitlines()
+    gang = user.said("run", "-d", "--nodes", "2", "--infra", "cloud", "--", "echo $SUAN_TASK_RANK")
+    until(lambda: user.job(gang)["state"] == "succeeded", 90, what="the gang's end")
+    lines = user.said("logs", "--all-tasks", gang).splitlines()
     assert sorted(line.split()[-1] for line in lines) == ["0", "1"]
 
-    large = said(user, "submit", "--gpus", "H100:9", "--infra", "cloud", "--", "true")
-    assert "H100" in said(user, "why", large)
-    assert said(user, "cancel", large)
+    large = user.said("submit", "--gpus", "H100:9", "--infra", "cloud", "--", "true")
+    assert "H100" in user.said("why", large)
+    assert user.said("cancel", large)
 
     file = tmp_path / "image.yaml"
     image = "docker:localhost/No/Image:1"
     file.write_text(f"resources: {{infra: cloud, image_id: '{image}'}}\nrun: 'true'\n")
-    unpulled = said(user, "submit", str(file))
-    until(lambda: state(user, unpulled) == "failed", 90, what="its refusal")
-    assert "image cannot be pulled" in said(user, "show", unpulled)
+    unpulled = user.said("submit", str(file))
+    until(lambda: user.job(unpulled)["state"] == "failed", 90, what="its refusal")
+    assert "image cannot be pulled" in user.said("show", unpulled)
 
     trap = "trap 'echo saved; exit 0' TERM; echo ready; while true; do sleep 0.1; done"
-    stopped = said(user, "run", "-d", "--infra", "cloud", "--", trap)
+    stopped = user.said("run", "-d", "--infra", "cloud", "--", trap)
     until(lambda: "ready" in user.type("logs", stopped).stdout, 90, what="its start")
-    assert said(user, "cancel", stopped)
-    until(lambda: state(user, stopped) == "cancelled", 90, what="the cancelled job's end")
-    assert said(user, "logs", stopped) == "ready\nsaved"
-    assert said(user, "down")
+    assert user.said("cancel", stopped)
+    until(lambda: user.job(stopped)["state"] == "cancelled", 90, what="the cancelled job's end")
+    assert user.said("logs", stopped) == "ready\nsaved"
+    assert user.said("down")

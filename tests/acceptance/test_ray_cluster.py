@@ -33,20 +33,8 @@ def user(tmp_path: Path, ray_cluster: RayCluster) -> Iterator[Terminal]:
         yield opened
 
 
-def said(user: Terminal, *arguments: str) -> str:
-    """What a command that must succeed says."""
-    done = user.type(*arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
-
-
-def job(user: Terminal, name: str) -> dict[str, object]:
-    found: dict[str, object] = json.loads(said(user, "show", name, "--json"))["job"]
-    return found
-
-
 def test_jobs_in_one_queue_over_ray_and_this_machine(user: Terminal, tmp_path: Path) -> None:
-    found = json.loads(said(user, "pool", "check", "rays", "--json"))["found"]
+    found = json.loads(user.said("pool", "check", "rays", "--json"))["found"]
     assert any("H100:24" in line for line in found), found
     wrong = user.type("pool", "check", "wrong")
     assert wrong.returncode == 7
@@ -55,30 +43,30 @@ def test_jobs_in_one_queue_over_ray_and_this_machine(user: Terminal, tmp_path: P
 
     assert user.type("up").returncode == 0
     devices = 'echo "devices $CUDA_VISIBLE_DEVICES on $SUAN_NODE"'
-    assert "devices " in said(user, "run", "--gpus", "H100:0.5", "--", devices)
+    assert "devices " in user.said("run", "--gpus", "H100:0.5", "--", devices)
     wait = f"echo $SUAN_NODE; until test -e {tmp_path}/gate; do sleep 0.2; done"
-    spread = [said(user, "submit", "--cpus", "2", "--", wait) for _ in range(3)]
-    gang = said(
-        user, "run", "-d", "--nodes", "3", "--infra", "rays", "--", "echo $SUAN_TASK_RANK; exit 4"
+    spread = [user.said("submit", "--cpus", "2", "--", wait) for _ in range(3)]
+    gang = user.said(
+        "run", "-d", "--nodes", "3", "--infra", "rays", "--", "echo $SUAN_TASK_RANK; exit 4"
     )
     trap = "trap 'echo saved; exit 0' TERM; echo ready; while true; do sleep 0.1; done"
-    stopped = said(user, "run", "-d", "--infra", "ray", "--", trap)
+    stopped = user.said("run", "-d", "--infra", "ray", "--", trap)
     for each in spread:  # at once, so not all of them here
-        until(lambda each=each: job(user, each)["state"] == "running", 120, what="its start")
+        until(lambda each=each: user.job(each)["state"] == "running", 120, what="its start")
     (tmp_path / "gate").touch()
     for each in spread:
-        until(lambda each=each: job(user, each)["state"] == "succeeded", 120, what="its end")
-    where = {said(user, "logs", each).startswith("127.0.0.") for each in spread}
+        until(lambda each=each: user.job(each)["state"] == "succeeded", 120, what="its end")
+    where = {user.said("logs", each).startswith("127.0.0.") for each in spread}
     assert where == {True, False}
 
     until(lambda: "ready" in user.type("logs", stopped).stdout, 120, what="its start")
-    assert said(user, "cancel", stopped)
-    until(lambda: job(user, stopped)["state"] == "cancelled", 60, what="its end")
-    assert said(user, "logs", stopped) == "ready\nsaved"
+    assert user.said("cancel", stopped)
+    until(lambda: user.job(stopped)["state"] == "cancelled", 60, what="its end")
+    assert user.said("logs", stopped) == "ready\nsaved"
 
-    until(lambda: job(user, gang)["state"] == "failed", 120, what="the gang's end")
-    assert "exited with code 4" in said(user, "show", gang)
-    large = said(user, "submit", "--gpus", "H100:9", "--infra", "rays", "--", "true")
-    assert "H100" in said(user, "why", large)
-    assert said(user, "cancel", large)
-    assert said(user, "down")
+    until(lambda: user.job(gang)["state"] == "failed", 120, what="the gang's end")
+    assert "exited with code 4" in user.said("show", gang)
+    large = user.said("submit", "--gpus", "H100:9", "--infra", "rays", "--", "true")
+    assert "H100" in user.said("why", large)
+    assert user.said("cancel", large)
+    assert user.said("down")

@@ -3,9 +3,7 @@
 import asyncio
 import json
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,11 +17,11 @@ from suan.model.offer import NodeStatus
 from suan.model.resources import Resources
 from suan.model.units import RunId
 from suan.pools.kinds import Checked
+from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import KubernetesKind, Trial
 from tests.kubernetes import IMAGE, kubectl
 from tests.waiting import until, until_async
 
-ROOT = str(Path(__file__).parents[3])
 LAUNCH_AND_DIE = """
 import asyncio, sys
 from pathlib import Path
@@ -80,22 +78,8 @@ def foreign(kind: KubernetesKind, name: str, place: str, **requests: str) -> Non
 
 @pytest.mark.parametrize("point", ["before_making", "secret_made", "job_made"])
 async def test_server_killed_while_it_launches(kind: KubernetesKind, point: str) -> None:
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", LAUNCH_AND_DIE, ROOT, str(kind.directory), str(kind.given)],
-        env={**os.environ, "SUAN_KILL_AT": f"kubernetes.{point}"},
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
-    count = kind.directory / "count"
-    async with kind.trial() as trial:
-        found = await trial.pool.find(RunId("kill-r1"))
-        assert (found is None) == (point != "job_made")
-        if found is None:
-            await trial.launch("kill-r1", f"echo x >> {count}", secrets={"TOKEN": "t"})
-        assert (await trial.end("kill-r1")).cause is Cause.SUCCEEDED
-    assert count.read_text() == "x\n"
+    await dies_at(f"kubernetes.{point}", LAUNCH_AND_DIE, str(kind.directory), str(kind.given))
+    await runs_once(kind, found=point == "job_made", secrets={"TOKEN": "t"})
 
 
 async def test_a_request_that_was_given_up_finds_its_name_taken(kind: KubernetesKind) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,11 @@ from suan.model.errors import PoolOutcomeUnknown, PoolUnavailable
 from suan.model.job import Cause
 from suan.model.units import RunId
 from suan.pools.local.pool import LocalPool
+from tests.conformance.pool.killing import dies_at
 from tests.conformance.pool.test_pool_cancel import escaped
 from tests.conformance.pool.trial import LocalKind
 from tests.waiting import until
 
-ROOT = str(Path(__file__).parents[3])
 LAUNCH_AND_DIE = """
 import asyncio, sys
 from pathlib import Path
@@ -63,13 +62,7 @@ def fork_servers(kind: LocalKind) -> list[int]:
 
 @pytest.mark.parametrize("point", ["directory_made", "launch_written", "runner_started"])
 async def test_server_killed_while_it_launches(kind: LocalKind, point: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LAUNCH_AND_DIE, ROOT, str(kind.directory)],
-        env={**os.environ, "SUAN_KILL_AT": f"local.{point}"},
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
+    await dies_at(f"local.{point}", LAUNCH_AND_DIE, str(kind.directory))
     count = kind.directory / "count"
     async with kind.trial() as trial:
         found = await trial.pool.find(RunId("kill-r1"))

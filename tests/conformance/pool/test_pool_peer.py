@@ -1,11 +1,7 @@
 """Peers alone: what only another owner, and the line to him, can do to a run."""
 
-import asyncio
 import json
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,12 +19,12 @@ from suan.model.job import Cause
 from suan.model.units import RunId
 from suan.peering import signing
 from suan.pools.peer import line
+from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import PeerKind, Trial
 from tests.peers import Owner, owner
 from tests.proxy import Proxy, proxy
 from tests.waiting import until_async
 
-ROOT = str(Path(__file__).parents[3])
 LAUNCH_AND_DIE = """
 import asyncio, json, sys
 from pathlib import Path
@@ -185,24 +181,10 @@ async def answers(trial: Trial) -> bool:
 
 @pytest.mark.parametrize("point", ["before_forwarding", "forwarded"])
 async def test_server_killed_while_it_forwards(kind: PeerKind, point: str) -> None:
-    count = kind.directory / "count"
     kind.credentials = kind.given.new_peer()
-    arguments = (ROOT, str(kind.directory), kind.given.url, json.dumps(kind.credentials))
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", LAUNCH_AND_DIE, *arguments],
-        env={**os.environ, "SUAN_KILL_AT": f"peer.{point}"},
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
-    async with kind.trial() as trial:
-        found = await trial.pool.find(RunId("kill-r1"))
-        assert (found is None) == (point == "before_forwarding")
-        if found is None:
-            await trial.launch("kill-r1", f"echo x >> {count}")
-        assert (await trial.end("kill-r1")).cause is Cause.SUCCEEDED
-    assert count.read_text() == "x\n"
+    arguments = (str(kind.directory), kind.given.url, json.dumps(kind.credentials))
+    await dies_at(f"peer.{point}", LAUNCH_AND_DIE, *arguments)
+    await runs_once(kind, found=point != "before_forwarding")
 
 
 # The owner's word --------------------------------------------------------------------------------

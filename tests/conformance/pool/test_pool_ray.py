@@ -1,10 +1,6 @@
 """Ray alone: what only a cluster, its other users and its operator can do to a run."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -20,11 +16,11 @@ from suan.model.job import Cause
 from suan.model.offer import NodeStatus
 from suan.model.resources import Resources
 from suan.model.units import MINUTE, RunId
+from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import Kind, RayKind, Trial
 from tests.ray import RayCluster
 from tests.waiting import until, until_async
 
-ROOT = str(Path(__file__).parents[3])
 LAUNCH_AND_DIE = """
 import asyncio, sys
 from pathlib import Path
@@ -94,22 +90,10 @@ async def node(trial: Trial, name: str) -> NodeStatus:
 @pytest.mark.parametrize("point", ["before_submitting", "submitted"])
 async def test_server_killed_while_it_launches(kind: RayKind, point: str) -> None:
     cluster = kind.given
-    argv = [ROOT, str(kind.directory), str(cluster.directory), cluster.address]
-    done = subprocess.run(
-        [sys.executable, "-c", LAUNCH_AND_DIE, *argv],
-        env={**os.environ, "SUAN_KILL_AT": f"ray.{point}"},
-        timeout=240,  # others may be breaking the cluster
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
-    count = kind.directory / "count"
-    async with kind.trial() as trial:
-        found = await trial.pool.find(RunId("kill-r1"))
-        assert (found is None) == (point == "before_submitting")
-        if found is None:
-            await trial.launch("kill-r1", f"echo x >> {count}")
-        assert (await trial.end("kill-r1")).cause is Cause.SUCCEEDED
-    assert count.read_text() == "x\n"
+    argv = (str(kind.directory), str(cluster.directory), cluster.address)
+    # Others may be breaking the cluster.
+    await dies_at(f"ray.{point}", LAUNCH_AND_DIE, *argv, seconds=240)
+    await runs_once(kind, found=point != "before_submitting")
 
 
 async def test_the_head_dies_and_comes_back(own: OwnRayKind) -> None:
