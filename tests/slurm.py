@@ -7,12 +7,14 @@ skipped and say why; with ``SUAN_REQUIRE_SLURM=1``, as in CI, they fail instead.
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.sharing import one_for_all, output
+from tests.waiting import until
 
 INFRA = Path(__file__).parents[1] / "infra" / "slurm"
 START_SECONDS = 240.0  # apt-get may have to fetch it first
@@ -47,6 +49,17 @@ def command(conf: Path, *argv: str) -> str:
     env = {**os.environ, "SLURM_CONF": str(conf)}
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout
+
+
+def saved(conf: Path) -> None:
+    """Wait until the controller has written down all that it knows, so that it may be killed.
+
+    It writes some seconds after a change: a job that comes and goes makes one.
+    """
+    state, now = conf.parent / "state" / "job_state", time.time()
+    job = command(conf, "sbatch", "--parsable", "--hold", "--output=/dev/null", "--wrap=true")
+    command(conf, "scancel", job.strip())
+    until(lambda: state.exists() and state.stat().st_mtime > now, 60, what="saved state")
 
 
 def _two_clusters(directory: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.terminal import Terminal, terminal
-from tests.slurm import command, up
+from tests.slurm import command, saved, up
 from tests.waiting import until
 
 POOLS = """pools:
@@ -52,20 +52,9 @@ def user(tmp_path: Path, slurm_clusters: dict[str, Path]) -> Iterator[Terminal]:
             command(conf, "scancel", "--user", "root")
 
 
-def said(user: Terminal, *arguments: str) -> str:
-    """What a command that must succeed says."""
-    done = user.type(*arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
-
-
-def state(user: Terminal, job: str) -> str:
-    return str(json.loads(said(user, "show", job, "--json"))["job"]["state"])
-
-
 def test_pools_are_checked_before_the_first_job(user: Terminal) -> None:
-    assert "4 cpu" in said(user, "pool", "check", "here")
-    found = json.loads(said(user, "pool", "check", "east", "--json"))["found"]
+    assert "4 cpu" in user.said("pool", "check", "here")
+    found = json.loads(user.said("pool", "check", "east", "--json"))["found"]
     assert any("H100:24" in line for line in found), found
     wrong = user.type("pool", "check", "wrong")
     assert wrong.returncode == 7
@@ -80,7 +69,7 @@ def test_mixed_jobs_over_two_clusters_and_this_machine(
     user: Terminal, slurm_clusters: dict[str, Path]
 ) -> None:
     assert user.type("up").returncode == 0
-    pools = json.loads(said(user, "pool", "list", "--json"))["pools"]
+    pools = json.loads(user.said("pool", "list", "--json"))["pools"]
     assert {each["name"]: each["available"] for each in pools} == {
         "here": True, "east": True, "west": True, "wrong": False,
     }  # fmt: skip
@@ -88,27 +77,27 @@ def test_mixed_jobs_over_two_clusters_and_this_machine(
     assert "nosuch" in wrong["detail"]
 
     devices = 'echo "devices $CUDA_VISIBLE_DEVICES on $SUAN_NODE"'
-    assert "on c1-n" in said(user, "run", "--gpus", "H100:2", "--infra", "east", "--", devices)
-    assert said(user, "run", "--infra", "here", "--", "echo at home") == "at home"
+    assert "on c1-n" in user.said("run", "--gpus", "H100:2", "--infra", "east", "--", devices)
+    assert user.said("run", "--infra", "here", "--", "echo at home") == "at home"
     failed = user.type("run", "--infra", "west", "--", "echo oops; exit 3")
     assert (failed.returncode, failed.stdout) == (3, "oops\n")
 
-    gang = said(user, "run", "-d", "--nodes", "2", "--infra", "west", "--", "echo $SUAN_TASK_RANK")
-    until(lambda: state(user, gang) == "succeeded", 60, what="the gang's end")
-    lines = said(user, "logs", "--all-tasks", gang).splitlines()
+    gang = user.said("run", "-d", "--nodes", "2", "--infra", "west", "--", "echo $SUAN_TASK_RANK")
+    until(lambda: user.job(gang)["state"] == "succeeded", 60, what="the gang's end")
+    lines = user.said("logs", "--all-tasks", gang).splitlines()
     assert sorted(line.split()[-1] for line in lines) == ["0", "1"]
 
-    large = said(user, "submit", "--gpus", "H100:9", "--infra", "east", "--", "true")
-    assert "H100" in said(user, "why", large)
-    assert said(user, "cancel", large)
+    large = user.said("submit", "--gpus", "H100:9", "--infra", "east", "--", "true")
+    assert "H100" in user.said("why", large)
+    assert user.said("cancel", large)
 
     trap = "trap 'echo saved; exit 0' TERM; echo ready; while true; do sleep 0.1; done"
-    stopped = said(user, "run", "-d", "--infra", "west", "--", trap)
+    stopped = user.said("run", "-d", "--infra", "west", "--", trap)
     until(lambda: "ready" in user.type("logs", stopped).stdout, 60, what="its start")
-    assert said(user, "cancel", stopped)
-    until(lambda: state(user, stopped) == "cancelled", 60, what="the cancelled job's end")
-    assert said(user, "logs", stopped) == "ready\nsaved"
-    assert said(user, "down")
+    assert user.said("cancel", stopped)
+    until(lambda: user.job(stopped)["state"] == "cancelled", 60, what="the cancelled job's end")
+    assert user.said("logs", stopped) == "ready\nsaved"
+    assert user.said("down")
 
 
 def test_a_controller_dies_and_comes_back(
@@ -118,29 +107,28 @@ def test_a_controller_dies_and_comes_back(
     gate = tmp_path / "gate"
     assert user.type("up").returncode == 0
     script = f"echo ready; until test -e {gate}; do sleep 0.1; done; echo went on"
-    going = said(user, "run", "-d", "--infra", "west", "--", script)
+    going = user.said("run", "-d", "--infra", "west", "--", script)
     until(lambda: "ready" in user.type("logs", going).stdout, 60, what="its start")
-    saved, began = directory / "state" / "job_state", (tmp_path / "west").stat().st_ctime
-    until(lambda: saved.exists() and saved.stat().st_mtime > began + 1, 60, what="saved state")
+    saved(slurm_clusters["c2"])
     controller = int((directory / "slurmctld.pid").read_text())
     os.kill(controller, signal.SIGKILL)
     try:
-        waiting = said(user, "submit", "--infra", "west", "--", "echo came back")
+        waiting = user.said("submit", "--infra", "west", "--", "echo came back")
         until(lambda: "unavailable" in user.type("why", waiting).stdout, 90, what="the reason")
-        assert "has not answered since 2" in said(user, "pool", "list")
-        assert "is left alone" in said(user, "why", going)
-        moved = said(user, "submit", "-w", "--gpus", "H100:1", "--", "true")  # west is cheaper
-        assert json.loads(said(user, "show", moved, "--json"))["job"]["pool"] == "east"
+        assert "has not answered since 2" in user.said("pool", "list")
+        assert "is left alone" in user.said("why", going)
+        moved = user.said("submit", "-w", "--gpus", "H100:1", "--", "true")  # west is cheaper
+        assert json.loads(user.said("show", moved, "--json"))["job"]["pool"] == "east"
         gate.touch()
-        assert said(user, "run", "--infra", "east", "--", "echo meanwhile") == "meanwhile"
+        assert user.said("run", "--infra", "east", "--", "echo meanwhile") == "meanwhile"
     finally:
         until(lambda: not Path(f"/proc/{controller}").exists(), what="the controller's end")
         (directory / "slurmctld.pid").unlink()
         up(directory.parent, "-c", "2", "-n", "3")
     for job, output in ((going, "ready\nwent on"), (waiting, "came back")):
-        until(lambda job=job: state(user, job) == "succeeded", 120, what=f"the end of {job}")
-        assert said(user, "logs", job) == output
-    assert said(user, "down")
+        until(lambda job=job: user.job(job)["state"] == "succeeded", 120, what=f"the end of {job}")
+        assert user.said("logs", job) == output
+    assert user.said("down")
 
 
 def test_files_go_to_a_cluster_and_come_back(user: Terminal, tmp_path: Path) -> None:
@@ -155,20 +143,20 @@ def test_files_go_to_a_cluster_and_come_back(user: Terminal, tmp_path: Path) -> 
     (user.where / "job.yaml").write_text(
         f"workdir: w\noutputs: [r]\nresources: {{infra: west}}\nrun: |\n  {script}\n"
     )
-    job = said(user, "submit", "--copy", "job.yaml")
+    job = user.said("submit", "--copy", "job.yaml")
     server = user.server_pid
     until(lambda: not alive(server), 60, what="the server's death")
     kept = tmp_path / "west" / "content"
     before = {each: each.stat().st_ino for each in kept.rglob("*") if each.is_file()}
     assert len(before) == 3  # two files and their manifest
     assert user.type("up").returncode == 0
-    until(lambda: state(user, job) == "succeeded", 90, what="its end")
-    assert said(user, "logs", job) == "9000000"
-    assert sorted(said(user, "pull", job, "-o", "back").splitlines()) == ["back/copy", "back/r/x"]
+    until(lambda: user.job(job)["state"] == "succeeded", 90, what="its end")
+    assert user.said("logs", job) == "9000000"
+    assert sorted(user.said("pull", job, "-o", "back").splitlines()) == ["back/copy", "back/r/x"]
     assert (user.where / "back/copy").read_text() == "from home"
-    assert said(user, "run", "--copy", "job.yaml") == "9000000"
+    assert user.said("run", "--copy", "job.yaml") == "9000000"
     assert {each: each.stat().st_ino for each in kept.rglob("*") if each.is_file()} == before
-    assert said(user, "down")
+    assert user.said("down")
 
 
 def alive(process: int) -> bool:

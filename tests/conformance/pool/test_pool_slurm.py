@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +15,11 @@ from suan.model.job import Cause
 from suan.model.offer import NodeStatus
 from suan.model.resources import Resources
 from suan.model.units import MINUTE, RunId
+from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import SlurmKind, Trial
-from tests.slurm import command, up
+from tests.slurm import command, saved, up
 from tests.waiting import until, until_async
 
-ROOT = str(Path(__file__).parents[3])
 LAUNCH_AND_DIE = """
 import asyncio, sys
 from pathlib import Path
@@ -69,21 +67,8 @@ async def node(trial: Trial, name: str) -> NodeStatus:
 
 @pytest.mark.parametrize("point", ["before_submitting", "submitted"])
 async def test_server_killed_while_it_launches(kind: SlurmKind, point: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LAUNCH_AND_DIE, ROOT, str(kind.directory), str(kind.conf)],
-        env={**os.environ, "SUAN_KILL_AT": f"slurm.{point}"},
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
-    count = kind.directory / "count"
-    async with kind.trial() as trial:
-        found = await trial.pool.find(RunId("kill-r1"))
-        assert (found is None) == (point == "before_submitting")
-        if found is None:
-            await trial.launch("kill-r1", f"echo x >> {count}")
-        assert (await trial.end("kill-r1")).cause is Cause.SUCCEEDED
-    assert count.read_text() == "x\n"
+    await dies_at(f"slurm.{point}", LAUNCH_AND_DIE, str(kind.directory), str(kind.conf))
+    await runs_once(kind, found=point != "before_submitting")
 
 
 async def test_a_submission_that_nobody_noted_is_found_by_its_name(own: SlurmKind) -> None:
@@ -237,8 +222,7 @@ async def test_the_controller_dies_and_comes_back(own: SlurmKind) -> None:
     async with own.trial() as trial:
         await trial.launch("ctl-r1", f"echo ready; cat {fifo}")
         await trial.output_holds("ctl-r1", b"ready")
-        saved, now = directory / "state" / "job_state", time.time()
-        until(lambda: saved.exists() and saved.stat().st_mtime > now, 30, what="saved state")
+        saved(own.conf)
         controller = int((directory / "slurmctld.pid").read_text())
         os.kill(controller, signal.SIGKILL)
         try:
