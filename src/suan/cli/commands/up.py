@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from suan.cli import format as form
-from suan.cli.commands.pool import pool_state
+from suan.cli.commands.pool import pool_state, wrong_with
 from suan.cli.connect import connect, json_option
 from suan.cli.output import note, print_json, say
 from suan.cli.process import Registered, registered
@@ -23,7 +23,8 @@ from suan.model.views import PoolView, ServerView
 
 MOST_LOG_BYTES = 10 << 20  # a larger log is set aside when the next server starts
 LOOK_S = 0.05
-POOLS_S = 15.0  # how long the pools are given to be seen for the first time
+POOLS_S = 30.0  # how long the pools are given to be seen for the first time
+SECOND_LOOK_S = 3.0  # and those are at which the first look failed
 
 
 @click.command
@@ -155,6 +156,7 @@ def _tell(
 def _settled(client: Client) -> tuple[ServerView, tuple[PoolView, ...]]:
     """What the platform is once somebody leads and every pool was seen or has failed to be."""
     until = time.monotonic() + POOLS_S
+    failing = False
     while True:
         server = client.server()
         try:
@@ -163,21 +165,24 @@ def _settled(client: Client) -> tuple[ServerView, tuple[PoolView, ...]]:
             if time.monotonic() > until:
                 raise
             pools = None
-        if pools is not None and (time.monotonic() > until or all(map(_seen, pools))):
-            return server, pools
+        if pools is not None:
+            if time.monotonic() > until or all(pool.available for pool in pools):
+                return server, pools
+            if not failing and all(map(_tried, pools)):
+                failing, until = True, min(until, time.monotonic() + SECOND_LOOK_S)
         time.sleep(LOOK_S)
 
 
-def _seen(pool: PoolView) -> bool:
-    return pool.observed_at is not None or bool(pool.detail)
+def _tried(pool: PoolView) -> bool:
+    return pool.available or bool(pool.detail)
 
 
 def _summary(server: ServerView, pools: tuple[PoolView, ...]) -> str:
-    lines = [
-        f"  pool {pool.name} ({pool.kind}, {pool_state(pool)}): "
-        f"{form.counted(pool.nodes, 'node')}, {form.amount(pool.total)}"
-        for pool in pools
-    ]
+    lines = []
+    for pool in pools:
+        size = f"{form.counted(pool.nodes, 'node')}, {form.amount(pool.total)}"
+        told = "; ".join(filter(None, [size, wrong_with(pool)]))
+        lines.append(f"  pool {pool.name} ({pool.kind}, {pool_state(pool)}): {told}")
     if server.trouble:
         lines.append(f"  trouble: {server.trouble}")
     return "\n".join(lines or ["  no pools yet"])

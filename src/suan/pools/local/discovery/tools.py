@@ -60,7 +60,7 @@ def _ask(vendor: str) -> tuple[list[Device], str]:
             check=True,
             env={**os.environ, "LC_ALL": "C"},
         )
-        rows = parse(done.stdout.decode(errors="replace"))
+        rows = parse(done.stdout.decode())
     except subprocess.TimeoutExpired:
         return (
             [],
@@ -70,6 +70,8 @@ def _ask(vendor: str) -> tuple[list[Device], str]:
         said = (error.stderr or error.stdout).decode(errors="replace").strip().splitlines()
         why = said[0][:200] if said else "nothing said"
         return [], f"{name} failed with code {error.returncode} ({why})"
+    except UnicodeDecodeError:
+        return [], f"{name}: its output is not understood, for it is no text; nothing of it is offered"
     except (OSError, ValueError, KeyError) as error:
         return [], f"{name}: {error}; its accelerators are not offered"
     return [Device(model(product, memory), number) for number, product, memory in rows], ""
