@@ -71,7 +71,7 @@ def _ask(vendor: str) -> tuple[list[Device], str]:
         why = said[0][:200] if said else "nothing said"
         return [], f"{name} failed with code {error.returncode} ({why})"
     except UnicodeDecodeError:
-        return [], f"{name}: its output is not understood, for it is no text; nothing of it is offered"
+        return [], f"{name}: its output is not understood: it is no text; none is offered"
     except (OSError, ValueError, KeyError) as error:
         return [], f"{name}: {error}; its accelerators are not offered"
     return [Device(model(product, memory), number) for number, product, memory in rows], ""
