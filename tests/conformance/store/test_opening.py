@@ -28,7 +28,8 @@ async def run_sql(url: str, *statements: str) -> None:
 
 
 async def test_many_open_a_new_store_at_once(store_url: str) -> None:
-    stores = await asyncio.gather(*(open_store(store_url) for _ in range(6)))
+    patient = f"{store_url}{'&' if '?' in store_url else '?'}timeout=60"
+    stores = await asyncio.gather(*(open_store(patient) for _ in range(6)))
     for at, store in enumerate(stores):
         await submit(store, f"j{at}")
     assert len((await stores[0].gather(10)).jobs) == 6
