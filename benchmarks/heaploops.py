@@ -1,9 +1,11 @@
-"""Bare loops: one policy each, hard-coded, on a heap; what the scheduler's speed is held against.
+"""The shortest loops known: one policy each, hard-coded, on a heap of ends.
 
-They know no reasons, events, shares or failures: they keep counters and a heap of ends, and give
-back each job's start in seconds, in the order of the rows. ``python heaploops.py NAME [JOBS]`` runs
-one on its trace in a process of its own and prints, as JSON, jobs, CPU seconds without the reading,
-mean wait and peak memory; so their memory is nobody else's.
+They know no reasons, events, shares or failures, and give back each job's start in seconds, in the
+order of the rows. Those on nodes take cluster after cluster, each with a clock of its own; those of
+FIFO keep no line and no arrival on the heap, since under strict FIFO starts never go back in time.
+eventloops.py has the same starts from a simulator's bare loop. ``python heaploops.py NAME [JOBS]``
+runs one on its trace in a process of its own and prints, as JSON, jobs, CPU seconds without the
+reading, mean wait and peak memory; so their memory is nobody else's.
 
 Strict: a job never passes the one at the head. Consolidated: up to 8 accelerators on the one node
 with the fewest free that hold them; more take whole free nodes, and what is left over of the last
@@ -19,7 +21,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
 
@@ -240,7 +242,7 @@ def easy(rows: Sequence[Row], processors: int) -> list[int]:
     return Easy(rows, processors).run()
 
 
-def _tight(loop: Callable[..., list[int]]) -> Timed:
+def on_tight(loop: Callable[..., list[int]]) -> Timed:
     def run(path: Path, limit: int | None) -> tuple[list[Row], list[int]]:
         every, nodes = traces.tight(path)
         rows = every[:limit]
@@ -249,7 +251,7 @@ def _tight(loop: Callable[..., list[int]]) -> Timed:
     return run
 
 
-def _swf(loop: Callable[..., list[int]], processors: int, machine: int) -> Timed:
+def on_swf(loop: Callable[..., list[int]], processors: int, machine: int) -> Timed:
     def run(path: Path, limit: int | None) -> tuple[list[Row], list[int]]:
         rows = [row for row in traces.swf(path, machine) if row.width <= processors][:limit]
         return rows, _clocked(lambda: loop(rows, processors))
@@ -269,20 +271,22 @@ def _clocked(run: Callable[[], list[int]]) -> list[int]:
 
 
 LOOPS: dict[str, tuple[str, Timed]] = {
-    "tight-fifo": (TIGHT, _tight(fifo_on_nodes)),
-    "tight-sjf": (TIGHT, _tight(sjf_on_nodes)),
-    "theta-fifo": (THETA, _swf(fifo, THETA_PROCESSORS, THETA_PROCESSORS)),
+    "tight-fifo": (TIGHT, on_tight(fifo_on_nodes)),
+    "tight-sjf": (TIGHT, on_tight(sjf_on_nodes)),
+    "theta-fifo": (THETA, on_swf(fifo, THETA_PROCESSORS, THETA_PROCESSORS)),
     "theta-sjf": (
         THETA,
-        _swf(lambda r, p: sjf(r, p, lambda row: row.asked), THETA_PROCESSORS, THETA_PROCESSORS),
+        on_swf(lambda r, p: sjf(r, p, lambda row: row.asked), THETA_PROCESSORS, THETA_PROCESSORS),
     ),
     "theta-sjf-true": (
         THETA,
-        _swf(lambda r, p: sjf(r, p, lambda row: row.duration), THETA_PROCESSORS, THETA_PROCESSORS),
+        on_swf(
+            lambda r, p: sjf(r, p, lambda row: row.duration), THETA_PROCESSORS, THETA_PROCESSORS
+        ),
     ),
-    "theta-easy": (THETA, _swf(easy, THETA_PROCESSORS, THETA_PROCESSORS)),
-    "curie-fifo": (CURIE, _swf(fifo, CURIE_PROCESSORS, CURIE_MACHINE)),
-    "curie-easy": (CURIE, _swf(easy, CURIE_PROCESSORS, CURIE_MACHINE)),
+    "theta-easy": (THETA, on_swf(easy, THETA_PROCESSORS, THETA_PROCESSORS)),
+    "curie-fifo": (CURIE, on_swf(fifo, CURIE_PROCESSORS, CURIE_MACHINE)),
+    "curie-easy": (CURIE, on_swf(easy, CURIE_PROCESSORS, CURIE_MACHINE)),
 }
 
 
@@ -291,8 +295,9 @@ def mean_wait(rows: Sequence[Row], starts: Sequence[int]) -> float:
     return sum(start - row.submit for row, start in zip(rows, starts, strict=True)) / len(rows)
 
 
-def main() -> None:
-    name, run = LOOPS[sys.argv[1]]
+def main(loops: Mapping[str, tuple[str, Timed]]) -> None:
+    """Run the loop that the command line names, as the module's docstring says."""
+    name, run = loops[sys.argv[1]]
     limit = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     rows, starts = run(traces.folder() / name, limit or None)
     told = {
@@ -305,4 +310,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(LOOPS)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import eventloops
 import heaploops
 import pytest
 import traces
@@ -31,6 +32,36 @@ def test_the_known_means_come_out(name: str) -> None:
     file, run = LOOPS[name]
     rows, starts = run(trace(file), None)
     assert heaploops.mean_wait(rows, starts) == pytest.approx(KNOWN[name], abs=0.005)
+
+
+@pytest.mark.parametrize("name", eventloops.LOOPS)
+def test_the_loop_with_one_clock_and_the_shortest_start_every_job_alike(name: str) -> None:
+    if name == "curie-easy":
+        pytest.skip("one loop for both, and a long one")
+    (file, events), (_, shortest) = eventloops.LOOPS[name], LOOPS[name]
+    assert events(trace(file), None) == shortest(trace(file), None)
+
+
+def test_one_clock_serves_clusters_that_do_not_wait_for_each_other() -> None:
+    rows = [
+        Row(0, 10, 8, "a"),
+        Row(0, 7, 12, "b"),
+        Row(1, 5, 3, "a"),  # waits for the end of the first
+        Row(1, 2, 1, "a"),  # and behind the head, though shorter
+        Row(2, 4, 4, "b"),
+        Row(7, 1, 16, "b"),  # an end and an arrival in one second: the node is not free yet
+    ]
+    nodes = {"a": 1, "b": 2}
+    assert eventloops.fifo_on_nodes(rows, nodes) == [0, 0, 10, 10, 2, 7]
+    assert eventloops.sjf_on_nodes(rows, nodes) == [0, 0, 10, 10, 2, 7]
+    assert heaploops.fifo_on_nodes(rows, nodes) == [0, 0, 10, 10, 2, 7]
+
+
+def test_the_loop_with_one_clock_counts_who_waits_and_who_runs() -> None:
+    rows = [Row(0, 10, 3), Row(1, 9, 1), Row(1, 3, 2), Row(2, 4, 1)]
+    loop = eventloops.Loop(rows, {"": eventloops.Processors(3)})
+    assert loop.sjf(lambda row: row.duration) == [0, 13, 10, 10]
+    assert loop.counters == eventloops.Counters(waiting=0, running=0, waited=12 + 9 + 8)
 
 
 def test_jobs_are_put_on_the_tightest_node_and_whole_ones_on_free_nodes() -> None:
