@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -130,7 +129,7 @@ class Kind:
 
     needs: str | None = None
     patience = PATIENCE_S
-    few, many = 12, int(os.environ.get("SUAN_TEST_MANY_RUNS", "300"))
+    few, many = 12, 300
     sees_files = True  # what its nodes lack is refused at once, not only found by the run
     pipes = False  # what a task writes goes through a pipe, not straight into a file
     names_nodes = True  # a task's SUAN_NODE is the node that it was launched on
@@ -157,6 +156,8 @@ class Kind:
 
 class LocalKind(Kind):
     """This machine."""
+
+    many = 2000
 
     def open(self) -> Pool:
         (declaration,) = load_pools(None, home=self.home)
