@@ -51,6 +51,15 @@ def command(conf: Path, *argv: str) -> str:
     return done.stdout
 
 
+def cancel_below(conf: Path, directory: Path) -> None:
+    """End what runs in a test's own directory. Others' jobs on a shared cluster are not a test's to
+    end: two tests may run at once."""
+    for line in command(conf, "squeue", "-h", "-o", "%A %Z").splitlines():
+        job, _, place = line.partition(" ")
+        if Path(place).is_relative_to(directory):
+            command(conf, "scancel", "--quiet", job)
+
+
 def saved(conf: Path) -> None:
     """Wait until the controller has written down all that it knows, so that it may be killed.
 

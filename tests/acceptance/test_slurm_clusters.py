@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.terminal import Terminal, terminal
-from tests.slurm import command, saved, up
+from tests.slurm import cancel_below, saved, up
 from tests.waiting import until
 
 POOLS = """pools:
@@ -49,7 +49,7 @@ def user(tmp_path: Path, slurm_clusters: dict[str, Path]) -> Iterator[Terminal]:
         (opened.home / "pools.yaml").write_text(declared)
         yield opened
         for conf in slurm_clusters.values():
-            command(conf, "scancel", "--user", "root")
+            cancel_below(conf, tmp_path)
 
 
 def test_pools_are_checked_before_the_first_job(user: Terminal) -> None:

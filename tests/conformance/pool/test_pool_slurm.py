@@ -17,7 +17,7 @@ from suan.model.resources import Resources
 from suan.model.units import MINUTE, RunId
 from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import SlurmKind, Trial
-from tests.slurm import command, saved, up
+from tests.slurm import cancel_below, command, saved, up
 from tests.waiting import until, until_async
 
 LAUNCH_AND_DIE = """
@@ -124,6 +124,51 @@ async def test_cancelled_by_somebody_in_slurm(kind: SlurmKind) -> None:
         outcome = await trial.end("ext-r1")
         assert outcome.cause is Cause.CANCELLED
         assert "not by suan" in outcome.detail
+
+
+@pytest.mark.parametrize("file", ["job.1", "turn.1"])
+async def test_a_job_that_has_another_runs_id_now_is_left_alone(own: SlurmKind, file: str) -> None:
+    """A controller that was killed soon after a submission forgets it, and gives its id again."""
+    record = own.directory / "shared" / "runs" / "old-r1" / file
+    gate = own.directory / "gate"
+    goes_on = f"until test -e {gate}; do sleep 0.1; done"
+    if file == "job.1":
+        own.more = "  sbatch_options: [--hold]\n"
+    async with own.trial() as trial:
+        await trial.launch("old-r1", "echo ready; sleep 600")
+        if file == "turn.1":
+            await trial.output_holds("old-r1", b"ready")
+        old = await job_of(trial, own, "old-r1")
+    own.more = ""
+    async with own.trial() as trial:
+        await trial.launch("new-r1", f"trap 'echo asked; exit 9' TERM; echo ready; {goes_on}")
+        await trial.output_holds("new-r1", b"ready")
+        record.write_text(record.read_text().replace(old, await job_of(trial, own, "new-r1")))
+        await trial.pool.cancel("old-r1", 5 * MINUTE if file == "turn.1" else 0)
+        command(own.conf, "scancel", old)
+        assert (await trial.end("old-r1")).cause is Cause.CANCELLED
+        gate.touch()
+        assert (await trial.end("new-r1")).cause is Cause.SUCCEEDED
+        assert await trial.output("new-r1") == b"ready\n"
+
+
+async def test_a_test_ends_what_is_its_own_and_nothing_else(
+    kind: SlurmKind, tmp_path: Path, slurm_clusters: dict[str, Path]
+) -> None:
+    """Others run on the same cluster at the same time: what ended everything failed them."""
+    theirs = SlurmKind(tmp_path / "theirs", slurm_clusters)
+    mine = SlurmKind(tmp_path / "mine", slurm_clusters)
+    for each in (theirs, mine):
+        each.directory.mkdir()
+    async with theirs.trial() as others, mine.trial() as trial:
+        await others.launch("theirs-r1", "echo ready; sleep 600")
+        await trial.launch("mine-r1", "sleep 600")
+        await others.output_holds("theirs-r1", b"ready")
+        cancel_below(kind.conf, mine.directory)
+        assert "not by suan" in (await trial.end("mine-r1")).detail
+        assert await job_of(others, theirs, "theirs-r1")
+        await others.pool.cancel("theirs-r1", 0)
+        await others.end("theirs-r1")
 
 
 async def test_a_failed_node_means_lost(own: SlurmKind) -> None:

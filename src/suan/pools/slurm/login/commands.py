@@ -71,6 +71,15 @@ class Slurm:
             raise complaint(argv[0], err.decode("utf-8", "replace"))
         return out.decode("utf-8", "replace")
 
+    def cancel(self, run: str, job: str, *how: str) -> None:
+        """End a run's job, or signal it as ``how`` says. Never by the id alone: a controller that
+        was killed gives ids twice, and the job that has this one now may be another run's.
+
+        Raises:
+            Trouble: Slurm does not answer.
+        """
+        self.run(["scancel", "--quiet", "--name=" + run, *how, job])
+
     def environment(self, extra: "dict[str, str]") -> "dict[str, str]":
         """The environment that a job starts with."""
         env = dict(self.env)

@@ -135,7 +135,7 @@ class Launcher:
         job = answer.strip().split(";")[0]
         attempts.write("job", attempt, job + "\n")
         if attempts.turn(attempt) == [REVOKED]:
-            self._slurm.run(["scancel", "--quiet", job])
+            self._slurm.cancel(os.path.basename(directory), job)
         return self._not_revoked(attempts, attempt)
 
     def _options(

@@ -147,7 +147,7 @@ class Program:
         self._watching.over(run, attempts, attempt, outcome=over)
         job = attempts.job(attempt)
         if job is not None:
-            self._slurm.run(["scancel", "--quiet", job])
+            self._slurm.cancel(run, job)
 
     def _stop(self, run: str, attempts: Attempts, how: "tuple[int, str, float]") -> None:
         attempt, signal, grace_s = how
@@ -164,7 +164,7 @@ class Program:
             # A signal to srun would end a gang at once: there only the tasks get it.
             whole = ["--batch"] if record.get("tasks") == 1 else []
             name = signal[3:] if signal.startswith("SIG") else signal
-            self._slurm.run(["scancel", "--quiet", *whole, "--signal=" + name, turn[0]])
+            self._slurm.cancel(run, turn[0], *whole, "--signal=" + name)
         self._watching.kill_at(run, max(0.0, kill_at - time.time()))
 
     def do_log(self, *, run: str, task: int, stream: str, span: "list[int]") -> "list[Any]":

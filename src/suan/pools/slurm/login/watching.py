@@ -284,7 +284,7 @@ class Watching:
             state = outcomes.NEVER_BEGUN
         entry.held = allocated(state)
         if started and state in outcomes.WAITING:
-            self._slurm.run(["scancel", "--quiet", job])
+            self._slurm.cancel(entry.run, job)
             said = {"cause": outcomes.LOST, "detail": "Slurm requeued it" + f" ({reason})"}
             self.over(entry.run, attempts, entry.attempt, outcome=said)
         elif state == "PENDING" and attempts.turn(entry.attempt) is None:
@@ -302,7 +302,7 @@ class Watching:
             said = "Slurm kept it waiting for {:g} s: {}".format(
                 self._settings["patience_s"], reason
             )
-            self._slurm.run(["scancel", "--quiet", str(entry.job)])
+            self._slurm.cancel(entry.run, str(entry.job))
             outcome = {"cause": outcomes.UNLAUNCHED, "detail": said}
             self.over(entry.run, attempts, entry.attempt, outcome=outcome)
 
@@ -370,7 +370,7 @@ class Watching:
             if entry is not None and entry.job is not None:
                 how = [] if step else ["--full", "--signal=URG"]
                 try:
-                    self._slurm.run(["scancel", "--quiet", "--name=" + run, *how, entry.job])
+                    self._slurm.cancel(run, entry.job, *how)
                 except Trouble:
                     continue
 
