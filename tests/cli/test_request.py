@@ -48,6 +48,28 @@ def test_a_command_runs_here_and_keeps_its_own_options(job_file: Path) -> None:
     assert (need.cpu_milli, list(need.accelerators.values())) == (2000, [2000])
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("k8s", "kubernetes"),
+        ("K8s/east", "kubernetes/east"),
+        ("slurm/main", "slurm/main"),
+        ("my-pool", "my-pool"),
+        ("*", "*"),
+    ],
+)
+def test_a_place_is_called_as_in_a_job_file(job_file: Path, written: str, kept: str) -> None:
+    for option in ("--infra", "--pool"):
+        (spec,) = asked("job.yaml", option, written)
+        assert [need.infra for need in spec.resources] == [kept]
+
+
+def test_what_is_no_place_is_refused(job_file: Path) -> None:
+    with pytest.raises(InputError, match="not a place") as refused:
+        asked("job.yaml", "--infra", "two words")
+    assert refused.value.where == "--infra"
+
+
 def test_the_command_line_goes_before_the_file(job_file: Path) -> None:
     (spec,) = asked(
         *("job.yaml", "--name", "mine", "--env", "A=cli", "--priority", "7", "--cpus", "4"),

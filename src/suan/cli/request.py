@@ -91,7 +91,7 @@ _OPTIONS = (
         "--pool",
         metavar="NAME",
         shell_complete=complete_pool,
-        help="Where: a pool, kind/name or site; * is a wildcard.",
+        help="Where: a pool, a kind (k8s), kind/name or site; * is a wildcard.",
     ),
     click.option("--name", metavar="NAME", help="The job's name."),
     click.option("--workdir", metavar="PATH", help="Where it runs; a command runs here."),
@@ -256,7 +256,7 @@ def _needs(need: ResourceOption, options: JobOptions) -> ResourceOption:
     changes: dict[str, Any] = {
         "cpu_milli": _read("--cpus", options.cpus, quantities.parse_cpus),
         "memory_mib": _read("--memory", options.memory, quantities.parse_memory),
-        "infra": options.infra,
+        "infra": _read("--infra", options.infra, quantities.parse_infra),
     }
     if options.gpus is not None:
         changes["accelerators"] = dict(

@@ -1,4 +1,4 @@
-"""Amounts as people write them: durations, memory, processors, accelerators, money, instants.
+"""Values as people write them: durations, memory, processors, accelerators, money, times, places.
 
 Pure. Each ``parse_*`` raises ``ValueError`` with a sentence that says what was expected and shows
 an example; each ``format_*`` writes what its ``parse_*`` reads back unchanged.
@@ -31,6 +31,7 @@ _MEMORY = re.compile(rf"({_NUMBER})\s*([kmgt]?)(i?b)?\+?", re.ASCII | re.IGNOREC
 _ACCELERATOR = re.compile(rf"((?![-+.,/_])[^:\s]+)(?:\s*:\s*({_NUMBER}))?", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,18}", re.ASCII)
 _MEMORY_KIB = {"k": 1, "m": 1 << 10, "g": 1 << 20, "t": 1 << 30}
+_KUBERNETES = ("k8s", "kubernetes")
 _MAX_DIGITS = 18  # what a 64-bit store column can hold
 LARGEST_MIB = 1 << 40  # an exbibyte
 _LAST_INSTANT = 253_402_300_800 * SECOND  # the end of the year 9999
@@ -215,6 +216,19 @@ def parse_nodes(text: str, *, most: int) -> tuple[int, int | None]:
             f"the range {text.strip()} ends before it begins; write {numbers[-1]}..{numbers[0]}"
         )
     return numbers[0], numbers[1] if numbers[-1] > numbers[0] else None
+
+
+def parse_infra(text: str) -> str:
+    """A pool's name, ``kind``, ``kind/name`` or site, with ``k8s`` written out as ``kubernetes``.
+
+    Raises:
+        ValueError: it is empty, or has what no name of these has.
+    """
+    written = text.strip().strip("/")
+    if not written or not written.isprintable() or " " in written:
+        raise ValueError("is not a place; write a pool's name, kind/name, a site, or '*'")
+    kind, slash, rest = written.partition("/")
+    return ("kubernetes" if kind.lower() in _KUBERNETES else kind) + slash + rest
 
 
 def parse_money(text: str) -> Money:

@@ -60,16 +60,11 @@ def _counted(model: str) -> Callable[[Reading, At], dict[str, int]]:
 
 def infra(reading: Reading, at: At) -> str | None:
     """A pool's name, ``kind``, ``kind/name`` or site; ``k8s`` is Kubernetes; ``*`` is anywhere."""
-    written = readers.text(reading, at).strip().strip("/")
-    if not written or not written.isprintable() or " " in written:
-        raise FieldError("is not a place", mend="write a pool's name, kind/name, a site, or '*'")
-    kind, slash, rest = written.partition("/")
+    written = quantities.parse_infra(readers.text(reading, at))
+    kind = written.partition("/")[0]
     if kind.lower() in _CLOUDS:
         message = f"{kind!r} is a cloud that SkyPilot knows; kept as the name of a pool of yours"
         reading.problems.warn(at.spot, message, mend="the job waits until such a pool is joined")
-    if kind.lower() in ("k8s", "kubernetes"):
-        kind = "kubernetes"
-    written = kind + slash + rest
     return None if written == "*" else written
 
 
