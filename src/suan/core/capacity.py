@@ -24,6 +24,7 @@ from suan.core.nodes import (
 )
 from suan.core.racks import Changes
 from suan.core.stranding import Typical
+from suan.core.without import Begun, Without
 from suan.model.offer import NodeStatus, Offer
 from suan.model.refusal import Refusal
 from suan.model.units import Duration, Instant, JobId, NodeName, PoolName, RunId, Thousandths
@@ -35,14 +36,17 @@ _MIB_A_GIB = 1024
 
 
 class Pool:
-    """One pool: its offer, flavors and nodes. ``open`` has the runs in it, ``ends`` those that are
-    expected to end; ``behind`` is the last refusal that named an earlier job, and that job;
-    ``changes`` has the nodes whose racks are known, and ``typical`` is that of the capacity.
-    ``refiled`` counts how often a node was observed anew, or kept by other reservations."""
+    """One pool: its offer, flavors and nodes. ``open`` has the runs in it: ``ends`` those that are
+    expected to end, ``begun`` all by priority and when they began, ``leaving`` those that were told
+    to stop; ``without`` is the pool as it would be without those below some priority. ``behind`` is
+    the last refusal that named an earlier job, and that job; ``changes`` has the nodes whose racks
+    are known, and ``typical`` is that of the capacity. ``refiled`` counts how often a node was
+    observed anew, or kept by other reservations."""
 
     __slots__ = (
         "_kinds",
         "available",
+        "begun",
         "behind",
         "changes",
         "detail",
@@ -50,6 +54,7 @@ class Pool:
         "ends",
         "flavors",
         "graces",
+        "leaving",
         "name",
         "nodes",
         "observed_at",
@@ -58,6 +63,7 @@ class Pool:
         "refiled",
         "typical",
         "version",
+        "without",
     )
 
     def __init__(self, name: PoolName) -> None:
@@ -71,6 +77,9 @@ class Pool:
         self.flavors: dict[FlavorKey, Flavor] = {}
         self.open: dict[RunId, RunRecord] = {}
         self.ends = Ends()
+        self.begun = Begun()
+        self.leaving: dict[RunId, RunRecord] = {}
+        self.without: dict[int, Without] = {}
         self.changes = Changes()
         self.typical = Typical()
         self.graces: dict[Duration, int] = {}  # of the open runs, and how many have each
@@ -82,15 +91,26 @@ class Pool:
     def enter(self, run: "RunRecord", grace: Duration) -> None:
         """A run is open here, and may take its grace to end once it was told to."""
         self.open[run.id] = run
+        self.begun.add(run)
+        if run.told is not None:
+            self.leaving[run.id] = run
         self.graces[grace] = self.graces.get(grace, 0) + 1
 
     def leave(self, run: "RunRecord", grace: Duration) -> None:
         """A run has ended."""
         del self.open[run.id]
         self.ends.drop(run)
+        self.begun.drop(run)
+        self.leaving.pop(run.id, None)
         self.graces[grace] -= 1
         if not self.graces[grace]:
             del self.graces[grace]
+
+    def touch(self, node: Node) -> None:
+        """What is free of a node, or would be without some runs, has changed."""
+        self.version += 1
+        for each in self.without.values():
+            each.touched[node] = None
 
     def longest_grace(self) -> Duration:
         """How long what runs here may take to end, once it was told to."""
@@ -214,7 +234,7 @@ class Capacity:
 
     def file(self, pool: Pool, node: Node) -> None:
         """Put a node under its flavor, with its runs charged."""
-        pool.version += 1
+        pool.touch(node)
         pool.refiled += 1
         total = node.status.total
         kept = self.advance.names(pool.name, node.name)
@@ -230,7 +250,7 @@ class Capacity:
         self.grow(flavor)
 
     def _unfile(self, pool: Pool, node: Node) -> None:
-        pool.version += 1
+        pool.touch(node)
         pool.refiled += 1
         flavor = node.flavor
         if flavor is None:
@@ -303,10 +323,10 @@ class Capacity:
     def hold(self, pool: Pool, name: NodeName, run: RunId, *, held: Held) -> None:
         """A run takes part of a node, which need not be known, or more of it than before; the very
         devices that it is granted already, if any."""
-        pool.version += 1
         node = pool.nodes.get(name)
         if node is None:
             node = pool.nodes[name] = Node(name)
+        pool.touch(node)
         before = node.runs.get(run)
         node.runs[run] = held
         if held.grant:
@@ -320,8 +340,8 @@ class Capacity:
 
     def release(self, pool: Pool, name: NodeName, run: RunId) -> None:
         """A run leaves a node."""
-        pool.version += 1
         node = pool.nodes[name]
+        pool.touch(node)
         held = node.runs.pop(run)
         refund(node, held)
         refile(node, devices_changed=bool(held.grant))

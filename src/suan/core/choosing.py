@@ -18,62 +18,75 @@ class Choice(Generic[T]):
     """Of what may stop for a job, for one of its candidates: taken one by one until the gang fits,
     then each let off again without whom it fits as well, the dearest first."""
 
-    __slots__ = ("candidate", "futures", "job", "needs", "quotas")
+    __slots__ = ("candidate", "job", "needs", "quotas")
 
     def __init__(self, state: State, job: JobRecord, candidate: Candidate, *, allowed: int) -> None:
         self.quotas = state.quotas
         self.job = job
         self.candidate = candidate
         self.needs = {id(f): need for f, need in candidate.kinds if f.mask & allowed}
-        self.futures: dict[Node, Future] = {}
 
-    def of(self, willing: list[tuple[int, T]]) -> list[T]:
-        """Of runs with what stopping them costs, the cheapest first; empty if all do not do."""
-        if not self.single:
-            return self._least([run for _, run in willing], self._free_now())
-        best: tuple[int, int, list[T]] | None = None
-        lost = {run: cost for cost, run in willing}
-        for runs in self._by_node(willing):
-            chosen = self._least(runs, 0)
-            if chosen:
-                cost = sum(lost[run] for run in chosen)
-                if best is None or (cost, len(chosen)) < best[:2]:
-                    best = cost, len(chosen), chosen
-        return best[2] if best else []
+    def of(self, willing: list[tuple[int, T]], *, by_cost: bool = True) -> list[T]:
+        """Of runs with what stopping them costs, in this order; empty if all do not do.
+        ``by_cost`` says that the cheapest come first, so that not all need be looked at."""
+        if self.single:
+            return self._on_one_node(willing, by_cost=by_cost)
+        going = _Going(self, self._free_now())
+        for _, run in willing:
+            if going.add(run):
+                return going.least()
+        return []
+
+    def _on_one_node(self, willing: list[tuple[int, T]], *, by_cost: bool) -> list[T]:
+        """Those of the node where it costs least: one task needs no more than one node."""
+        best: tuple[int, int, str] | None = None  # what it costs, how many go, the node's name
+        found: list[T] = []
+        costs = {run: cost for cost, run in willing}
+        below_zero = sum(cost < 0 for cost, _ in willing)
+        of_node: dict[Node, _Going[T]] = {}
+        settled: set[Node] = set()
+        for cost, run in willing:
+            if by_cost and best is not None and cost > best[0] + below_zero:
+                break  # without the last who goes the task would not fit, so he must
+            for node in self.nodes_of(run):
+                if node in settled:
+                    continue
+                going = of_node.get(node)
+                if going is None:
+                    going = of_node[node] = _Going(self, 0)
+                if going.add(run):
+                    settled.add(node)
+                    chosen = going.least()
+                    cost_of_all = sum([costs[each] for each in chosen])
+                    this = cost_of_all, len(chosen), node.name
+                    if chosen and (best is None or this < best):
+                        best, found = this, chosen
+        return found
 
     @property
     def single(self) -> bool:
         """Whether one node is all that is needed."""
-        return self.candidate.tasks == 1 and self._within_quota([])
+        return self.candidate.tasks == 1 and self.within_quota([])
 
     def gain(self, run: T) -> int:
         """How many more tasks fit without a run."""
-        gained = self._free(run, 1)
-        self._free(run, -1)
-        return gained
-
-    def _by_node(self, willing: list[tuple[int, T]]) -> list[list[T]]:
-        """For each node the runs on it: one task needs no more than one node."""
-        nodes: dict[Node, list[T]] = {}
-        for _, run in willing:
-            for node in self.nodes_of(run):
-                nodes.setdefault(node, []).append(run)
-        return [nodes[node] for node in sorted(nodes, key=lambda node: node.name)]
+        return _Going(self, 0).free(run, 1)
 
     def nodes_of(self, run: T) -> list[Node]:
         """Where a run holds what the job could use."""
-        pool = self.candidate.pool
+        pool, needs = self.candidate.pool, self.needs
         if run.pool != pool.name:
             return []
-        nodes = [pool.nodes[name] for name in dict.fromkeys(run.nodes)]
-        return [n for n in nodes if n.home is not None and id(n.flavor) in self.needs]
+        names = run.nodes if len(run.nodes) == 1 else dict.fromkeys(run.nodes)
+        nodes = [pool.nodes[name] for name in names]
+        return [n for n in nodes if n.home is not None and id(n.flavor) in needs]
 
-    def _within_quota(self, chosen: list[T]) -> bool:
+    def within_quota(self, chosen: list[T]) -> bool:
         """Whether the job's quota allows it once some runs have ended."""
         quotas = self.quotas
         return not quotas.count or quotas.short(self.job, self.candidate, chosen) is None
 
-    def _covered(self, run: T, chosen: list[T]) -> bool:
+    def covered(self, run: T, chosen: list[T]) -> bool:
         """Whether, with others gone already, another's guarantee covers a run."""
         return bool(self.quotas.quotas) and self.quotas.protects(run, self.job, chosen)
 
@@ -85,39 +98,55 @@ class Choice(Generic[T]):
                 found += sum(min(each, self.candidate.tasks) for each in held)
         return found
 
-    def _least(self, runs: list[T], free: int) -> list[T]:
-        tasks = self.candidate.tasks
-        self.futures.clear()
-        room = free
-        chosen: list[T] = []
-        for run in runs:
-            if self._covered(run, chosen):
-                continue
-            room += self._free(run, 1)
-            chosen.append(run)
-            if room >= tasks and self._within_quota(chosen):
-                break
-        else:
-            return []
-        for run in [*reversed(chosen)]:
-            gained = self._free(run, -1)
-            rest = [each for each in chosen if each is not run]
-            if room + gained >= tasks and self._within_quota(rest):
-                room += gained
-                chosen = rest
-            else:
-                self._free(run, 1)
-        return chosen
 
-    def _free(self, run: T, times: int) -> int:
+class _Going(Generic[T]):
+    """Those who go for a job, one after the other, and the ``room`` in tasks that there is then."""
+
+    __slots__ = ("choice", "chosen", "futures", "room")
+
+    def __init__(self, choice: Choice[T], room: int) -> None:
+        self.choice = choice
+        self.room = room
+        self.chosen: list[T] = []
+        self.futures: dict[Node, Future] = {}
+
+    def add(self, run: T) -> bool:
+        """One more goes, unless another's guarantee covers it; whether that is enough."""
+        choice = self.choice
+        if choice.covered(run, self.chosen):
+            return False
+        self.room += self.free(run, 1)
+        self.chosen.append(run)
+        return self._enough(self.room, self.chosen)
+
+    def least(self) -> list[T]:
+        """Those of them who must go."""
+        chosen, must = self.chosen, list[T]()
+        for at in range(len(chosen) - 1, -1, -1):
+            run = chosen[at]
+            room = self.room + self.free(run, -1)
+            gone = chosen[:at] + must[::-1] if self.choice.quotas.count else []
+            if self._enough(room, gone):
+                self.room = room
+            else:
+                self.free(run, 1)
+                must.append(run)
+        return must[::-1]
+
+    def _enough(self, room: int, gone: list[T]) -> bool:
+        choice = self.choice
+        return room >= choice.candidate.tasks and choice.within_quota(gone)
+
+    def free(self, run: T, times: int) -> int:
         """How many more tasks fit without a run (fewer, with ``times`` of -1: with it again)."""
-        gained = 0
-        for node in self.nodes_of(run):
+        choice, gained = self.choice, 0
+        tasks = choice.candidate.tasks
+        for node in choice.nodes_of(run):
             future = self.futures.get(node)
             if future is None:
                 future = self.futures[node] = Future(node)
-            need = self.needs[id(node.flavor)]
-            before = future.slots(need, self.candidate.tasks)
+            need = choice.needs[id(node.flavor)]
+            before = future.slots(need, tasks)
             future.refund(run.held(node), times)
-            gained += future.slots(need, self.candidate.tasks) - before
+            gained += future.slots(need, tasks) - before
         return gained

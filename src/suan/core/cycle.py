@@ -145,7 +145,7 @@ class Cycle:
                 spare(self.state, run)
 
     def _tell(self, run: RunRecord, cause: Cause, detail: str) -> None:
-        run.told = cause
+        self.state.tell(run, cause)
         whom = run.makes_room_for.id if run.makes_room_for is not None else None
         self.decisions.append(Stop(run.id, cause, detail, run.keeps, whom))
 

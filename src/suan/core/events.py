@@ -122,7 +122,9 @@ def _run_placed(state: State, event: RunPlaced) -> None:
     run.started, run.hourly = event.started, event.hourly
     state.assess(job)
     state.start(run, event.at if event.since is None else event.since)
-    run.stopping = run.told = event.stopping
+    run.stopping = event.stopping
+    if event.stopping is not None:
+        state.tell(run, event.stopping)
     run.keeps, job.hurries = event.keeps, event.hurries
     if event.makes_room_for is not None:
         state.room_for[run.id] = event.makes_room_for

@@ -26,10 +26,14 @@ from suan.core.disciplines import LAS_LEVELS, level_of
 from suan.core.matching import Candidate
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
+from suan.core.without import without
 from suan.model.job import Cause
 from suan.model.units import Duration, Instant
 
 ENDS_ANYWAY: Duration = -1  # of a run that stops already, for a job that needs no room any more
+Willing = tuple[list[tuple[Duration, RunRecord]], bool, Instant]
+"""The pool's runs that a job may displace now, the cheapest in lost work first; whether there are
+any; and when the next one may be."""
 
 
 def may_displace(state: State, job: JobRecord, now: Instant) -> bool:
@@ -71,13 +75,17 @@ def victims(
     Where some may be displaced only later, the flavors are looked at again then.
     """
     assert job.shape is not None
+    by_class = _class_decides(state, job)
     anybody, next_at = False, NEVER
     for candidate in job.shape.candidates:
         if not candidate.mask & allowed or state.quotas.over(job, candidate):
             continue
-        willing, later = _willing(state, job, candidate, now=now)
+        if by_class:
+            willing, some, later = _lower(state, job, candidate, allowed=allowed, now=now)
+        else:
+            willing, some, later = _willing(state, job, candidate, now=now)
         next_at = min(next_at, later)
-        anybody = anybody or bool(willing)
+        anybody = anybody or some
         chosen = (
             Choice[RunRecord](state, job, candidate, allowed=allowed).of(willing) if willing else []
         )
@@ -110,11 +118,44 @@ def spare(state: State, run: RunRecord) -> None:
     state.begin(run, run.began)
 
 
-def _willing(
-    state: State, job: JobRecord, candidate: Candidate, *, now: Instant
-) -> tuple[list[tuple[Duration, RunRecord]], Instant]:
-    """The pool's runs that the job may displace now, the cheapest in lost work first; and when
-    the next one may be."""
+def _class_decides(state: State, job: JobRecord) -> bool:
+    """Whether a job displaces lower priorities and nobody else, wherever they run."""
+    if job.hurries or state.quotas.count or state.advance.kept:
+        return False
+    return not _by_service(state, job)
+
+
+def _lower(
+    state: State, job: JobRecord, candidate: Candidate, *, allowed: int, now: Instant
+) -> Willing:
+    """Where its class alone decides: but for those without whom it has no more room."""
+    pool, priority, least = candidate.pool, job.told.priority, state.policy.min_run_time
+    anyway = [run for run in pool.leaving.values() if _ends_for_nobody(run)]
+    some, began = pool.begun.below(priority, now - least)
+    later = NEVER if began is None else began + least
+    if not some and not anyway:
+        return [], False, later
+    nodes = without(pool, priority).nodes_for(candidate, allowed)
+    if any(run.job.told.priority >= priority for run in anyway):
+        nodes = set(pool.nodes)
+    elif not nodes:
+        return [], True, later
+    found = [(ENDS_ANYWAY, run) for run in anyway]
+    found += [
+        (lost_work(run, now), run)
+        for run in pool.begun.until(priority, now - least)
+        if run.stopping is None and not nodes.isdisjoint(run.nodes)
+    ]
+    found.sort(key=_cheapest)
+    return found, True, later
+
+
+def _cheapest(each: tuple[Duration, RunRecord]) -> tuple[Duration, int]:
+    return each[0], each[1].number
+
+
+def _willing(state: State, job: JobRecord, candidate: Candidate, *, now: Instant) -> Willing:
+    """Of all that runs in the pool."""
     found: list[tuple[Duration, RunRecord]] = []
     later = NEVER
     quotas = state.quotas
@@ -132,8 +173,8 @@ def _willing(
             found.append((lost_work(run, now), run))
         else:
             later = min(later, at)
-    found.sort(key=lambda each: (each[0], each[1].number))
-    return found, later
+    found.sort(key=_cheapest)
+    return found, bool(found), later
 
 
 def stops_too_late(state: State, job: JobRecord, run: RunRecord, *, now: Instant) -> bool:

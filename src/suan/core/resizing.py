@@ -45,7 +45,7 @@ def shrinking(
                 parts += _parts(choice, run)
             else:
                 next_at = min(next_at, at)
-        chosen = choice.of(_by_gain(choice, parts, now)) if parts else []
+        chosen = choice.of(_by_gain(choice, parts, now), by_cost=False) if parts else []
         if chosen:
             return candidate, tuple(chosen)
     if next_at < NEVER:

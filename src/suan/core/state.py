@@ -391,6 +391,7 @@ class State:
         self.queues[job.told.queue].running += 1
         priority = job.told.priority
         self.priorities[priority] = self.priorities.get(priority, 0) + 1
+        run.began = now
         pool = self.capacity.pool(run.pool)
         pool.enter(run, grace_of(run))
         nodes = run.nodes
@@ -414,9 +415,18 @@ class State:
             until = now + run.job.window
         elif run.job.window:
             until = now + self.durations.ends_after(told, 0)
-        run.began = now
+        if now != run.began:
+            pool = self.capacity.pools[run.pool]
+            pool.begun.drop(run)
+            run.began = now
+            pool.begun.add(run)
         self.quotas.budgets.changed(run)
         self.expect_end(run, until)
+
+    def tell(self, run: RunRecord, cause: Cause) -> None:
+        """A run is told to stop."""
+        run.told = cause
+        self.capacity.pools[run.pool].leaving[run.id] = run
 
     def expect_end(self, run: RunRecord, until: Instant | None) -> None:
         """A run will end by then; ``None``: nothing is known."""
