@@ -17,9 +17,9 @@ from suan.pools.kubernetes import kubeconfig, marks, outcomes
 from suan.pools.kubernetes.capacity import Capacity, asked
 from suan.pools.kubernetes.credentials import Exec, TokenFile
 from suan.pools.kubernetes.devices import Names, known_as
-from suan.pools.kubernetes.logs import Kept, Parting
 from suan.pools.kubernetes.objects import BriefPod, Node, Pod, Quota
 from suan.pools.kubernetes.options import Options, Toleration
+from suan.pools.kubernetes.parting import Kept, Parting
 from suan.pools.kubernetes.quantity import milli, whole
 from suan.pools.kubernetes.quotas import Quotas
 
@@ -181,13 +181,42 @@ def test_a_log_is_parted_into_its_streams(size: int) -> None:
     out, err = (b"".join(each) for each in zip(*pieces, strict=True))
     assert out == b"out one\nhalfno newline"
     assert err == b"err one\nerr two\nab\n"
-    assert (kept.at, kept.lines) == (AT.format(4), 1)
+    assert (kept.at, kept.lines, kept.err_at) == (AT.format(4), 1, AT.format(3))
+    assert not kept.whole
 
 
-def test_a_log_is_read_on_from_its_last_line() -> None:
-    kept = Kept(at=AT.format(1), lines=1)
+def test_a_log_is_read_on_from_each_streams_last_line() -> None:
+    kept = Kept(at=AT.format(1), lines=1, err_at=AT.format(1), err_lines=1)
     out, err = Parting(kept, MARK.encode()).feed(LINES)
-    assert (out, err) == (b"half", b"err one\nerr two\nab\n")
+    assert (out, err) == (b"half", b"err two\nab\n")
+    assert kept.since == "2026-11-29T01:59:58+00:00"
+
+
+@pytest.mark.parametrize("size", range(1, len(LINES), 7))
+def test_an_answer_that_is_cut_in_a_line_is_read_on(size: int) -> None:
+    kept = Kept()
+    first = Parting(kept, MARK.encode()).feed(LINES[:size])
+    again = Parting(kept, MARK.encode())
+    parts = first, again.feed(LINES), again.finish()
+    out, err = (b"".join(each) for each in zip(*parts, strict=True))
+    assert (out, err) == (b"out one\nhalfno newline", b"err one\nerr two\nab\n")
+
+
+def test_a_line_that_a_runtime_wrote_late_is_not_taken_for_a_known_one() -> None:
+    kept = Kept()
+    late = f"{AT.format(2)} out\n", f"{AT.format(1)} {MARK}err\n"
+    assert Parting(kept, MARK.encode()).feed(late[0].encode()) == (b"out\n", b"")
+    both = "".join(late).encode()
+    assert Parting(kept, MARK.encode()).feed(both) == (b"", b"err\n")
+
+
+def test_a_log_is_whole_once_both_streams_have_ended() -> None:
+    kept, end = Kept(), MARK[:-1] + ";end" + MARK[-1]
+    parting = Parting(kept, MARK.encode())
+    assert parting.feed(f"{AT.format(1)} no newline{end}\n".encode()) == (b"no newline", b"")
+    assert not kept.whole
+    assert parting.feed(f"{AT.format(2)} {MARK}{end}\n".encode()) == (b"", b"")
+    assert kept.whole
 
 
 def ended(message: str = "", **more: Any) -> Pod:

@@ -15,6 +15,7 @@ from suan.model.errors import (
     PoolRejected,
     PoolUnavailable,
 )
+from suan.pools.kubernetes.connecting import Connecting
 from suan.pools.kubernetes.kubeconfig import Access
 from suan.pools.kubernetes.objects import Change, Page, Status
 
@@ -180,7 +181,7 @@ class ApiServer:
             headers["Content-Type"] = form
         return self._client.build_request(
             method, path, params=dict(params or {}), content=content, headers=headers,
-            extensions=dict(self._extensions),
+            extensions=self._extensions | {"trace": Connecting()},
         )  # fmt: skip
 
     async def _send(self, method: str, path: str, **what: Any) -> httpx.Response:

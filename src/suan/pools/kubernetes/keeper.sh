@@ -3,6 +3,7 @@
 # Text for `bash -c`; its words come by the environment (SUAN_K_*), which the script does not see.
 control=/run/suan-control home=/run/suan sent=/run/suan-script
 limit=$SUAN_K_LIMIT_MS grace=$SUAN_K_GRACE_MS gang=$SUAN_K_GANG mark=$SUAN_K_MARK
+end=${mark%$'\a'}$';end\a'
 child= poll= asked=- late=0 began=0 helpers=()
 exec {nap}<> <(:)
 
@@ -86,16 +87,34 @@ out_of_memory() { # whether the kernel ended something here for want of memory
   return 1
 }
 
-drain() { # wait until what was written is taken: two seconds after our end a runtime drops the rest
-  local each probe tries held
-  exec {held}>&2 # below, 2 is elsewhere
+taken() { # whether what was written to both streams is taken; waits for it, but not for ever
+  local each probe tries
   for each in 1 "$held"; do
     [ -p "/proc/self/fd/$each" ] && { exec {probe}<"/proc/self/fd/$each"; } 2>/dev/null || continue
-    for ((tries = 0; tries < 1000; tries++)); do
+    for ((tries = 0; tries < 2000; tries++)); do
       read -r -t 0 -u "$probe" || break
-      pause 0.02
+      if [ "$tries" -lt 50 ]; then pause 0.002; else pause 0.02; fi
     done
     exec {probe}<&-
+    [ "$tries" -lt 2000 ] || return 1
+  done
+}
+# What a runtime has not yet read when we end it may drop: of containerd what lies in its named pipe (all
+# versions before 1.6.21) and the piece that its shim could not write on in two seconds. So each stream ends
+# with a mark, by which whoever reads the log knows that it is whole, and behind it with as much of no
+# account as those two hold; once that is taken, all before it has been read.
+flush() {
+  local name value size=4 line sent=0
+  while read -r name value _; do
+    [ "$name" = KernelPageSize: ] && size=$value && break # a pipe has sixteen pages
+  done 2>/dev/null </proc/self/smaps
+  printf -v line '%8100s' ''
+  line=$end${line// /$'\r'} # which terminals do not show
+  exec {held}>&2 # in `taken`, 2 is elsewhere
+  while taken && [ "$sent" -le $((16 * size + 40)) ]; do
+    printf '%s\n%s\n%s\n' "$line" "$line" "$line"
+    printf '%s\n%s\n%s\n' "$mark$line" "$mark$line" "$mark$line" >&2
+    sent=$((sent + 23)) # KiB, of each stream
   done
 }
 
@@ -105,7 +124,7 @@ finish() { # $1: the exit code
   tell KILL
   [ -z "${err:-}" ] || exec {err}>&-
   [ "${#helpers[@]}" = 0 ] || wait "${helpers[@]}" 2>/dev/null
-  drain
+  flush
   [ ! -e "$home/late" ] || late=1
   [ ! -e "$home/asked" ] || read -r asked <"$home/asked"
   out_of_memory && oom=1

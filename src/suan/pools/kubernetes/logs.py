@@ -1,102 +1,50 @@
 """What tasks write, brought from their nodes and kept after their pods are gone.
 
-Kubernetes has one log for both streams, by lines with a time each; lines of standard error carry a
-mark that their keeper put there. A log is read on from the last line that is kept.
+A log is read on from the last line that is kept (``parting``). That an answer ends says nothing: a
+runtime may still be writing, and an API server ends it the same way when it loses the node. A log
+is whole once it has its keeper's marks; one whose keeper was killed, once it grows no more.
 """
 
 import asyncio
 import contextlib
-import re
+import logging
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+
+import msgspec
 
 from suan.model.errors import PoolError, PoolRejected
 from suan.model.pool import LogChunk
-from suan.pools.kubernetes import marks, records
+from suan.pools.kubernetes import marks, outcomes, records
 from suan.pools.kubernetes.api import ApiServer
 from suan.pools.kubernetes.manifest import CONTAINER
 from suan.pools.kubernetes.objects import Pod
+from suan.pools.kubernetes.parting import STREAMS, Kept, Parting
 from suan.pools.kubernetes.records import Records
 from suan.pools.kubernetes.runs import Entry
 
-STREAMS = ("stdout", "stderr")
+log = logging.getLogger(__name__)
+
 _MOST_FOLLOWED = 200
 _IDLE_S = 30.0
 _SILENCE_S = 3600.0
 _AT_ONCE = 16
-_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$")
-
-
-@dataclass(slots=True)
-class Kept:
-    """How much of one task's log is kept: each stream's bytes, and the last line's time, with how
-    many lines have that time."""
-
-    stdout: int = 0
-    stderr: int = 0
-    at: str = ""
-    lines: int = 0
+_PARTING_S = 5.0  # a follower that has not ended so long after its pod will not
+_WHOLE_S = 30.0  # how long the rest of a log may take to come
+_PAUSES_S = 0.1, 1.0  # the first and the longest between two looks for it
 
 
 @dataclass(slots=True, eq=False)
 class _Reading:
-    """One task's log as it is being read."""
+    """One task's log as it is being read. ``over``: no more of it can be had."""
 
     kept: Kept
+    over: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     following: "asyncio.Task[None] | None" = None
     wanted_at: float = 0.0
-
-
-class Parting:
-    """Parts a log with times into its streams. Bytes in, each stream's bytes out."""
-
-    def __init__(self, kept: Kept, mark: bytes) -> None:
-        self._kept = kept
-        self._mark = mark
-        self._skip = (kept.at, kept.lines)
-        self._rest = b""
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """What whole lines there are now."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return self._part(lines, b"\n")
-
-    def finish(self) -> tuple[bytes, bytes]:
-        """The last line, if nothing ended it."""
-        rest, self._rest = self._rest, b""
-        return self._part([rest], b"") if rest else (b"", b"")
-
-    def _part(self, lines: list[bytes], end: bytes) -> tuple[bytes, bytes]:
-        out, err = [], []
-        for line in lines:
-            stamp, _, content = line.partition(b" ")
-            if not _STAMP.match(stamp) or self._known(stamp.decode()):
-                continue  # of a log that is gone, a kubelet says so in its place
-            if not self._mark or self._mark not in content:
-                out.append(content + end)
-                continue
-            before, *marked = content.split(self._mark)
-            out.append(before)
-            err.append(b"".join(marked) + end)
-        return b"".join(out), b"".join(err)
-
-    def _known(self, stamp: str) -> bool:
-        """Whether a line was kept before; it is counted if not."""
-        at, lines = self._skip
-        if stamp < at:
-            return True
-        if stamp == at and lines > 0:
-            self._skip = (at, lines - 1)
-            return True
-        kept = self._kept
-        if stamp == kept.at:
-            kept.lines += 1
-        else:
-            kept.at, kept.lines = stamp, 1
-        return False
 
 
 class LogKeeper:
@@ -120,14 +68,36 @@ class LogKeeper:
         return piece(self._records.log(entry.run, task, stream), span, over=over)
 
     async def collect(self, entry: Entry, task: int) -> None:
-        """Bring what a task wrote to its last line, as far as it can be had."""
+        """Bring what a task wrote to its last line, as far as it can be had.
+
+        Raises:
+            PoolError: it cannot be asked for at present.
+        """
         reading = self._reading(entry, task)
-        if reading.following is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(5):
-                    await asyncio.wait([reading.following])
-        async with self._permits:
-            await self._fetch(entry, task, entry.pods[task])
+        if reading.over:
+            return
+        if (following := reading.following) is not None:
+            await asyncio.wait([following], timeout=_PARTING_S)
+            following.cancel()
+        pause, longest = _PAUSES_S
+        last = time.monotonic() + _WHOLE_S
+        told = entry.asked.ends and outcomes.word(entry.pods[task]) is not None
+        while True:
+            before = replace(reading.kept)
+            async with self._permits:
+                parting = await self._fetch(entry, task, entry.pods[task])
+            if self._reading(entry, task).over:
+                return  # another reader came to the end meanwhile
+            whole, quiet = reading.kept.whole, reading.kept == before
+            if not whole and told and quiet and time.monotonic() > last:
+                log.warning("run=%s task=%d: the end of its log is lost", entry.run, task)
+                told = False
+            if whole or parting is None or (quiet and not told and pause > _PAUSES_S[0]):
+                self._keep(entry, task, parting.finish() if parting else (b"", b""))
+                reading.over = True
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
 
     def let_go(self) -> None:
         """End the following of logs that nobody has asked for lately."""
@@ -174,36 +144,45 @@ class LogKeeper:
         finally:
             self._reading(entry, task).following = None
 
-    async def _fetch(self, entry: Entry, task: int, pod: Pod, *, follow: bool = False) -> None:
-        """Read on from what is kept."""
+    async def _fetch(
+        self, entry: Entry, task: int, pod: Pod, *, follow: bool = False
+    ) -> Parting | None:
+        """Read on from what is kept, by whole lines; ``None`` if there is no such log any more."""
         reading = self._reading(entry, task)
         async with reading.lock:
             parting = Parting(reading.kept, entry.asked.mark.encode())
             async with contextlib.aclosing(self._data(pod, reading.kept, follow=follow)) as pieces:
                 async for data in pieces:
+                    if data is None:
+                        return None
                     self._keep(entry, task, parting.feed(data))
-            if pod.over or follow:
-                self._keep(entry, task, parting.finish())
+        return parting
 
-    async def _data(self, pod: Pod, kept: Kept, *, follow: bool) -> AsyncGenerator[bytes, None]:
+    async def _data(
+        self, pod: Pod, kept: Kept, *, follow: bool
+    ) -> AsyncGenerator[bytes | None, None]:
+        """A log's pieces; ``None`` if there is none any more."""
         params = {"container": CONTAINER, "timestamps": "true"}
-        if kept.at:
-            params["sinceTime"] = kept.at
+        if kept.since:
+            params["sinceTime"] = kept.since
         if follow:
             params["follow"] = "true"
         path = f"{self._pods}/{pod.metadata.name}/log"
         async with self._api.stream(path, params, silence_s=_SILENCE_S) as response:
-            if response.status_code in (400, 404):
-                return  # it has not begun, or it is gone
+            if response.status_code == 400:
+                return  # it has not begun
+            if response.status_code == 404:
+                yield None
+                return
             await self._api.judge(response)
             async for data in response.aiter_bytes():
                 yield data
 
     def _keep(self, entry: Entry, task: int, parts: tuple[bytes, bytes]) -> None:
         """Append to the files, then note how far they go."""
-        if not any(parts):
-            return
         kept = self._reading(entry, task).kept
+        if not any(parts) and not kept.whole:
+            return
         self._records.folder(entry.run).mkdir(parents=True, exist_ok=True, mode=0o700)
         for stream, data in zip(STREAMS, parts, strict=True):
             if data:
@@ -223,12 +202,7 @@ class LogKeeper:
     def _resumed(self, run: str, task: int) -> Kept:
         """What an earlier server kept; what it had not noted yet is read again."""
         found = records.noted(self._records.place(run, task))
-        kept = Kept(
-            stdout=int(found.get("stdout", 0)),
-            stderr=int(found.get("stderr", 0)),
-            at=str(found.get("at", "")),
-            lines=int(found.get("lines", 0)),
-        )
+        kept = msgspec.convert(found, Kept) if found else Kept()
         for stream, size in (("stdout", kept.stdout), ("stderr", kept.stderr)):
             cut(self._records.log(run, task, stream), size)
         return kept

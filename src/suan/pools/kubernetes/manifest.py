@@ -173,6 +173,7 @@ def _asked(launch: Launch, place: Place) -> marks.Asked:
         mark=_mark(launch.run),
         image=place.image,
         together=launch.stderr is not None and launch.stderr == launch.stdout,
+        ends=True,
     )
 
 

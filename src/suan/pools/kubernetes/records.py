@@ -86,7 +86,7 @@ def read(path: Path, offset: int, limit: int) -> tuple[bytes, int, int]:
     return data, start + len(data), size
 
 
-def noted(path: Path) -> dict[str, int | str]:
+def noted(path: Path) -> dict[str, int | str | bool]:
     """A note; empty if there is none that can be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
