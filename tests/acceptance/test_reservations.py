@@ -67,6 +67,31 @@ def test_maintenance_is_kept_told_and_outlives_a_server(tmp_path: Path) -> None:
         assert replayed.returncode == 0, replayed.stdout + replayed.stderr
 
 
+def test_a_job_asks_to_run_in_one_and_nowhere_else(tmp_path: Path) -> None:
+    """The pool is free: it waits for the reservation all the same, before and after a restart."""
+    with server(tmp_path) as running:
+        asked = submitted(running, "--reservation", "course")
+        said = "the job asks to run in reservation course, which keeps no node of this pool"
+        until(lambda: said in suan(running, "why", asked).stdout, what="there is no such")
+    with server(tmp_path) as running:
+        assert state(running, asked) == "pending"
+        options = ("--pool", "local", "--for", "4h")
+        others = ("reservations", "make", "course", *options, "--begin", "now", "--user", "nobody")
+        assert suan(running, *others).returncode == 0
+        whom = "reservation course, which is for user nobody; it does not admit tenant default"
+        until(lambda: whom in suan(running, "why", asked).stdout, what="it is for another")
+        assert suan(running, "reservations", "cancel", "course").returncode == 0
+        mine = ("--user", getpass.getuser())
+        made = suan(running, "reservations", "make", "course", *options, "--begin", "+1h", *mine)
+        assert made.returncode == 0, made.stderr
+        begins = "the job asks to run in reservation course, which begins in 59 min"
+        until(lambda: begins in suan(running, "why", asked).stdout, what="it is to come")
+        assert suan(running, "reservations", "cancel", "course").returncode == 0
+        made = suan(running, "reservations", "make", "course", *options, "--begin", "now", *mine)
+        assert made.returncode == 0, made.stderr
+        until(lambda: state(running, asked) == "running", what="it runs in it")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -250,6 +250,78 @@ def test_nobody_is_displaced_for_a_job_that_could_not_start_then() -> None:
     assert [type(each) for each in scheduler.decide(2).decisions] == [Stop]
 
 
+# Who asks to run in one --------------------------------------------------------------------------
+
+CONSERVATIVE = POLICIES["conservative"]
+
+
+@pytest.mark.parametrize("policy", [EASY, STRICT, CONSERVATIVE], ids=["easy", "strict", "promised"])
+def test_who_asks_to_run_in_one_waits_for_it_and_goes_nowhere_else(policy: Policy) -> None:
+    """Both nodes are free at 0:00, and all three could end before the window."""
+    scheduler = world(made(tenants=("lab",)), policy=policy, nodes=2)
+    asked = {"time_limit": MINUTE, "tenant": "lab"}
+    scheduler.apply(job(1, WHOLE, reservation="r", **asked))
+    scheduler.apply(job(2, WHOLE, reservation="r", **asked))
+    scheduler.apply(job(3, WHOLE, **asked))
+    scheduler.apply(job(4, WHOLE, **asked))
+    assert starts(scheduler, 0) == ["j3", "j4"], "they hold up nobody meanwhile"
+    for run in ("j3-r1", "j4-r1"):
+        scheduler.apply(RunEnded(MINUTE, run, DONE))
+    plan = scheduler.decide(MINUTE)
+    assert (places(plan), plan.wake_at) == ({}, 2 * HOUR)
+    plan = scheduler.decide(2 * HOUR)
+    assert [(name, place.nodes) for name, place in places(plan).items()] == [("j1", ("p0",))]
+    assert why(scheduler, "j2", 2 * HOUR).refusals[0].code is RefusalCode.NO_CAPACITY
+    scheduler.apply(RunEnded(3 * HOUR, "j1-r1", DONE))
+    assert starts(scheduler, 3 * HOUR) == ["j2"]
+
+
+def test_who_asks_for_one_that_is_over_waits_for_another_of_that_name() -> None:
+    scheduler = world(made(tenants=("lab",)), job(1, WHOLE, reservation="r", tenant="lab"))
+    scheduler.apply(job(2, res(1, 1), time_limit=HOUR))
+    assert starts(scheduler, 0) == ["j2"]
+    assert starts(scheduler, 2 * HOUR) == []
+    assert starts(scheduler, 4 * HOUR) == []
+    scheduler.apply(RunEnded(4 * HOUR, "j2-r1", DONE))
+    assert starts(scheduler, 4 * HOUR) == []
+    [refusal] = why(scheduler, "j1", 4 * HOUR).refusals
+    assert refusal.code is RefusalCode.NOT_IN_RESERVATION
+    again = kept(tenants=("lab",), begin=5 * HOUR, end=6 * HOUR, made_at=4 * HOUR)
+    scheduler.apply(ReservationMade(4 * HOUR, again))
+    assert starts(scheduler, 5 * HOUR) == ["j1"]
+
+
+def test_who_asks_for_one_that_does_not_admit_him_is_told_whom_it_admits() -> None:
+    scheduler = world(made(tenants=("lab",), users=("ann",)))
+    scheduler.apply(job(1, WHOLE, reservation="r", tenant="labs", user="bob", time_limit=MINUTE))
+    for at in (0, 3 * HOUR):
+        assert starts(scheduler, at) == []
+        [refusal] = why(scheduler, "j1", at).refusals
+        assert (refusal.code, refusal.until) == (RefusalCode.RESERVED, None)
+        assert refusal.detail == (
+            "the job asks to run in reservation r, which is for tenant lab and user ann; it does"
+            " not admit tenant labs and user bob"
+        )
+    assert why(scheduler, "j1", 3 * HOUR).earliest is None
+
+
+def test_who_asks_for_one_that_has_not_begun_is_told_when_it_does() -> None:
+    scheduler = world(made(tenants=("lab",)), job(1, WHOLE, reservation="r", tenant="lab"))
+    found = why(scheduler, "j1", HOUR)
+    [refusal] = found.refusals
+    assert refusal.code is RefusalCode.RESERVED
+    assert refusal.detail == "the job asks to run in reservation r, which begins in 1 h"
+    assert (refusal.until, found.earliest) == (2 * HOUR, 2 * HOUR)
+
+
+def test_a_copy_keeps_who_asks_to_run_in_one() -> None:
+    scheduler = world(made(tenants=("lab",)), nodes=2)
+    scheduler.apply(job(1, WHOLE, reservation="r", tenant="lab"))
+    assert starts(scheduler.fork(), HOUR) == []
+    assert starts(scheduler, HOUR) == []
+    assert starts(scheduler.fork(), 2 * HOUR) == ["j1"]
+
+
 # What is said ------------------------------------------------------------------------------------
 
 

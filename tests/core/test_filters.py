@@ -3,10 +3,18 @@
 import pytest
 
 from suan.core.filters import FILTERS, infra
-from suan.model.events import JobCancelled, PoolDrained, PoolLost, QueueChanged, RunEnded
+from suan.model.events import (
+    JobCancelled,
+    PoolDrained,
+    PoolLost,
+    QueueChanged,
+    ReservationMade,
+    RunEnded,
+)
 from suan.model.job import Cause, Outcome
 from suan.model.offer import Terms
 from suan.model.refusal import RefusalCode
+from suan.model.reservation import Reservation
 from tests.core.world import codes, job, places, pool, res, told
 
 PRICED = Terms(cpu_hour=1_000_000, accelerator_hour=(("A", 20_000_000),))
@@ -65,6 +73,22 @@ CASES = {
         "costs 22.000 CNY, over the job's limit of 21.500 CNY by 0.500 CNY",
     ),
 }
+
+
+def test_a_reservation_that_a_job_asks_for_must_have_room_for_it() -> None:
+    """None of that name, then one on a node of two; each time it says what would help."""
+    asked = job(1, res(6), 2, reservation="course")
+    scheduler = told(pool("p", GPU, GPU), asked, job(2, res(6), reservation="course", tenant="lab"))
+    assert places(scheduler.decide(1)) == {}
+    [refusal] = scheduler.explain("j1", 1).refusals
+    assert (refusal.code, refusal.permanent) == (RefusalCode.NOT_IN_RESERVATION, False)
+    assert "reservation course, which keeps no node of this pool" in refusal.detail
+    course = Reservation("course", "p", ("p1",), 2, 1_000, tenants=("default", "lab"))
+    scheduler.apply(ReservationMade(2, course))
+    assert list(places(scheduler.decide(2))) == ["j2"]
+    [refusal] = scheduler.explain("j1", 2).refusals
+    assert refusal.code is RefusalCode.NOT_IN_RESERVATION
+    assert "whose nodes in this pool hold 1 of 2 tasks when empty" in refusal.detail
 
 
 @pytest.mark.parametrize("name", CASES)

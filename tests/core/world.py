@@ -35,7 +35,7 @@ def res(cpu: float = 1, gib: int = 1, **accelerators: float) -> Resources:
 
 ONE = res()
 FREE = Terms()
-_OF_DEMAND = ("ordered", "framework", "max_hourly_cost", "max_tasks", "brings_files")
+_OF_DEMAND = ("ordered", "framework", "max_hourly_cost", "max_tasks", "brings_files", "reservation")
 
 
 def pool(name: str, *sizes: Resources, at: int = 0, terms: Terms = FREE, **offer) -> PoolObserved:

@@ -141,6 +141,7 @@ def test_errors_go_to_their_own_file() -> None:
         ("-t soon", "s.sbatch:2:9: --time: 'soon' is not a time"),
         ("-a 5-1", "s.sbatch:2:9: --array: the range '5-1' is empty"),
         ("-d singleton", "s.sbatch:2:9: --dependency: the dependency 'singleton' is not supported"),
+        ("--reservation=a,b", "s.sbatch:2:9: --reservation: 'a,b' names no reservation"),
         ("-d afterok", "s.sbatch:2:9: --dependency: 'afterok' names no job"),
         ("-d afterok:1?afterok:2", "s.sbatch:2:9: --dependency: alternatives (?) are not"),
         ("--priority=high", "s.sbatch:2:9: --priority: "),

@@ -56,6 +56,7 @@ def test_every_acting_field() -> None:
         tenant: lab
         priority: 100
         framework: cuda
+        reservation: course-7
         time_limit: 1:00:00
         expected: 30m
         max_hourly_cost: 12.5
@@ -84,6 +85,7 @@ def test_every_acting_field() -> None:
         tenant="lab",
         priority=100,
         framework="cuda",
+        reservation="course-7",
         time_limit=HOUR,
         expected=30 * MINUTE,
         max_hourly_cost=12_500_000,
@@ -221,6 +223,7 @@ def test_a_deadline_is_relative_to_now() -> None:
 
 
 ERRORS = [
+    ("run: x\nreservation: a b\n", "t.yaml:2:14: reservation: 'a b' is not a name"),
     ("", "t.yaml:1:1: the job file is empty"),
     ("# nothing\n---\n", "t.yaml:1:1: the job file is empty"),
     ("- a\n- b\n", "t.yaml:1:1: must be a mapping of fields, not a list"),

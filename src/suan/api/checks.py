@@ -29,6 +29,8 @@ def checked_spec(spec: JobSpec, prefix: str) -> JobSpec:
     """
     check_name(spec.queue, prefix + "queue")
     check_tenant(spec.tenant, prefix + "tenant")
+    if spec.reservation is not None:
+        check_name(spec.reservation, prefix + "reservation")
     for name in _TEXTS:
         _check_text(getattr(spec, name), prefix + name)
     for name in _NUMBERS:

@@ -65,6 +65,7 @@ def _demand(spec: JobSpec) -> object:
         repr(spec.resources),
         spec.ordered,
         spec.framework,
+        spec.reservation,
         spec.max_hourly_cost,
         spec.queue,
         spec.tenant,

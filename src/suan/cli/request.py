@@ -45,6 +45,7 @@ class JobOptions:
     name: str | None
     workdir: str | None
     queue: str | None
+    reservation: str | None
     priority: int | None
     time_limit: str | None
     array: str | None
@@ -96,6 +97,7 @@ _OPTIONS = (
     click.option("--name", metavar="NAME", help="The job's name."),
     click.option("--workdir", metavar="PATH", help="Where it runs; a command runs here."),
     click.option("--queue", metavar="NAME", help="The queue it stands in."),
+    click.option("--reservation", metavar="NAME", help="Run in it, and nowhere else."),
     click.option("--priority", type=_PRIORITIES, help="From -1000 to 1000; more goes first."),
     click.option("--time-limit", metavar="TIME", help="Its end at the latest: 90s, 1h30m."),
     click.option("--array", metavar="INDICES", help="An array job: 0-9, 1,3,5, 0-100:10."),
@@ -228,6 +230,7 @@ def _overridden(spec: JobSpec, options: JobOptions) -> JobSpec:
         "name": options.name,
         "num_nodes": nodes,
         "queue": options.queue,
+        "reservation": options.reservation,
         "priority": options.priority,
         "time_limit": _time_limit(options),
         "workdir": _workdir(options.workdir),

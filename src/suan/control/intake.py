@@ -72,6 +72,7 @@ def demand_of(spec: JobSpec) -> Demand:
         max_hourly_cost=spec.max_hourly_cost,
         max_tasks=spec.max_nodes,
         brings_files=bool(spec.contents),
+        reservation=spec.reservation,
     )
 
 

@@ -88,7 +88,8 @@ class Advance:
         return any(self.kept[name].begin <= self.now for name in names)
 
     def spans(self, job: JobRecord) -> Spans:
-        """From and until when a job is barred, by those that do not admit it."""
+        """From and until when a job is barred: by those that do not admit it; and before the window
+        of the one that it asks to run in."""
         told = job.told
         who = told.tenant, told.user
         against = self._against.get(who)
@@ -96,7 +97,11 @@ class Advance:
             against = [each for each in self.kept.values() if not each.admits(*who)]
             self._against[who] = against
         limit = told.time_limit
-        return {each.name: (each.begin - limit + 1 if limit else 0, each.end) for each in against}
+        found = {each.name: (each.begin - limit + 1 if limit else 0, each.end) for each in against}
+        own = self.kept.get(told.demand.reservation or "")
+        if own is not None:
+            found[own.name] = 0, own.end if own.name in found else own.begin
+        return found
 
     def bars(self, job: JobRecord, at: Instant) -> int:
         """The bits of the reservations that bar a job at an instant."""

@@ -68,6 +68,8 @@ def reserved(
     job: JobRecord, kept: Reservation, now: Instant, *, until: Instant, limit: bool
 ) -> Refusal:
     """What a pool says that keeps nodes from a job. With ``limit`` a shorter one would start."""
+    if job.told.demand.reservation == kept.name:
+        return _asked_for(job, kept, now)
     one = len(kept.nodes) == 1
     named = f"{listed(list(kept.nodes))} {'is' if one else 'are'} reserved {_whom(kept)}"
     about = f"{kept.name}: {kept.reason}" if kept.reason else kept.name
@@ -88,6 +90,23 @@ def reserved(
         detail=detail,
         unblocked_by=f"reservation {kept.name} ends or is cancelled{mend}",
         until=until,
+    )
+
+
+def _asked_for(job: JobRecord, kept: Reservation, now: Instant) -> Refusal:
+    """What a pool says whose nodes are in the very reservation that the job asks to run in."""
+    told = job.told
+    if kept.admits(told.tenant, told.user):
+        detail = f"the job asks to run in reservation {kept.name}, which begins in"
+        detail += f" {span(kept.begin - now)}"
+        mend, until = f"reservation {kept.name} begins", kept.begin
+    else:
+        user = f" and user {told.user}" if told.user else ""
+        detail = f"the job asks to run in reservation {kept.name}, which is {_whom(kept)}; it does"
+        detail += f" not admit tenant {told.tenant}{user}"
+        mend, until = f"reservation {kept.name} is made anew for it, or it asks for none", None
+    return Refusal(
+        code=RefusalCode.RESERVED, pool=kept.pool, detail=detail, unblocked_by=mend, until=until
     )
 
 

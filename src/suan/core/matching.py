@@ -208,10 +208,10 @@ def match(demand: Demand, rejected_by: tuple[PoolName, ...], pool: Pool) -> Matc
 def _candidate(ask: Ask, pool: Pool) -> Candidate | None:
     """The flavors in reach, or ``None`` if the gang would not fit though all our runs ended."""
     kinds: list[tuple[Flavor, Need]] = []
-    room = 0
+    room, within = 0, ask.demand.reservation
     for flavor in pool.kinds:
         need = flavor.need(ask.per_task)
-        if need is None:
+        if need is None or (within is not None and within not in flavor.key[3]):
             continue
         held = _reach_of(flavor, need, ask.tasks)
         if held:

@@ -279,6 +279,12 @@ TASK_FIELDS: Table = table(
         "name",
         "What the pool must offer, such as `cuda`, `rocm`, `cann` or `mindspore`.",
     ),
+    Field(
+        "reservation",
+        readers.identifier,
+        "name",
+        "An operator's reservation: it runs on its nodes, within its window, and nowhere else.",
+    ),
     Field("time_limit", positive_duration, "duration", "A run is ended after this long."),
     Field("time", positive_duration, "duration", "The same as `time_limit`."),
     Field(

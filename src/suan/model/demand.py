@@ -25,7 +25,8 @@ class Demand(Hashed):
 
     Tasks of a gang may share a node. With ``ordered`` the first option that fits wins, otherwise
     the cheapest. An elastic job starts with ``tasks`` and may have up to ``max_tasks``. One that
-    ``brings_files`` runs only where they can be delivered.
+    ``brings_files`` runs only where they can be delivered; with a ``reservation`` only on the nodes
+    that it keeps, within its window, and if it admits the job.
     """
 
     tasks: int
@@ -35,6 +36,7 @@ class Demand(Hashed):
     max_hourly_cost: Money | None = None
     max_tasks: int | None = None
     brings_files: bool = False
+    reservation: str | None = None
 
     @property
     def most(self) -> int:

@@ -24,6 +24,9 @@ class RefusalCode(StrEnum):
     NO_CAPACITY = "no_capacity"  # it fits, but what it needs is in use
     BEHIND_EARLIER_JOB = "behind_earlier_job"  # an earlier job waits for the same capacity
     RESERVED = "reserved"  # an operator keeps the nodes for others, or for maintenance
+    NOT_IN_RESERVATION = (
+        "not_in_reservation"  # the reservation it asks for has no place for it here
+    )
     OVER_CEILING = "over_ceiling"  # its queue would hold more than it ever may
     OVER_GUARANTEE = "over_guarantee"  # its queue borrows from nobody, and uses what is its own
     NOTHING_TO_BORROW = "nothing_to_borrow"  # its queue's cohort uses all that is theirs together

@@ -136,6 +136,7 @@ class JobSpec:
     ``array`` lists the indices of an array job; ``sweep`` the values of each parameter, whose
     grid becomes an array with the parameters in the environment. At most one of the two.
     With ``max_nodes`` it is elastic: it starts with ``num_nodes`` and may have up to so many.
+    With ``reservation`` it runs in that advance reservation of an operator's, and nowhere else.
     ``secrets`` are set in the environment and nowhere else: every view leaves them out.
     ``workdir`` and the sources in ``file_mounts`` are paths that the pool has, or ``sha256:DIGEST``
     of a manifest, whose files are delivered to it (``suan.model.pool.Parcel``).
@@ -161,6 +162,7 @@ class JobSpec:
     tenant: str = "default"
     priority: int = 0
     framework: str | None = None
+    reservation: str | None = None
     time_limit: Duration | None = None
     expected: Duration | None = None
     deadline: Instant | None = None

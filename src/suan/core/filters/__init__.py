@@ -21,6 +21,7 @@ from suan.core.filters import (
     infra,
     node_size,
     rejected,
+    reservation,
 )
 from suan.model.refusal import Refusal, RefusalCode
 
@@ -34,6 +35,7 @@ FILTERS: tuple[Filter, ...] = (
     accelerator.check,
     node_size.check,
     gang.check,
+    reservation.check,
     hourly_cost.check,
     drained.check,
     available.check,

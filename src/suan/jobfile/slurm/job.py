@@ -54,6 +54,7 @@ def _spec(reading: Reading, options: Options, *, text: str, default_name: str) -
             resources=(shape.option(),),
             envs={**shape.environment(), **_exports(reading, options), **_submit_dir(reading)},
             labels={key: options.given[key].value for key in _LABELS if key in options.given},
+            reservation=options.value("reservation", None),
             priority=_priority(reading, options),
             time_limit=options.value("time", None),
             after=options.value("dependency", ()),

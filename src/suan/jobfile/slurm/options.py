@@ -92,6 +92,13 @@ def dependency(text: str) -> tuple[After, ...]:
     return tuple(found)
 
 
+def reservation(text: str) -> str:
+    """The name of one."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", text, re.ASCII):
+        raise ValueError(f"{text[:40]!r} names no reservation; write one name")
+    return text
+
+
 def exports(text: str) -> dict[str, str | None]:
     """Variables by name, ``None`` to be taken from the environment; ``ALL`` and ``NONE`` stay."""
     found: dict[str, str | None] = {}
@@ -142,6 +149,7 @@ OPTIONS: tuple[SbatchOption, ...] = (
     SbatchOption("requeue", doc="Run again when lost or preempted: as ever.", takes_value=False),
     SbatchOption("no-requeue", "", doc="Never run again.", takes_value=False),
     SbatchOption("signal", "", slurm_signal, "Sent when it is preempted: see `checkpoint`."),
+    SbatchOption("reservation", "", reservation, "Of suan: it runs in it, and nowhere else."),
     SbatchOption("partition", "p", doc="Kept as a label.", effect=Effect.RECORDED),
     SbatchOption("account", "A", doc="Kept as a label.", effect=Effect.RECORDED),
     SbatchOption("qos", "q", doc="Kept as a label.", effect=Effect.RECORDED),
@@ -156,7 +164,7 @@ OPTIONS: tuple[SbatchOption, ...] = (
         "licenses/L", "mail-type", "mail-user", "mcs-label", "mem-bind", "mincpus", "network",
         "nice!", "no-kill/k!", "nodefile/F", "nodelist/w", "ntasks-per-core", "ntasks-per-gpu",
         "ntasks-per-socket", "open-mode", "overcommit/O!", "oversubscribe/s!", "parsable!",
-        "power", "prefer", "profile", "propagate!", "quiet/Q!", "reboot!", "reservation",
+        "power", "prefer", "profile", "propagate!", "quiet/Q!", "reboot!",
         "segment", "sockets-per-node", "spread-job!", "switches", "test-only!",
         "thread-spec", "threads-per-core", "time-min", "tmp", "tres-bind", "tres-per-task", "uid",
         "use-min-nodes!", "verbose/v!", "wait/W!", "wait-all-nodes", "wckey",
