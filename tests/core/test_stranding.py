@@ -1,6 +1,6 @@
 """One node's jobs beside parts of accelerators: they go where they strand the fewest."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suan.core import Scheduler
@@ -72,6 +72,7 @@ def test_old_kinds_fade_and_are_forgotten() -> None:
 
 
 @given(sizes, asked)
+@settings(deadline=None)
 def test_nobody_is_refused_for_it(totals: list[Resources], jobs: list[tuple[Resources, int]]):
     """Who is first in line fits no node: halves and whole ones always pack as tightly."""
     witness = Witness()

@@ -17,7 +17,7 @@ from suan.core.nodes import Node
 from suan.core.packing import Spots
 from suan.core.quotas import NOBODY
 from suan.core.records import JobRecord, RunRecord
-from suan.core.room import ALWAYS, Room, has_room
+from suan.core.room import ALWAYS, Room
 from suan.core.state import Closed, Kept, State
 from suan.model.units import MINUTE, Duration, Instant
 
@@ -92,6 +92,8 @@ class Backfill:
         first = row.contest.head if row.contest is not None else None
         if first is not None and first.shape is row.shape and first in self._holders:
             return False
+        if row.shape.demand.tasks == 1 and not row.shape.has_room(self._fresh):
+            return True  # most of them, once somebody has had the room
         longest = self._longest(row, self._fresh, NOBODY)
         return longest is None or longest.window < (row.shortest() or ALWAYS)
 
@@ -162,7 +164,7 @@ class Backfill:
         self._fresh |= renewed
         for _, mask, contest in self.state.line.front if renewed else ():
             if mask & renewed:
-                found.update((s, None) for s in contest.shapes if has_room(s, mask & ~barred))
+                found.update((s, None) for s in contest.shapes if s.has_room(mask & ~barred))
         return found
 
     def next_start(self) -> tuple[JobRecord, Fit] | None:

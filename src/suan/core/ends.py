@@ -45,4 +45,5 @@ class Ends:
 
     def __iter__(self) -> Iterator[tuple[Instant, "RunRecord"]]:
         """The ends in order; those at one instant in the order in which the runs were started."""
-        return ((until, run) for until, _, run in self._entries)
+        for until, _, run in self._entries:  # an expression would be made whole when compiled
+            yield until, run

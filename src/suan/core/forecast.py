@@ -3,6 +3,7 @@
 When runs are expected to end is told in ``core.ends``.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import merge
 from typing import TYPE_CHECKING
@@ -165,7 +166,7 @@ class _Search:
         if self._enough(now):
             return now, self._spots(now)
         pool = self.candidate.pool
-        for until, run in merge(pool.ends, self._openings(now), key=lambda each: each[0]):
+        for until, run in self._ends(now):
             if self.before is not None and until >= self.before:
                 break
             if run is not None:
@@ -173,6 +174,13 @@ class _Search:
             if self._enough(until):
                 return until, self._spots(until)
         return None
+
+    def _ends(self, now: Instant) -> "Iterable[tuple[Instant, RunRecord | None]]":
+        """When runs end, and reservations that keep it out, in order."""
+        ends = self.candidate.pool.ends
+        if not self.closed:
+            return ends
+        return merge(ends, self._openings(now), key=lambda each: each[0])
 
     def _openings(self, now: Instant) -> list[tuple[Instant, "RunRecord | None"]]:
         """When reservations end that keep it out."""

@@ -94,7 +94,7 @@ def _first_within(heap: list[Entry], window: Duration) -> JobRecord | None:
 
 
 class Moves:
-    """Whose standing has changed, one after the other; the oldest are forgotten."""
+    """Whose jobs came earlier by their standing, one after the other; the oldest are forgotten."""
 
     __slots__ = ("_accounts", "count")
 
@@ -103,7 +103,7 @@ class Moves:
         self.count = 0
 
     def note(self, account: Account) -> None:
-        """An account's standing has changed."""
+        """An account's jobs come earlier."""
         self._accounts.append(account)
         self.count += 1
         if len(self._accounts) > 2 * MOVES_KEPT:

@@ -248,7 +248,9 @@ class Line:
         """The standing of some accounts has changed: their jobs come earlier or later."""
         moved: dict[Contest, None] = {}
         for account in accounts:
-            self.moves.note(account)
+            if account.earlier:  # whoever comes later is found out when asked
+                account.earlier = False
+                self.moves.note(account)
             for contest in self.contests.values():
                 if account in contest.groups:
                     contest.move(account)

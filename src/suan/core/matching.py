@@ -88,7 +88,8 @@ class Shape:
     without any, and ``grounds`` the reasons by the number of the candidate that is chosen.
     ``number`` tells shapes apart; ``jobs`` counts its unfinished jobs, and ``waiting`` has those of
     its lanes with anyone; its ``rows`` have them in order, by the bits of what bars them.
-    ``of_flavor`` has the numbers of the candidates by the bit of a flavor."""
+    ``of_flavor`` has the numbers of the candidates by the bit of a flavor, and ``needs`` what
+    a task takes there."""
 
     demand: Demand
     rejected_by: tuple[PoolName, ...]
@@ -105,6 +106,7 @@ class Shape:
     rows: "dict[int, Row]" = field(default_factory=dict)
     asks: list[tuple[Kin, Asker]] = field(default_factory=list)
     of_flavor: dict[int, list[int]] = field(default_factory=dict)
+    needs: dict[int, list[tuple[Flavor, Need]]] = field(default_factory=dict)
 
     def rematch(self, pool: Pool) -> None:
         """Ask one pool anew. ``settle`` must follow."""
@@ -130,9 +132,11 @@ class Shape:
         self.candidates = tuple(every)
         self.mask = mask_of(every)
         self.of_flavor.clear()
+        self.needs.clear()
         for number, candidate in enumerate(every):
-            for flavor, _ in candidate.kinds:
+            for flavor, need in candidate.kinds:
                 self.of_flavor.setdefault(flavor.mask, []).append(number)
+                self.needs.setdefault(flavor.mask, []).append((flavor, need))
         self._ask(every)
 
     def reaching(self, flavors: int) -> Sequence[int]:
@@ -146,6 +150,17 @@ class Shape:
             found.update(self.of_flavor[bit])
             left ^= bit
         return sorted(found)
+
+    def has_room(self, flavors: int) -> bool:
+        """Whether a task fits somewhere on some flavors now."""
+        left = self.mask & flavors
+        while left:
+            bit = left & -left
+            left ^= bit
+            for flavor, need in self.needs[bit]:
+                if need.missed_at != need.kin.stamp and flavor.tightest(need) is not None:
+                    return True
+        return False
 
     def usable(self, closed: int) -> int:
         """The bits of the flavors that a job could use which may not start on those in

@@ -7,7 +7,7 @@ where it leaves the room that will be needed then.
 from suan.core.devices import choose
 from suan.core.flavors import Flavor, Need
 from suan.core.forecast import Reservation, Spot
-from suan.core.matching import Candidate, Shape
+from suan.core.matching import Candidate
 from suan.core.nodes import Node
 from suan.core.packing import Spots, by_kind, close
 from suan.core.racks import from_broken_rack
@@ -16,16 +16,6 @@ from suan.core.stranding import Fit
 from suan.model.units import Duration, Instant
 
 ALWAYS: Duration = 1 << 62  # no reservation sets a limit
-
-
-def has_room(shape: Shape, looked: int) -> bool:
-    """Whether a task of the shape fits somewhere on flavors in ``looked`` now."""
-    for candidate in shape.candidates:
-        if candidate.mask & looked:
-            for flavor, need in candidate.kinds:
-                if flavor.mask & looked and flavor.tightest(need) is not None:
-                    return True
-    return False
 
 
 class Room:

@@ -49,11 +49,11 @@ class Share:
 
 class Account:
     """A tenant's user in a queue: whose jobs share one place in the fair order. ``path`` leads
-    from the queue down to the user. ``offset`` is what its standing adds to its jobs' ranks, and
-    ``holders`` are those who hold what its runs hold: its queue, its tenant and those above it, and
-    its user."""
+    from the queue down to the user. ``offset`` is what its standing adds to its jobs' ranks; if it
+    has shrunk since that was last noted they come ``earlier``. ``holders`` are those who hold what
+    its runs hold: its queue, its tenant and those above it, and its user."""
 
-    __slots__ = ("holders", "offset", "path", "queue", "tenant", "user")
+    __slots__ = ("earlier", "holders", "offset", "path", "queue", "tenant", "user")
 
     def __init__(self, names: "Names", path: tuple[Share, ...]) -> None:
         self.queue, self.tenant, self.user = names
@@ -61,6 +61,7 @@ class Account:
         self.holders: tuple[Holder, ...] = (("queue", self.queue), *tenants, ("user", self.user))
         self.path = path
         self.offset = 0
+        self.earlier = False
 
     def settle(self) -> bool:
         """Work out the offset anew; whether it has changed. Without rivals nothing is compared."""
@@ -70,6 +71,7 @@ class Account:
             standing = standing << _LEVEL_BITS | (share.value if rivals else 0)
         offset = standing << (STANDING_SHIFT + _LEVEL_BITS * (DEPTH - len(self.path)))
         changed = offset != self.offset
+        self.earlier = self.earlier or offset < self.offset
         self.offset = offset
         return changed
 
