@@ -10,10 +10,15 @@ cluster: the virtual clusters are queues, weighted by the nodes each of them had
 and go, and whoever used much in the week before stands back under suan's decayed usage, which the
 measure, knowing no history, counts against it.
 
-The worst day's shortfall is told in its parts (shortfall.py): what *others took* who had more than
-their due; what was *kept* free for somebody else though a job of the tenant's would have fit; what
-was *unallocatable*, since none of its waiting jobs fitted anywhere as a whole; less what it *made
-up* in other hours of that day.
+The worst day's shortfall is told in its parts (shortfall.py): what was *kept* free for somebody
+who comes before though jobs of the tenant's would have fitted; what *others took* who had more than
+their due; what was *unallocatable*, since no more of its waiting jobs fitted anywhere as wholes;
+less what it *made up* in other hours of that day. *Fillable* is the worst day of all tenants if
+what could not be given to anybody whole at that moment is no entitlement; it stands beside the
+strict figure, which it does not replace. *In ones* is philly_tight with each job of n accelerators
+as n jobs of one, so that all demand is divisible: what is left is the policy's alone. *Guaranteed*:
+each queue also has what its nodes held as a quota's guarantee, and all are one cohort: it takes
+that back from those who borrowed it, by preemption, where fair share alone waits for runs to end.
 
 **Reservations.** Under EASY, how many jobs that came to stand first in line started later than
 they were first promised: promises.py keeps books of its own and asks the scheduler nothing. Jobs
@@ -32,15 +37,16 @@ import simruns
 import traces
 from fairness import Book, Change
 from promises import Witness
-from shortfall import Floor, Parts, Step, parts_of
+from shortfall import FillableBook, Floor, Parts, Step, parts_of
 from simruns import Run
 
 from suan.core import Scheduler
 from suan.model.demand import Demand, Option
-from suan.model.events import Event, PolicyChanged, QueueChanged
+from suan.model.events import Event, PolicyChanged, QueueChanged, QuotaChanged
 from suan.model.offer import NodeStatus, Offer
 from suan.model.plan import Place, Plan
 from suan.model.policy import POLICIES, Policy
+from suan.model.quota import Quota
 from suan.model.resources import Resources
 from suan.model.units import HOUR, MINUTE, SECOND, Instant
 from suan.sim.engine import Engine
@@ -53,6 +59,8 @@ WEIGHTS = {"one": 1, "two": 2, "three": 3, "four": 4}
 NODES, DAYS, WARM_H = 40, 5, 24
 SUBMITTED = 0.6  # of the cluster, by each queue
 SHOWN = ("fifo", "easy", "fair", "default")
+IN_ONES = "philly_tight in ones"
+GUARANTEED = ", guaranteed"
 
 
 class Noted(Recorder):
@@ -97,8 +105,18 @@ class Schedule:
     nodes: int
 
     def parts(self, tenant: str, begin_h: int) -> Parts:
-        sizes = {f"n{at:03}": traces.GPUS_A_NODE for at in range(self.nodes)}
-        return parts_of(Floor(self.book.weights, sizes), self.steps, tenant, begin_h=begin_h)
+        floor = Floor(self.book.weights, self.sizes)
+        return parts_of(floor, self.steps, tenant, begin_h=begin_h, until=self.steps[-1].at)
+
+    def fillable(self) -> FillableBook:
+        """The book in which only what could be given is an entitlement."""
+        book = FillableBook(self.book.weights, self.sizes)
+        book.follow(self.steps)
+        return book
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {f"n{at:03}": traces.GPUS_A_NODE for at in range(self.nodes)}
 
 
 def one_pool(nodes: int) -> SimulatedPool:
@@ -152,17 +170,27 @@ def philly(rows: Sequence[traces.Row]) -> list[TraceJob]:
     ]
 
 
+def in_ones(rows: Sequence[traces.Row]) -> list[traces.Row]:
+    """Each job of n accelerators as n jobs of one, which may start apart."""
+    return [row._replace(width=1) for row in rows for _ in range(row.width)]
+
+
 def shared(
-    jobs: Sequence[TraceJob], weights: Mapping[str, int], policy: Policy, *, nodes: int
+    jobs: Sequence[TraceJob],
+    weights: Mapping[str, int],
+    policy: Policy,
+    *,
+    nodes: int,
+    also: Sequence[Event] = (),
 ) -> Schedule:
-    """One cluster for all: what became of it up to the last submission."""
+    """One cluster for all, which is told ``also``: what became of it up to the last submission."""
     recorder, watched = Noted("shares"), Watched()
     told = [QueueChanged(0, queue, weight) for queue, weight in weights.items()]
     engine = Engine(
         watched,
         (one_pool(nodes),),
         recorder,
-        told=(PolicyChanged(0, policy), *told),
+        told=(PolicyChanged(0, policy), *told, *also),
         settings=Settings("actual", checkpoint_every=30 * MINUTE, restart_cost=2 * MINUTE),
     )
     engine.run(iter(jobs))
@@ -236,20 +264,40 @@ def share_row(workload: str, policy: str, days: int) -> tuple[str, ...]:
         jobs, weights, nodes, warm = synthetic(days), WEIGHTS, NODES, WARM_H
     else:
         rows, weights = traces.tight(traces.folder() / traces.TIGHT)
+        rows = in_ones(rows) if workload == IN_ONES else rows
         jobs, nodes, warm = philly(rows), sum(weights.values()), 0
-    done = shared(jobs, weights, POLICIES[policy], nodes=nodes)
-    worst, whole = done.book.worst(after_h=warm), done.book.overall(after_h=warm)
-    tenant = max(worst, key=lambda each: worst[each][0])
-    short, begin_h = worst[tenant]
+    also = guarantees(weights) if policy.endswith(GUARANTEED) else ()
+    chosen = POLICIES[policy.removesuffix(GUARANTEED)]
+    done = shared(jobs, weights, chosen, nodes=nodes, also=also)
+    whole = done.book.overall(after_h=warm)
+    tenant, short, begin_h = worst_of(done.book, warm)
     parts = done.parts(tenant, begin_h)
     assert math.isclose(parts.shortfall, short, abs_tol=1e-6), (parts, short)
-    told = (short, parts.taken, parts.kept, parts.unallocatable, parts.made_up)
+    told = (short, parts.taken, parts.kept, parts.unallocatable, parts.made_up, max(whole.values()))
+    whose, fillable, _ = worst_of(done.fillable(), warm)
     return (
         f"{workload}, {policy}",
         tenant,
-        *(f"{100 * each:.2f} %" for each in (*told, max(whole.values()))),
+        *(f"{100 * each:.2f} %" for each in told),
+        f"{100 * fillable:.2f} % ({whose})",
         f"{done.preempted:,}",
     )
+
+
+def guarantees(nodes: Mapping[str, int]) -> list[QuotaChanged]:
+    """Each queue's nodes as its guarantee, in one cohort."""
+    amounts = {queue: count * traces.GPUS_A_NODE * 1000 for queue, count in nodes.items()}
+    return [
+        QuotaChanged(0, queue, Quota(guarantee=(("GPU", amount),), cohort="all"))
+        for queue, amount in amounts.items()
+    ]
+
+
+def worst_of(book: Book, warm: int) -> tuple[str, float, int]:
+    """The tenant with the worst day, its shortfall then, and the hour at which that day begins."""
+    worst = book.worst(after_h=warm)
+    tenant = max(worst, key=lambda each: worst[each][0])
+    return tenant, *worst[tenant]
 
 
 def promise_row(run: Run) -> tuple[str, ...]:
@@ -262,8 +310,15 @@ def promise_row(run: Run) -> tuple[str, ...]:
 
 def print_tables(shares: Sequence[tuple[str, ...]], promises: Sequence[tuple[str, ...]]) -> None:
     parts = ("others took", "kept", "unallocatable", "made up")
-    header = ("workload, policy", "tenant", "worst day", *parts, "whole time", "preemptions")
-    print("Shortfall against the entitled share, in parts of the cluster:\n")
+    header = ("workload, policy", "tenant", "worst day", *parts, "whole time")
+    header += ("fillable: worst day", "preemptions")
+    print(
+        "Shortfall against the entitled share, in parts of the cluster. *Fillable*: at no moment is"
+        " anybody entitled to more than what he has together with what could be given to him then:"
+        " what of his waiting jobs would fit, each whole, on what is free, or on that and what"
+        " others have beyond their due. *In ones*: each job of n accelerators is n jobs of one."
+        " *Guaranteed*: what a queue's nodes held is also its quota's guarantee.\n"
+    )
     print(harness.table(header, shares))
     if promises:
         header = ("workload, EASY", "heads that waited", "passed them", "late", "by at most")
@@ -290,6 +345,12 @@ def main() -> None:
             for workload in workloads
             for policy in SHOWN
         ]
+        if "philly_tight" in workloads:
+            more = (("philly_tight", GUARANTEED), (IN_ONES, ""), (IN_ONES, GUARANTEED))
+            shares += [
+                side_by_side.submit(share_row, workload, f"default{how}", DAYS)
+                for workload, how in more
+            ]
         print_tables([each.result() for each in shares], [each.result() for each in promises])
 
 

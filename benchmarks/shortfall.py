@@ -2,22 +2,29 @@
 
 At a moment at which a tenant has less than its entitlement the difference is
 
-- *taken*, as far as other tenants have more than their entitlements, if one of its waiting jobs
-  would fit on the nodes were the runs of these others gone;
-- *kept*, as far as it was not taken, if one of its waiting jobs fits on what is free: that is kept
-  for somebody who comes before it;
-- *unallocatable* in all else: neither what is free, nor that together with what those others have,
-  holds any of its waiting jobs as a whole.
+- *kept*, as far as its waiting jobs would fit on what is free, each whole: that is kept for
+  somebody who comes before, be it a job of its own;
+- *taken*, as far as more of them would fit on the nodes were the runs of all tenants gone that have
+  more than their entitlements, and as far as these have more;
+- *unallocatable* in all else: no part of the cluster that is free, or that others have beyond their
+  due, holds more of its waiting jobs as wholes.
 
-What it had above its entitlement at other moments of the day is *made up*: the shortfall is the sum
-of the three less that.
+What fits is counted widest first, each task on the node with the fewest free that hold it. What it
+had above its entitlement at other moments of the day is *made up*: the shortfall is the sum of the
+three less that.
+
+*Fillable* is the same measure of fairness with one thing left out: at no moment does the
+entitlement exceed what the tenant has together with what could be given to it then, which is kept
+and taken. A waiting job that fits in no set of nodes, free or takeable, is no demand that any
+scheduler could fill at that moment without stopping runs that are within their share.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fairness import DAY_H, HOUR_S, entitled
+from fairness import DAY_H, HOUR_S, Book, entitled
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,37 +77,90 @@ class Floor:
         for node in step.nodes:
             self.held.setdefault(node, Counter())[step.tenant] += step.holds * step.each
 
-    def fits(self, tenant: str, gone: Iterable[str] = ()) -> bool:
-        """Whether some waiting job of a tenant fits as a whole, were others' runs gone."""
+    def fitting(self, tenant: str, most: float, gone: Iterable[str] = ()) -> float:
+        """Of how many accelerators waiting jobs of a tenant fit as wholes, beside each other, were
+        others' runs gone; it is not counted beyond ``most``."""
         leavers = set(gone)
-        room = [
-            size - sum(n for who, n in self.held.get(node, {}).items() if who not in leavers)
-            for node, size in self.sizes.items()
-        ]
-        shapes = [shape for shape, count in self.waiting.get(tenant, {}).items() if count]
-        return any(sum(free // each for free in room) >= tasks for tasks, each in shapes)
+        room: Counter[int] = Counter()  # nodes by what they have free
+        for node, size in self.sizes.items():
+            held = self.held.get(node, {})
+            room[size - sum(n for who, n in held.items() if who not in leavers)] += 1
+        waiting = self.waiting.get(tenant, {})
+        found = 0.0
+        for shape in sorted((s for s, count in waiting.items() if count), key=_width, reverse=True):
+            for _ in range(waiting[shape]):
+                if found >= most or not _take(room, *shape):
+                    break
+                found += _width(shape)
+        return min(found, most)
 
-    def part(self, tenant: str) -> Parts:
-        """A tenant's shortfall at this moment, in accelerators."""
-        due = entitled(self.demand, self.weights, sum(self.sizes.values()))
+    def part(self, tenant: str, due: Mapping[str, float] | None = None) -> Parts:
+        """A tenant's shortfall at this moment, in accelerators; with the entitlements of all, if
+        these are known."""
+        due = self.due() if due is None else due
         short = due.get(tenant, 0.0) - self.used[tenant]
         if short <= 0:
             return Parts(made_up=-short)
+        kept = self.fitting(tenant, short)
         beyond = {who: n - due.get(who, 0.0) for who, n in self.used.items()}
         above = [who for who, more in beyond.items() if more > 0]
-        taken = min(short, sum(beyond[who] for who in above)) if above else 0.0
-        taken = taken if taken and self.fits(tenant, above) else 0.0
-        rest = short - taken
-        if rest and self.fits(tenant):
-            return Parts(kept=rest, taken=taken)
-        return Parts(unallocatable=rest, taken=taken)
+        taken = 0.0
+        if above and kept < short:
+            taken = self.fitting(tenant, short, above) - kept
+            taken = max(0.0, min(taken, sum(beyond[who] for who in above)))
+        return Parts(unallocatable=short - kept - taken, taken=taken, kept=kept)
+
+    def due(self) -> dict[str, float]:
+        """What each tenant is entitled to now."""
+        return entitled(self.demand, self.weights, sum(self.sizes.values()))
 
 
-def parts_of(floor: Floor, steps: Iterable[Step], tenant: str, *, begin_h: int) -> Parts:
-    """Of a tenant's shortfall over the day that begins at an hour. ``steps`` are in the order of
-    time; what happens at one instant is one change."""
+def _width(shape: tuple[int, int]) -> int:
+    return shape[0] * shape[1]
+
+
+def _take(room: Counter[int], tasks: int, each: int) -> bool:
+    """Take a gang's room, each task on the tightest node; nothing if it does not fit whole."""
+    if sum(count * (free // each) for free, count in room.items()) < tasks:
+        return False
+    for _ in range(tasks):
+        tightest = min(free for free, count in room.items() if count and free >= each)
+        room[tightest] -= 1
+        room[tightest - each] += 1
+    return True
+
+
+class FillableBook(Book):
+    """The book of fairness.py, with no entitlement beyond what could be given."""
+
+    def __init__(self, weights: Mapping[str, float], sizes: Mapping[str, int]) -> None:
+        super().__init__(weights, sum(sizes.values()))
+        self.floor = Floor(weights, sizes)
+
+    def follow(self, steps: Iterable[Step]) -> None:
+        """All steps, in the order of time."""
+        for step in steps:
+            if step.at > self.now:
+                self.due = self._fillable()
+                self._pass(step.at)
+            self.floor.take(step)
+            self.used[step.tenant] = self.floor.used[step.tenant]
+
+    def _fillable(self) -> dict[str, float]:
+        strict, found = self.floor.due(), {}
+        for tenant, due in strict.items():
+            part = self.floor.part(tenant, strict)
+            found[tenant] = due - part.unallocatable
+        return found
+
+
+def parts_of(
+    floor: Floor, steps: Iterable[Step], tenant: str, *, begin_h: int, until: float = math.inf
+) -> Parts:
+    """Of a tenant's shortfall over the day that begins at an hour, ``until`` [s] the books end.
+    ``steps`` are in the order of time; what happens at one instant is one change."""
     begin = begin_h * HOUR_S
-    end, now, found = begin + DAY_H * HOUR_S, 0.0, Parts()
+    end, now, found = min(begin + DAY_H * HOUR_S, until), 0.0, Parts()
     for step in steps:
         if step.at > now:
             _add(found, floor, tenant, min(step.at, end) - max(now, begin))

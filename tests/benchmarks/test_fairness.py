@@ -5,7 +5,7 @@ from fairness import Book, Change, entitled
 from hypothesis import given
 from hypothesis import strategies as st
 from promises import Witness
-from shortfall import Floor, Parts, Step, parts_of
+from shortfall import FillableBook, Floor, Parts, Step, parts_of
 
 from suan.model.events import PolicyChanged, RunEnded
 from suan.model.job import Cause, Outcome
@@ -72,7 +72,7 @@ def test_a_shortfall_is_taken_by_others_kept_or_unallocatable() -> None:
     ground.take(Step(0, "a", 1, 4, waits=1))
     assert ground.part("a") == Parts(taken=4, kept=4), "and a job of 4 would fit there"
     ground.take(Step(0, "b", 1, 4, holds=-1, nodes=("n0",)))
-    assert ground.part("a") == Parts(kept=8), "nobody has more than is due"
+    assert ground.part("a") == Parts(kept=4, unallocatable=4), "nobody has more than is due"
     ground.take(Step(0, "a", 1, 4, waits=-1))
     ground.take(Step(0, "a", 1, 8, waits=-1))
     ground.take(Step(0, "a", 1, 16, waits=1))
@@ -86,6 +86,40 @@ def test_others_took_only_where_a_job_would_fit_without_them() -> None:
     assert ground.part("a") == Parts(unallocatable=8)
     ground.take(Step(0, "a", 2, 4, waits=1))
     assert ground.part("a") == Parts(taken=4, unallocatable=4)
+
+
+def test_what_fits_is_counted_whole_widest_first_and_beside_each_other() -> None:
+    ground = floor(8, 8, 4)
+    for tasks, each in ((1, 8), (2, 4), (1, 4), (1, 2), (1, 2)):
+        ground.take(Step(0, "a", tasks, each, waits=1))
+    assert ground.fitting("a", 99) == 20, "8 on one, 2 x 4 on the other, 4 on the small one"
+    assert ground.fitting("a", 10) == 10
+    ground.take(Step(0, "b", 2, 1, holds=1, nodes=("n0", "n1")))
+    assert ground.fitting("a", 99) == 16, "no node is whole now: 2 x 4, 4, and both of 2"
+    assert ground.fitting("a", 99, gone=["b"]) == 20
+
+
+def test_what_could_not_be_given_is_no_entitlement_where_only_fillable_demand_counts() -> None:
+    """``a`` is due half of each node, and wants one whole; ``b`` has half of each to itself."""
+    steps = [
+        Step(0, "b", 2, 4, 0, 1, ("n0", "n1")),
+        Step(0, "a", 1, 8, waits=1),
+        Step(24 * HOUR, "a", 1, 4, waits=1),
+        Step(48 * HOUR, "a", 1, 4, waits=-1),
+    ]
+    strict = Book({"a": 1, "b": 1}, 16)
+    strict.tell(
+        [
+            Change(0, "b", demand=8, used=8),
+            Change(0, "a", demand=8),
+            Change(24 * HOUR, "a", demand=4),
+            Change(48 * HOUR, "a", demand=-4),
+        ]
+    )
+    assert strict.worst()["a"] == (pytest.approx(8 / 16), 0)
+    fillable = FillableBook({"a": 1, "b": 1}, {"n0": 8, "n1": 8})
+    fillable.follow(steps)
+    assert fillable.worst()["a"] == (pytest.approx(4 / 16), 24), "the job of 4, not that of 8"
 
 
 @given(
