@@ -8,6 +8,7 @@ of anyone else's is judged by ``value``, and ``wrong`` says what is wrong with i
 The solver knows all releases beforehand; whoever decides as jobs come cannot.
 """
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -236,7 +237,8 @@ def solve(
     seconds: float = 10.0,
     workers: int = 1,
 ) -> Answer:
-    """The best plan found in the time, starting from one that is known.
+    """The best plan found in the time, starting from one that is known, which is the answer if the
+    time does not suffice for any.
 
     Raises:
         ValueError: some job fits no pool.
@@ -254,9 +256,60 @@ def solve(
     solver.parameters.num_workers = workers
     solver.parameters.random_seed = 1
     status = solver.solve(model.cp)
+    if status == cp_model.UNKNOWN and known is not None:  # no time even for what is known
+        ends = {job.name: known[job.name].start + job.duration for job in instance.jobs}
+        return Answer(value(instance, ends, objective), solver.best_objective_bound, known)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         raise ValueError(f"no plan found: {solver.status_name(status)}")
     return Answer(solver.objective_value, solver.best_objective_bound, model.spots(solver))
+
+
+def fluid_bound(instance: Instance) -> float:
+    """What no plan's weighted completion is below, by mean busy times (Goemans, Queyranne, Schulz,
+    Skutella and Wang, SIAM J. Discrete Math. 15(2), 2002).
+
+    A job that holds its amount from start to end has its mean busy time half its duration before
+    the end. If a kind of resource were one machine that works at any job with all there is of it,
+    the weighted sum of mean busy times would be least when it always works at the job there with
+    the most weight for its area. The larger bound of both kinds is told.
+    """
+    found = 0.0
+    for kind in (0, 1):
+        have = sum(node[kind] for nodes in instance.pools.values() for node in nodes)
+        areas = {
+            job: job.tasks * (job.cpus, job.gpus)[kind] * job.duration / have
+            for job in instance.jobs
+            if have and (job.cpus, job.gpus)[kind]
+        }
+        total = sum(job.weight * job.duration for job in instance.jobs if job not in areas)
+        for job, mean in _mean_busy_times(areas).items():
+            total += job.weight * (mean + job.duration / 2 - job.release)
+        found = max(found, total)
+    return found
+
+
+def _mean_busy_times(areas: Mapping[Job, float]) -> dict[Job, float]:
+    """Of each job, on one machine that a job of area 1 keeps busy for 1, as said above."""
+    left, busy = dict(areas), dict.fromkeys(areas, 0.0)
+    now = 0.0
+    while left:
+        there = [job for job in left if job.release <= now]
+        coming = min((job.release for job in left if job.release > now), default=math.inf)
+        if not there:
+            now = coming
+            continue
+        job = max(there, key=lambda each: each.weight / areas[each])
+        worked = min(left[job], coming - now)
+        busy[job] += worked * (now + worked / 2) / areas[job]
+        left[job] -= worked
+        if worked < coming - now:
+            del left[job]
+            now += worked
+        else:
+            now = coming
+            if left[job] <= 0:
+                del left[job]
+    return busy
 
 
 def draw(seed: int, most: int = 30) -> Instance:

@@ -71,6 +71,38 @@ def in_order(jobs: tuple[Job, ...]) -> dict[str, int]:
     return ends
 
 
+def test_a_plan_that_is_known_is_the_answer_where_there_is_no_time() -> None:
+    instance = optimum.draw(8)
+    spots, _ = played(instance, POLICIES["easy"])
+    answer = optimum.solve(instance, "completion", spots, seconds=0.0)
+    worth = optimum.value(instance, bench.ends_of(instance, spots), "completion")
+    assert worth == pytest.approx(answer.best)
+    assert answer.bound <= answer.best
+    assert not optimum.wrong(instance, answer.spots)
+
+
+def test_the_fluid_bound_by_hand() -> None:
+    """The light short job first, as in the best plan; of nine that take an eighth of it for 8 each
+    has an area of 1, so they are over at 4.5, 5.5, …; and none before it could be if it ran alone.
+    """
+    whole = (Job("a", 1, 8, 0, 10), Job("b", 1, 8, 0, 2))
+    assert optimum.fluid_bound(Instance(whole, ONE_NODE)) == pytest.approx(2 + 12)
+    narrow = tuple(Job(f"a{at}", 1, 1, 0, 8) for at in range(9))
+    assert optimum.fluid_bound(Instance(narrow, ONE_NODE)) == pytest.approx(9 * (4.5 + 4))
+    assert optimum.fluid_bound(Instance(narrow[:1], ONE_NODE)) == 8
+    later = (Job("a", 1, 8, 0, 10), Job("b", 1, 8, 0, 2, release=4, weight=9))
+    busy_a = (4 * 2 + 6 * 9) / 10  # from 0 to 4 and from 6 to 12
+    expected = (busy_a + 5) + 9 * (5 + 1 - 4)
+    assert optimum.fluid_bound(Instance(later, ONE_NODE)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_optimum_is_below_the_fluid_bound(seed: int) -> None:
+    instance = optimum.draw(seed, most=7)
+    answer = optimum.solve(instance, "completion", seconds=5.0)
+    assert answer.best >= optimum.fluid_bound(instance) - 1e-6
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_every_plan_keeps_the_rules_and_none_beats_the_bound(seed: int) -> None:
     instance = optimum.draw(seed, most=10)
