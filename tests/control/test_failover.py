@@ -24,7 +24,8 @@ pools:
 - {name: dear, nodes: [{count: 2, cpus: 2, memory: 4GB}], prices: {cpu_hour: 9}}
 """
 CHEAP, DEAR = PoolName("cheap"), PoolName("dear")
-LONG = {"launch_patience": HOUR, "call_timeout": HOUR}  # so that only the circuit moves jobs
+LONG = {"launch_patience": HOUR, "call_timeout": HOUR, "launch_timeout": HOUR}
+"""So that only the circuit moves jobs."""
 
 
 @pytest.fixture
@@ -197,6 +198,20 @@ async def test_an_unknown_launch_is_held_until_find_can_say(
     assert (await world.final(await world.submit())).pool == DEAR  # others go on meanwhile
     cheap.comes_back()
     await counted(world, tmp_path / "count", job)
+
+
+async def test_a_launch_that_hangs_is_told_and_asked_after(
+    world: World, cheap: Switched, tmp_path: Path
+) -> None:
+    own = {CHEAP: Patience(launch_timeout=3 * SECOND)}
+    controller = await world.lead(**LONG, patience=own)
+    cheap.unheard = {"launch"}
+    job = await world.submit(f"echo x >> {tmp_path}/count")
+    told = await why(controller, job, "was told to start it")
+    assert "after 3 s (`failover: {hang_s}`) it is asked whether it has" in told
+    cheap.unheard = set()  # the launch under way is lost all the same
+    await counted(world, tmp_path / "count", job)
+    assert (cheap.calls["launch"], cheap.calls["find"]) == (2, 1)
 
 
 async def test_what_runs_in_a_silent_pool_is_left_alone_and_said_so(

@@ -60,6 +60,7 @@ def settings(holder: str, **changes: object) -> ControlSettings:
         lease_ttl=TTL,
         store_poll=SECOND // 20,
         call_timeout=SECOND // 2,
+        launch_timeout=SECOND // 2,
         observe_every=SECOND // 20,
         retry_first=SECOND // 50,
         retry_most=SECOND // 5,

@@ -150,6 +150,18 @@ def test_what_passes_by_itself_is_not_permanent() -> None:
     assert "j1" in places(scheduler.decide(2))
 
 
+def test_what_an_owner_took_back_is_said_so_whatever_the_job_needs() -> None:
+    taken = pool("p", withheld="its owner took the offer back")
+    scheduler = told(taken, job(1), job(2, res(B=1)))
+    assert places(scheduler.decide(1)) == {}
+    for name in ("j1", "j2"):
+        (refusal,) = scheduler.explain(name, 1).refusals
+        assert (refusal.code, refusal.permanent) == (RefusalCode.POOL_UNAVAILABLE, False)
+        assert refusal.detail.endswith("its owner took the offer back")
+    scheduler.apply(pool("p", GPU))
+    assert "j1" in places(scheduler.decide(2))
+
+
 def test_a_drained_pool_starts_nothing_and_is_taken_back() -> None:
     scheduler = told(pool("p", GPU), PoolDrained(1, "p"), job(1))
     assert places(scheduler.decide(1)) == {}

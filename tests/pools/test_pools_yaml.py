@@ -146,9 +146,11 @@ def test_a_rack_is_a_path_and_holds_for_all_copies(tmp_path: Path) -> None:
 
 
 def test_a_pool_may_have_times_of_its_own(tmp_path: Path) -> None:
-    own = "pools:\n- {name: a, failover: {answer_s: 60, failures: 5}}\n- {name: b}\n"
+    own = "pools:\n- {name: a, failover: {answer_s: 60, hang_s: 40, failures: 5}}\n- {name: b}\n"
     first, second = load(tmp_path, own)
-    assert first.patience == Patience(answer_within=60 * SECOND, failures_to_lose=5)
+    assert first.patience == Patience(
+        launch_timeout=40 * SECOND, answer_within=60 * SECOND, failures_to_lose=5
+    )
     assert second.patience == Patience()
     for wrong in ("{answer_s: 0}", "{answer_s: soon}", "{failures: 0}", "{answers: 3}"):
         with pytest.raises(InputError, match="failover"):

@@ -39,6 +39,7 @@ class _Capacity:
     nodes: tuple[NodeStatus, ...] = ()
     terms: Terms = Terms()
     frameworks: tuple[str, ...] = ()
+    withheld: str = ""
 
     @property
     def digest(self) -> str:
@@ -87,6 +88,7 @@ async def _look(context: ApiContext, peer: Peer, pool: str, *, cursor: str | Non
         terms=found.terms,
         frameworks=found.frameworks,
         reports=tuple(map(report, seen)),
+        withheld=found.withheld,
     )
 
 
@@ -104,10 +106,10 @@ async def _capacity(context: ApiContext, peer: Peer, pool: str) -> _Capacity:
         _, seen = await context.store.peers.mirrored(peer.name, pool, after=None, since=since)
         if not seen:
             raise
-        return _Capacity()
+        return _Capacity(withheld="its owner took the offer back")
     status = await pool_of(context, offer)
     if status is None:
-        return _Capacity()
+        return _Capacity(withheld=f"its owner has no pool {offer.pool} any more")
     held = Held(
         await context.live.runs_in(offer.pool),
         await context.store.peers.open(offer.peer, offer.pool),

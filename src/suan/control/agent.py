@@ -24,7 +24,7 @@ from suan.model.job import SAVING, Cause, Outcome, Run, RunState
 from suan.model.plan import Stop
 from suan.model.pool import Launch, Pool, Preempt, RunReport
 from suan.model.spec import Checkpoint
-from suan.model.units import Duration, Instant, PoolName, RunId
+from suan.model.units import SECOND, Duration, Instant, PoolName, RunId
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class _Charge:
     unsure: bool = False
     trouble: str = ""  # what its pool said of its launch
     begun: bool = False  # the pool may be hearing of it right now
+    asked_at: int | None = None  # elapsed time; its pool was told to launch it, and has not answered
     launched_at: int = 0  # elapsed time; a look at everything that began earlier may miss it
     started: bool = False
     over: bool = False
@@ -197,8 +198,12 @@ class PoolAgent:
             return None
         passing("launch.before")
         try:
-            longer = self._deliveries.patience(launch)
-            ref = await self._calls.bounded(lambda _: self._pool.launch(launch), longer=longer)
+            charge.asked_at = self._around.clock.elapsed()
+            ref = await self._calls.bounded(
+                lambda _: self._pool.launch(launch),
+                within=self._settings.launch_timeout,
+                longer=self._deliveries.patience(launch),
+            )
         except PoolRejected:
             self._deliveries.doubt(launch)
             raise
@@ -207,6 +212,8 @@ class PoolAgent:
             charge.unsure, charge.trouble = isinstance(error, PoolOutcomeUnknown), str(error)
             self._calls.failed(error, Doing.TAKES)
             raise
+        finally:
+            charge.asked_at = None
         passing("launch.after")
         self._calls.proved(Doing.TAKES)
         return ref
@@ -425,9 +432,21 @@ class PoolAgent:
                 f"Whether it was started is not known. Pool {self._name}: {why}. Until it can say,"
                 " the job is started nowhere else."
             )
+        if charge.asked_at is not None:
+            waited = (self._around.clock.elapsed() - charge.asked_at) // SECOND
+            if waited > 0:
+                return self._hangs(waited)
         if lost and charge.ref is not None:
             return f"Pool {self._name}: {trouble}. Until it answers, what it runs is left alone."
         return ""
+
+    def _hangs(self, waited: int) -> str:
+        """That a launch is not answered, for ``waited`` seconds so far."""
+        most = self._settings.launch_timeout / SECOND
+        return (
+            f"Pool {self._name} was told to start it {waited} s ago and has not answered; after"
+            f" {most:g} s (`failover: {{hang_s}}`) it is asked whether it has."
+        )
 
     # Tasks -----------------------------------------------------------------------------------
 

@@ -122,7 +122,7 @@ def _status(sight: PoolSight, used: Resources, runs: int) -> PoolStatus:
         available=sight.available,
         drained=sight.drained,
         observed_at=sight.observed_at,
-        detail=sight.detail,
+        detail=sight.detail or sight.offer.withheld,
     )
 
 

@@ -73,12 +73,16 @@ class PoolCalls:
         return await self.bounded(lambda _: method(*args, **kwargs))
 
     async def bounded(
-        self, work: Callable[[Callable[[], None]], Awaitable[T]], *, longer: Duration = 0
+        self,
+        work: Callable[[Callable[[], None]], Awaitable[T]],
+        *,
+        within: Duration | None = None,
+        longer: Duration = 0,
     ) -> T:
-        """The same for work that may take ``longer``, and as long as it calls the function that it
-        is given, since the last of which the time-out counts."""
+        """The same for work that may take ``within`` (the time-out of any call) and ``longer``, and
+        as long as it calls the function that it is given, since the last of which it counts."""
         await self._around.guard()
-        timeout = (self._around.settings.call_timeout + longer) / 1e6
+        timeout = ((within or self._around.settings.call_timeout) + longer) / 1e6
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout) as bound:

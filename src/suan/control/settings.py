@@ -25,7 +25,8 @@ class ControlSettings:
     reports_per_cycle: int = 500
     decisions_per_cycle: int = 200
     launches_at_once: int = 64  # in each pool
-    call_timeout: Duration = MINUTE  # of any one call to a pool
+    call_timeout: Duration = MINUTE  # of any one call to a pool …
+    launch_timeout: Duration = 20 * SECOND  # … but of a launch: then it is asked what became of it
     answer_within: Duration = 10 * SECOND  # a pool that takes longer gets nothing new meanwhile
     observe_every: Duration = 2 * SECOND  # where a pool cannot say that something changed
     observe_gap: Duration = SECOND // 100  # the least between two looks at one pool

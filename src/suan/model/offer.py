@@ -30,7 +30,8 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is true of a pool as a whole. ``frameworks`` empty means any."""
+    """What is true of a pool as a whole. ``frameworks`` empty means any. ``withheld`` says why it
+    takes nothing new, where its owner told so; empty where he did not."""
 
     pool: PoolName
     kind: str
@@ -38,6 +39,7 @@ class Offer:
     frameworks: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     capabilities: tuple[str, ...] = ()
+    withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True)

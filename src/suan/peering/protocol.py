@@ -46,13 +46,14 @@ class EndRun:
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What an offer comes to now, and what its runs do, since a cursor. ``nodes`` of ``None``:
-    capacity and terms have not changed."""
+    capacity and terms have not changed. ``withheld`` says why there are none."""
 
     cursor: str
     nodes: tuple[NodeStatus, ...] | None = None
     terms: Terms = Terms()
     frameworks: tuple[str, ...] = ()
     reports: tuple[RunReport, ...] = ()
+    withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ def _patience(fields: Fields) -> Patience:
         return Patience()
     found = Patience(
         call_timeout=own.parsed("call_s", quantities.some_seconds),
+        launch_timeout=own.parsed("hang_s", quantities.some_seconds),
         answer_within=own.parsed("answer_s", quantities.some_seconds),
         launch_patience=own.parsed("launch_s", quantities.some_seconds),
         retry_most=own.parsed("probe_s", quantities.some_seconds),

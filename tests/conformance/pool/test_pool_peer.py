@@ -213,6 +213,7 @@ async def test_a_revoked_offer_sends_back_what_waits_and_lets_the_rest_end(kind:
         assert kind.given.ask("DELETE", address) == {"ended": ["rev-r2"]}
         assert (await trial.end("rev-r2")).cause is Cause.UNLAUNCHED
         assert (await trial.pool.observe(None)).nodes == ()
+        assert trial.pool.offer.withheld == "its owner took the offer back"
         with pytest.raises(PoolUnavailable, match="nothing of a pool"):
             await trial.pool.launch(late)
         fifo.write_text("")

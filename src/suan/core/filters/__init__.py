@@ -58,7 +58,8 @@ IMPOSSIBLE = frozenset(
 
 def first_refusal(ask: Ask, pool: Pool) -> tuple[int, Refusal | None]:
     """How many filters passed, and the refusal of the next one (``None``: all passed)."""
-    if pool.observed_at is None and (unseen := available.check(ask, pool)):
+    unknown = pool.observed_at is None or pool.offer.withheld
+    if unknown and (unseen := available.check(ask, pool)):
         return 0, unseen  # nothing is known of what it has, so nothing else can be said
     for passed, check in enumerate(FILTERS):
         if refusal := check(ask, pool):

@@ -265,7 +265,8 @@ def _offered(offer: Offer, seen: Sight) -> Offer:
     """What the peer says of its pool; "here" is a place only there."""
     site = SiteName(offer.pool) if seen.terms.site == HERE else seen.terms.site
     frameworks = offer.frameworks or seen.frameworks
-    return replace(offer, terms=replace(seen.terms, site=site), frameworks=frameworks)
+    terms = replace(seen.terms, site=site)
+    return replace(offer, terms=terms, frameworks=frameworks, withheld=seen.withheld)
 
 
 def _check(run: str) -> None:
