@@ -1,15 +1,19 @@
 """Chaos: 3,000 jobs over a region whose pools and server are killed and cut off for ten minutes.
 
-The region is that of `scripts/region`: two real Slurm clusters and two local pools. Every few
-seconds something happens at random: the server, a slurmctld or a slurmd is killed, a slurmctld or a
-login node's program is frozen for a while, or a line is broken. All of it comes back, and an
-operator takes nodes that Slurm has drained into use again. Each task writes down the start and the
-end of its run, so that a job that was lost has no end, one that ran twice has two, and runs of one
-job that overlap show. All jobs are submitted at first, by three queues of weights 2, 1 and 1, so
-that shares can be told from who held what while all had some left.
+The region is that of `scripts/region`: two real Slurm clusters, a Kubernetes cluster, a Ray cluster
+and two local pools, those of them that can be had. Every few seconds something happens at random:
+the server is killed or frozen; daemons, nodes and heads of clusters are killed, frozen or cut off;
+lines to login nodes and to API servers break or stand still. All of it comes back, and an operator
+takes nodes that Slurm has drained into use again. Each task writes down the start and the end of
+its run, so that a job that was lost has no end, one that ran twice has two, and runs of one job
+that overlap show. All jobs are submitted at first, by three queues of weights 2, 1 and 1, and ask
+for two accelerators of any model. While a queue has jobs that have not started, it demands more
+than its part: of what all such queues held in that time, it was due the part of its weight. Task
+time that ended in a fault counts for nobody.
 """
 
 import asyncio
+import json
 import os
 import random
 import subprocess
@@ -18,6 +22,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,19 +31,23 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from chaos import Chaos, living
+from breakable import Part, Wires, kubernetes, local, ray, slurm
+from chaos import Chaos, end_all, living
 
 from suan.control import replay
 from suan.core import Scheduler
 from suan.store import open_store
-from tests.crash.harness import FINAL, all_states
+from tests.crash.harness import FINAL
+from tests.kubernetes import kubectl
+from tests.ray import up as ray_up
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = {"a": 2, "b": 1, "c": 1}
 BATCH = 50
-CPUS = 8
-PATIENCE_S = 1200.0
+NEEDS = {"cpu_milli": 250, "memory_mib": 128, "accelerators": {"*": 2000}}
+PATIENCE_S = 600.0
 ORPHANS_S = 120.0
+UNFAIR = 0.05  # more than so much beside what a queue was due is told as a fault
 
 
 @dataclass
@@ -65,7 +74,7 @@ def a_job(chance: random.Random, queue: str, marks: Path) -> dict[str, object]:
         "queue": queue,
         "num_nodes": 2 if chance.random() < 0.1 else 1,
         "envs": {"SUAN_CHAOS": str(marks)},
-        "resources": [{"cpu_milli": CPUS * 1000, "memory_mib": 64}],
+        "resources": [NEEDS],
         "retry": {"max_lost": 1000},
     }
 
@@ -75,14 +84,15 @@ class Client:
 
     def __init__(self, bodies: list[dict[str, object]], chance: random.Random) -> None:
         batches = [bodies[at : at + BATCH] for at in range(0, len(bodies), BATCH)]
-        self._left = [(str(uuid.UUID(int=chance.getrandbits(128))), each) for each in batches]
+        self._batches = [(str(uuid.UUID(int=chance.getrandbits(128))), each) for each in batches]
         self.jobs: dict[str, dict[str, object]] = {}
+        self.count = len(bodies)
 
     def step(self, url: str) -> None:
         """Send what is left, as far as the server answers."""
         with httpx.Client(base_url=url, timeout=30) as http:
-            while self._left:
-                key, batch = self._left[0]
+            while self._batches:
+                key, batch = self._batches[0]
                 head = {"Idempotency-Key": key}
                 try:
                     answer = http.post("/v1/jobs/batch", json={"jobs": batch}, headers=head)
@@ -91,14 +101,14 @@ class Client:
                 if answer.status_code not in (200, 201):
                     return
                 self.jobs.update(zip(answer.json()["jobs"], batch, strict=True))
-                self._left.pop(0)
+                self._batches.pop(0)
 
 
 def torment(chaos: Chaos, client: Client, seconds: float) -> None:
     """Break things until the time is over."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if chaos.server is not None and chaos.server.process.poll() is None:
+        if chaos.server is not None and chaos.reachable():
             client.step(chaos.server.url)
         chaos.step()
         time.sleep(chaos.random.uniform(1.0, 5.0))
@@ -107,12 +117,22 @@ def torment(chaos: Chaos, client: Client, seconds: float) -> None:
     client.step(chaos.server.url)
 
 
+def all_jobs(http: httpx.Client) -> Iterator[dict[str, object]]:
+    """Every job, as the server lists it."""
+    cursor: str | None = ""
+    while cursor is not None:
+        asked = {"limit": 1000, **({"cursor": cursor} if cursor else {})}
+        page = http.get("/v1/jobs", params=asked).json()
+        yield from page["jobs"]
+        cursor = page["next_cursor"]
+
+
 def settled(chaos: Chaos, url: str, count: int) -> dict[str, str]:
     """The jobs' states, once all are final, or when patience is over."""
     until = time.monotonic() + PATIENCE_S
     with httpx.Client(base_url=url, timeout=60) as http:
         while True:
-            states = dict(all_states(http))
+            states = {str(job["id"]): str(job["state"]) for job in all_jobs(http)}
             if len(states) >= count and set(states.values()) <= FINAL:
                 return states
             if time.monotonic() > until:
@@ -149,11 +169,16 @@ def judge(client: Client, states: dict[str, str], marks: Path) -> Findings:
 
 
 def overlap(task: list[tuple[str, str, float]]) -> bool:
-    """Whether a run began twice, or one began before the end that another wrote later."""
-    begun = Counter(run for run, what, _ in task if what == "start")
-    last = max((at for _, what, at in task if what == "start"), default=0.0)
-    early = any(what == "end" and at > last and run != task[-1][0] for run, what, at in task)
-    return any(times > 1 for times in begun.values()) or early
+    """Whether a run began twice, or one began between the start and the end of another."""
+    starts = [(run, at) for run, what, at in task if what == "start"]
+    began = dict(starts)
+    both = any(
+        run != other and began.get(run, at) < when < at
+        for run, what, at in task
+        if what == "end"
+        for other, when in starts
+    )
+    return both or len(began) < len(starts)
 
 
 def orphans(folder: Path, marks: Path) -> list[str]:
@@ -165,31 +190,69 @@ def orphans(folder: Path, marks: Path) -> list[str]:
 
 
 def left(folder: Path, marks: Path) -> list[str]:
-    """Processes of jobs, and what Slurm holds for them, right now."""
+    """Processes of jobs, and what the clusters hold for them, right now."""
     found = [f"process {pid}" for pid in living(f"SUAN_CHAOS={marks}")]
     for conf in sorted(folder.glob("*/c1/slurm.conf")):
         env = {**os.environ, "SLURM_CONF": str(conf)}
         argv = ["squeue", "-h", "-t", "PD,R,S,CF,CG", "-o", "%A %j %T"]
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
-        found += [f"{conf.parent.parent.name}: {line}" for line in done.stdout.splitlines()]
+        found += [f"{conf.parent.parent.name}: {line}" for line in output(argv, env).splitlines()]
+    for conf in sorted(folder.glob("*/admin.conf")):
+        words = ("get", "pods", "-n", "default", "-l", "suan/run", "-o", "json")
+        pods = json.loads(kubectl(conf, *words))["items"]
+        alive = [pod for pod in pods if pod["status"]["phase"] in ("Pending", "Running", "Unknown")]
+        found += [f"{conf.parent.name}: pod {pod['metadata']['name']}" for pod in alive]
+    for cluster in sorted(folder.glob("*/cluster")):
+        jobs = httpx.get(f"{ray_up(cluster.parent)}/api/jobs/", timeout=60).json()
+        alive = [job for job in jobs if job["status"] in ("PENDING", "RUNNING")]
+        found += [f"{cluster.parent.name}: Ray job {job['submission_id']}" for job in alive]
     return found
 
 
-def shares(client: Client, marks: Path) -> dict[str, float]:
-    """Each queue's part of all that was held until the first queue had no job left to start."""
+def output(argv: list[str], env: dict[str, str]) -> str:
+    """What a command prints."""
+    return subprocess.run(argv, env=env, capture_output=True, text=True, check=True).stdout
+
+
+@dataclass(frozen=True)
+class Fairness:
+    """While these queues demanded: for how long, and each one's part, due and received."""
+
+    seconds: float
+    due: dict[str, float]
+    received: dict[str, float]
+
+    @property
+    def error(self) -> float:
+        """The most that a queue got beside its due, of all that they held."""
+        return max(abs(self.received[queue] - part) for queue, part in self.due.items())
+
+
+def shares(client: Client, marks: Path) -> list[Fairness]:
+    """What each queue received of what it was due, while two or more demanded."""
     spans: dict[str, list[tuple[float, float]]] = {queue: [] for queue in WEIGHTS}
+    starts: dict[str, list[float]] = {queue: [] for queue in WEIGHTS}
     for job, body in client.jobs.items():
+        queue = str(body["queue"])
         for rank in range(int(str(body["num_nodes"]))):
             began = {run: at for run, what, at in lines(marks, job, rank) if what == "start"}
+            starts[queue] += began.values()
             for run, what, at in lines(marks, job, rank):
                 if what == "end" and run in began:
-                    spans[str(body["queue"])].append((began[run], at))
-    until = min(max(start for start, _ in each) for each in spans.values() if each)
-    held = {
-        queue: sum(max(0.0, min(end, until) - start) for start, end in each)
-        for queue, each in spans.items()
-    }
-    return {queue: seconds / sum(held.values()) for queue, seconds in held.items()}
+                    spans[queue].append((began[run], at))
+    since = max(min(each) for each in starts.values())  # all have begun
+    found = []
+    for until in sorted(max(each) for each in starts.values()):
+        queues = [queue for queue in WEIGHTS if max(starts[queue]) >= until]
+        if len(queues) < 2 or until <= since:  # one alone has no share
+            break
+        held = {queue: sum(max(0.0, min(end, until) - max(start, since))
+                for start, end in spans[queue]) for queue in queues}  # fmt: skip
+        weight, total = sum(WEIGHTS[queue] for queue in queues), sum(held.values())
+        due = {queue: WEIGHTS[queue] / weight for queue in queues}
+        received = {queue: seconds / total for queue, seconds in held.items()}
+        found.append(Fairness(until - since, due, received))
+        since = until
+    return found
 
 
 async def replayed(home: Path) -> tuple[int, int]:
@@ -208,33 +271,68 @@ def region(verb: str, folder: Path, *kinds: str) -> None:
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
 
 
+def parts_of(region_folder: Path, pools: list[dict[str, str]], wires: Wires) -> list[Part]:
+    """What there is to break of these pools."""
+    found = []
+    for pool in pools:
+        folder = region_folder / pool["name"]
+        if pool["kind"] == "slurm":
+            found.append(slurm(folder))
+        elif pool["kind"] == "kubernetes":
+            found.append(kubernetes(folder, wires.by_pool[pool["name"]]))
+        elif pool["kind"] == "ray":
+            found.append(ray(folder, wires.by_pool[pool["name"]]))
+    return [*found, local(region_folder / "home")]
+
+
 def run(folder: Path, jobs: int, seconds: float) -> None:
     """The whole of it, and its table."""
     chance = random.Random(7)
-    region("up", folder, "slurm", "local")
     home, marks = folder / "home", folder / "marks"
-    suan = [ROOT / ".venv" / "bin" / "suan", "down"]
-    subprocess.run(suan, env={**os.environ, "SUAN_HOME": str(home)}, check=True,
-                   stdout=subprocess.DEVNULL)  # fmt: skip
-    marks.mkdir()
-    clusters = sorted(conf.parent for conf in folder.glob("*/c1/slurm.conf"))
-    chaos = Chaos(home, clusters, chance)
-    queues = [queue for queue in WEIGHTS for _ in range(jobs // len(WEIGHTS))]
-    chance.shuffle(queues)
-    client = Client([a_job(chance, queue, marks) for queue in queues], chance)
-    began = time.monotonic()
+    wires = Wires(folder)
+    chaos = None
     try:
-        chaos.start()
-        assert chaos.server is not None
-        for queue, weight in WEIGHTS.items():
-            httpx.put(f"{chaos.server.url}/v1/queues/{queue}", json={"weight": weight})
-        torment(chaos, client, seconds)
-        states = settled(chaos, chaos.server.url, len(queues))
-        told(chaos, client, states, marks=marks, minutes=(time.monotonic() - began) / 60)
+        region("up", folder)
+        argv = [str(ROOT / ".venv" / "bin" / "suan"), "down"]
+        output(argv, {**os.environ, "SUAN_HOME": str(home)})
+        marks.mkdir()
+        pools = wires.rewire(home / "pools.yaml", marks)
+        chaos = Chaos(home, parts_of(folder, pools, wires), chance)
+        queues = [queue for queue in WEIGHTS for _ in range(jobs // len(WEIGHTS))]
+        chance.shuffle(queues)
+        client = Client([a_job(chance, queue, marks) for queue in queues], chance)
+        torture(chaos, client, marks, seconds=seconds, pools=pools)
     finally:
-        chaos.mend_all()
-        chaos.server.stop()
+        if chaos is not None and chaos.server is not None:
+            chaos.mend_all()
+            chaos.server.stop()
+        end_all(f"SUAN_CHAOS={marks}")
         region("down", folder)
+        wires.close()
+
+
+def torture(
+    chaos: Chaos, client: Client, marks: Path, *, seconds: float, pools: list[dict[str, str]]
+) -> None:
+    """Submit, break, wait, judge."""
+    count, began = client.count, time.monotonic()
+    chaos.start()
+    assert chaos.server is not None
+    for queue, weight in WEIGHTS.items():
+        httpx.put(f"{chaos.server.url}/v1/queues/{queue}", json={"weight": weight})
+    torment(chaos, client, seconds)
+    states = settled(chaos, chaos.server.url, count)
+    took = time.monotonic() - began
+    kinds = Counter(pool["kind"] for pool in pools)
+    print("Pools: " + ", ".join(f"{n} of {kind}" for kind, n in kinds.items()), end=".\n\n")
+    told(chaos, client, states, marks=marks, minutes=took / 60)
+
+
+def where(chaos: Chaos) -> list[str]:
+    """The pool in which each job ended."""
+    assert chaos.server is not None
+    with httpx.Client(base_url=chaos.server.url, timeout=60) as http:
+        return [str(job["pool"]) for job in all_jobs(http)]
 
 
 def told(
@@ -258,18 +356,21 @@ def told(
         ("plans replayed", f"{plans:,}"),
         ("plans that differ", differ),
     ]
-    parts = shares(client, marks)
-    due = {queue: weight / sum(WEIGHTS.values()) for queue, weight in WEIGHTS.items()}
-    figures += [
-        (f"share of queue {queue}, {100 * due[queue]:.0f} % due", f"{100 * parts[queue]:.1f} %")
-        for queue in WEIGHTS
-    ]
+    fair = shares(client, marks)
+    for each in fair:
+        who = ", ".join(f"{queue} {100 * part:.0f} %" for queue, part in each.due.items())
+        got = ", ".join(f"{queue} {100 * part:.1f} %" for queue, part in each.received.items())
+        figures.append((f"shares over {each.seconds:.0f} s, due {who}", got))
+    unfair = max((each.error for each in fair), default=0.0)
+    figures.append(("the most that a queue got beside its due", f"{100 * unfair:.1f} points"))
+    ran_in = Counter(where(chaos))
+    figures.append(("jobs in each pool", ", ".join(f"{p} {n}" for p, n in sorted(ran_in.items()))))
     print(harness.table(("", "figure"), figures))
     wrong = (found.lost, found.doubled, found.half_gangs, found.wrong, found.orphans)
     for each in filter(None, wrong):
         print(each[:5], file=sys.stderr)
-    if any(wrong) or differ:
-        sys.exit("something was lost, run twice, left behind, or decided otherwise")
+    if any(wrong) or differ or unfair > UNFAIR:
+        sys.exit("something was lost, run twice, left behind, unfair, or decided otherwise")
 
 
 def main() -> None:
