@@ -144,6 +144,7 @@ def test_processes_are_frozen_and_killed(tmp_path: Path) -> None:
     assert frozen(pid_in(tmp_path / "absent")) is None
 
 
+@pytest.mark.enable_socket
 def test_pools_are_reached_through_lines_that_break(tmp_path: Path) -> None:
     (tmp_path / "admin.conf").write_text('  cluster: {server: "https://10.1.2.3:6443", ca: x}\n')
     file = tmp_path / "pools.yaml"

@@ -38,7 +38,7 @@ class _Charge:
     unsure: bool = False
     trouble: str = ""  # what its pool said of its launch
     begun: bool = False  # the pool may be hearing of it right now
-    asked_at: int | None = None  # elapsed time; its pool was told to launch it, and has not answered
+    asked_at: int | None = None  # elapsed time; a launch that is not answered yet
     launched_at: int = 0  # elapsed time; a look at everything that began earlier may miss it
     started: bool = False
     over: bool = False
