@@ -14,6 +14,8 @@ from bench_chaos import Client, judge, shares
 from breakable import Wires, frozen, killed, nothing, pid_in
 from wire import Wire
 
+from tests.waiting import until
+
 
 def client(*bodies: tuple[str, int]) -> Client:
     """Jobs by name (of the queue and a number), each with so many tasks, as if submitted."""
@@ -130,18 +132,26 @@ def test_a_line_is_cut_and_held_up_and_mended(echo: tuple[str, int]) -> None:
 
 
 def test_processes_are_frozen_and_killed(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        file = tmp_path / "pid"
         file.write_text(str(process.pid))
-        go_on = frozen(pid_in(file))
-        assert go_on is not None
-        stat = Path(f"/proc/{process.pid}/stat")
-        assert stat.read_text().rpartition(")")[2].split()[0] == "T"
-        go_on()
-        assert killed(pid_in(file), nothing) is nothing
+        try:
+            go_on = frozen(pid_in(file))
+            assert go_on is not None
+            until(lambda: state(process.pid) == "T", what="its standing still")
+            go_on()
+            until(lambda: state(process.pid) != "T", what="its going on")
+            assert killed(pid_in(file), nothing) is nothing
+        finally:
+            process.kill()
         assert process.wait(30) == -9
     assert killed(pid_in(file), nothing) is None  # there is nobody any more
     assert frozen(pid_in(tmp_path / "absent")) is None
+
+
+def state(pid: int) -> str:
+    """A process's, as the kernel names it: ``T`` is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 @pytest.mark.enable_socket

@@ -83,8 +83,9 @@ class Patience:
     """How long one pool may be slow or silent. ``None``: as the server has it for all.
 
     ``call_timeout`` is of any one call, ``launch_timeout`` of a launch before its outcome counts as
-    unknown, ``answer_within`` of a look before nothing new goes there, ``launch_patience`` of a run that is tried to be launched, ``retry_most`` the longest
-    between two tries; ``failures_to_lose`` counts faults in a row.
+    unknown, ``answer_within`` of a look at it before nothing new goes there, ``launch_patience`` of
+    a run that is tried to be launched, ``retry_most`` the longest between two tries;
+    ``failures_to_lose`` counts faults in a row.
     """
 
     call_timeout: Duration | None = None
