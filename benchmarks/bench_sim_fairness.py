@@ -16,9 +16,11 @@ their due; what was *unallocatable*, since no more of its waiting jobs fitted an
 less what it *made up* in other hours of that day. *Fillable* is the worst day of all tenants if
 what could not be given to anybody whole at that moment is no entitlement; it stands beside the
 strict figure, which it does not replace. *In ones* is philly_tight with each job of n accelerators
-as n jobs of one, so that all demand is divisible: what is left is the policy's alone. *Guaranteed*:
-each queue also has what its nodes held as a quota's guarantee, and all are one cohort: it takes
-that back from those who borrowed it, by preemption, where fair share alone waits for runs to end.
+as n jobs of one, so that all demand is divisible: what is left is the policy's alone. *Short
+memory*: usage counts half after an hour in place of a week, as the measure knows no history either.
+*Guaranteed*: each queue also has what its nodes held as a quota's guarantee, and all are one
+cohort: it takes that back from those who borrowed it, by preemption, where fair share alone waits
+for runs to end.
 
 **Reservations.** Under EASY, how many jobs that came to stand first in line started later than
 they were first promised: promises.py keeps books of its own and asks the scheduler nothing. Jobs
@@ -30,7 +32,7 @@ import os
 import random
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import harness
 import simruns
@@ -60,7 +62,16 @@ NODES, DAYS, WARM_H = 40, 5, 24
 SUBMITTED = 0.6  # of the cluster, by each queue
 SHOWN = ("fifo", "easy", "fair", "default")
 IN_ONES = "philly_tight in ones"
-GUARANTEED = ", guaranteed"
+SHORT, GUARANTEED = "short memory", "guaranteed"
+MORE = (  # workload, and what is changed of the default policy
+    ("philly_tight", (SHORT,)),
+    ("philly_tight", (GUARANTEED,)),
+    ("philly_tight", (SHORT, GUARANTEED)),
+    (IN_ONES, ()),
+    (IN_ONES, (SHORT,)),
+    (IN_ONES, (GUARANTEED,)),
+    (IN_ONES, (SHORT, GUARANTEED)),
+)
 
 
 class Noted(Recorder):
@@ -258,7 +269,9 @@ def changes(jobs: Sequence[TraceJob], runs: Sequence[tuple[str, Instant, Instant
     return [change for change in found if change.at <= last / SECOND]
 
 
-def share_row(workload: str, policy: str, days: int) -> tuple[str, ...]:
+def share_row(
+    workload: str, policy: str, days: int, changed: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """One policy's row: the worst tenant and day, the worst tenant over the whole time."""
     if workload == "synthetic":
         jobs, weights, nodes, warm = synthetic(days), WEIGHTS, NODES, WARM_H
@@ -266,8 +279,9 @@ def share_row(workload: str, policy: str, days: int) -> tuple[str, ...]:
         rows, weights = traces.tight(traces.folder() / traces.TIGHT)
         rows = in_ones(rows) if workload == IN_ONES else rows
         jobs, nodes, warm = philly(rows), sum(weights.values()), 0
-    also = guarantees(weights) if policy.endswith(GUARANTEED) else ()
-    chosen = POLICIES[policy.removesuffix(GUARANTEED)]
+    also = guarantees(weights) if GUARANTEED in changed else ()
+    chosen = POLICIES[policy]
+    chosen = replace(chosen, half_life=HOUR) if SHORT in changed else chosen
     done = shared(jobs, weights, chosen, nodes=nodes, also=also)
     whole = done.book.overall(after_h=warm)
     tenant, short, begin_h = worst_of(done.book, warm)
@@ -276,7 +290,7 @@ def share_row(workload: str, policy: str, days: int) -> tuple[str, ...]:
     told = (short, parts.taken, parts.kept, parts.unallocatable, parts.made_up, max(whole.values()))
     whose, fillable, _ = worst_of(done.fillable(), warm)
     return (
-        f"{workload}, {policy}",
+        ", ".join((workload, policy, *changed)),
         tenant,
         *(f"{100 * each:.2f} %" for each in told),
         f"{100 * fillable:.2f} % ({whose})",
@@ -317,7 +331,8 @@ def print_tables(shares: Sequence[tuple[str, ...]], promises: Sequence[tuple[str
         " anybody entitled to more than what he has together with what could be given to him then:"
         " what of his waiting jobs would fit, each whole, on what is free, or on that and what"
         " others have beyond their due. *In ones*: each job of n accelerators is n jobs of one."
-        " *Guaranteed*: what a queue's nodes held is also its quota's guarantee.\n"
+        " *Short memory*: usage counts half after an hour. *Guaranteed*: what a queue's nodes held"
+        " is also its quota's guarantee.\n"
     )
     print(harness.table(header, shares))
     if promises:
@@ -346,10 +361,9 @@ def main() -> None:
             for policy in SHOWN
         ]
         if "philly_tight" in workloads:
-            more = (("philly_tight", GUARANTEED), (IN_ONES, ""), (IN_ONES, GUARANTEED))
             shares += [
-                side_by_side.submit(share_row, workload, f"default{how}", DAYS)
-                for workload, how in more
+                side_by_side.submit(share_row, workload, "default", DAYS, changed)
+                for workload, changed in MORE
             ]
         print_tables([each.result() for each in shares], [each.result() for each in promises])
 

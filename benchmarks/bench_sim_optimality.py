@@ -34,7 +34,7 @@ from suan.model.policy import POLICIES, Policy
 
 OBJECTIVES: tuple[Objective, ...] = ("makespan", "completion", "misses")
 CALLED = {"makespan": "makespan", "completion": "weighted completion", "misses": "missed"}
-SECONDS = {"makespan": 1.5, "completion": 2.0, "misses": 2.0}
+SECONDS = {"makespan": 1.5, "completion": 4.0, "misses": 2.0}
 WORKERS = 8  # more strategies side by side, whatever the number of processors
 SHOWN = ("default", "fifo", "easy", "sjf", "edf")
 WITH_EASY = ("sjf", "edf")  # also with backfill, which those of that name do without
