@@ -26,6 +26,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "SERVER",
         "POLICY",
         "MIN_RUN_SECONDS",
+        "HALF_LIFE_SECONDS",
         "CONTENT",
         "CONTENT_GIB",
         "CONTENT_DAYS",
@@ -68,6 +69,8 @@ def test_on_loopback_they_are_not(host: str) -> None:
         ("LEASE_SECONDS", "soon"),
         ("MIN_RUN_SECONDS", "-1"),
         ("MIN_RUN_SECONDS", "nan"),
+        ("HALF_LIFE_SECONDS", "59"),
+        ("HALF_LIFE_SECONDS", "7d"),
         ("POLICY", "lottery"),
     ],
 )
@@ -99,6 +102,14 @@ def test_how_long_a_run_is_safe_can_be_set(monkeypatch: pytest.MonkeyPatch) -> N
     assert resolve(Flags()).decides_by == replace(POLICIES["deadline"], min_run_time=SECOND // 2)
     monkeypatch.setenv("SUAN_MIN_RUN_SECONDS", "0")
     assert resolve(Flags()).decides_by.min_run_time == 0
+
+
+def test_how_soon_usage_is_forgotten_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUAN_HALF_LIFE_SECONDS", "3600")
+    assert resolve(Flags()).decides_by == replace(POLICIES["default"], half_life=3600 * SECOND)
+    monkeypatch.setenv("SUAN_MIN_RUN_SECONDS", "0")
+    expected = replace(POLICIES["default"], half_life=3600 * SECOND, min_run_time=0)
+    assert resolve(Flags()).decides_by == expected
 
 
 def test_a_named_pools_file_must_be_there() -> None:

@@ -31,6 +31,7 @@ class ServerSettings:
     lease_seconds: float = LEASE_SECONDS
     policy: str = DEFAULT_POLICY  # of suan.model.policy.POLICIES
     min_run_seconds: float | None = None  # instead of the policy's own
+    half_life_seconds: float | None = None  # likewise
     content: Path | None = None  # where what jobs bring lies; home/content
     content_bytes: int | None = None  # the most that it may hold
     content_days: float = CONTENT_DAYS
@@ -40,9 +41,11 @@ class ServerSettings:
     def decides_by(self) -> Policy:
         """The policy itself."""
         policy = POLICIES[self.policy]
-        if self.min_run_seconds is None:
-            return policy
-        return replace(policy, min_run_time=int(self.min_run_seconds * SECOND))
+        if self.min_run_seconds is not None:
+            policy = replace(policy, min_run_time=int(self.min_run_seconds * SECOND))
+        if self.half_life_seconds is not None:
+            policy = replace(policy, half_life=int(self.half_life_seconds * SECOND))
+        return policy
 
     @property
     def content_folders(self) -> tuple[Path, ...]:
@@ -97,6 +100,7 @@ def resolve(flags: Flags) -> ServerSettings:
         lease_seconds=_seconds("LEASE", 1.0, 300.0) or LEASE_SECONDS,
         policy=_policy(flags.policy),
         min_run_seconds=_seconds("MIN_RUN", 0.0, 7 * 86_400.0),
+        half_life_seconds=_seconds("HALF_LIFE", 60.0, 366 * 86_400.0),
         content=_content(),
         fetches=_fetches(),
         content_bytes=None if gib is None else int(gib * (1 << 30)),
