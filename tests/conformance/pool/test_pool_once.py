@@ -94,7 +94,7 @@ async def test_many_runs_at_once(kind: Kind, trial: Trial) -> None:
     runs = [f"many{number}-r1" for number in range(kind.many)]
     script = 'echo "$SUAN_RUN_ID"; exit $(( $(echo "$SUAN_RUN_ID" | tr -dc 0-9) % 2 ))'
     await asyncio.gather(*(trial.launch(run, script) for run in runs))
-    await trial.until(lambda: len(trial.ends) == kind.many, what="all ends", patience=120)
+    await trial.until(lambda: len(trial.ends) == kind.many, what="all ends", patience=300)
     for run in runs:
         outcome = trial.reports[run].outcome
         assert outcome is not None

@@ -168,6 +168,7 @@ class SlurmKind(Kind):
     """A real cluster of ``infra/slurm``, three nodes, with a directory of the test's own."""
 
     needs = "slurm_clusters"
+    many = 2000
     cluster = "c1"
     more = ""  # further lines of the declaration
 
