@@ -27,6 +27,13 @@ def slurm_clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
         yield {name: Path(conf) for name, conf in confs.items()}
 
 
+@pytest.fixture(scope="session")
+def slurm_rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The ``slurm.conf`` of a cluster that is reached by its slurmrestd."""
+    with one_for_all(tmp_path_factory, "slurmrestd", start=_with_rest, stop=down) as conf:
+        yield Path(conf)
+
+
 def up(directory: Path, *options: str) -> dict[str, Path]:
     """Start what does not run of the clusters in ``directory``; their ``slurm.conf`` by name.
 
@@ -51,6 +58,12 @@ def command(conf: Path, *argv: str) -> str:
     return done.stdout
 
 
+def token(conf: Path, seconds: int = 7200) -> str:
+    """A token by which slurmrestd takes us for who we are."""
+    told = command(conf, "scontrol", "token", f"lifespan={seconds}")
+    return told.strip().removeprefix("SLURM_JWT=")
+
+
 def cancel_below(conf: Path, directory: Path) -> None:
     """End what runs in a test's own directory. Others' jobs on a shared cluster are not a test's to
     end: two tests may run at once."""
@@ -73,3 +86,7 @@ def saved(conf: Path) -> None:
 
 def _two_clusters(directory: Path) -> dict[str, str]:
     return {name: str(conf) for name, conf in up(directory, "-c", "2", "-n", "3").items()}
+
+
+def _with_rest(directory: Path) -> str:
+    return str(up(directory, "-c", "1", "-n", "3", "-r")["c1"])

@@ -7,8 +7,8 @@ import pytest
 
 from suan.pools.slurm import shipping
 from suan.pools.slurm.login.attempts import told
-from suan.pools.slurm.login.clusterview import fields, gres, hosts, racks, usable
-from suan.pools.slurm.login.commands import complaint
+from suan.pools.slurm.login.clusterview import gres, hosts, racks, usable
+from suan.pools.slurm.login.commands import complaint, fields
 from suan.pools.slurm.translation import Names
 
 # Lines as `scontrol -o -d show node` prints them, shortened; by release.
@@ -53,12 +53,12 @@ SwitchName=_core:1 Level=2 LinkSpeed=1 Nodes=n[1-3] Switches=spine
 @pytest.mark.parametrize("leaf", ["", " Switches=(null)"])
 def test_switches_are_racks(leaf: str) -> None:
     lines = [line + leaf if "Level=0" in line else line for line in TREE.splitlines()]
-    assert racks(lines) == {
+    assert racks([fields(line) for line in lines]) == {
         "n1": "x_corex1/spine/leaf1",
         "n2": "x_corex1/spine/leaf1",
         "n3": "x_corex1/spine/leaf_2",
     }
-    assert racks(["No topology information available"]) == {}
+    assert racks([fields("No topology information available")]) == {}
 
 
 @pytest.mark.parametrize(

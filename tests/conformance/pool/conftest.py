@@ -9,7 +9,7 @@ from tests.conformance.pool.trial import KINDS, Kind, Trial
 from tests.kubernetes import kubernetes_cluster
 from tests.peers import peer_platform
 from tests.ray import ray_cluster
-from tests.slurm import slurm_clusters
+from tests.slurm import slurm_clusters, slurm_rest
 from tests.ssh import ssh_login
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "peer_platform",
     "ray_cluster",
     "slurm_clusters",
+    "slurm_rest",
     "ssh_login",
 ]
 

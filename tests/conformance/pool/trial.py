@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from suan.model.units import JobId, NodeName, RunId
 from suan.pools.declared import load_pools, open_pool
 from tests.kubernetes import IMAGE, kubectl
 from tests.peers import Owner, declared, keep_secret
+from tests.slurm import token
 
 PATIENCE_S = 30.0
 
@@ -186,6 +188,35 @@ class SlurmKind(Kind):
         return open_pool(declaration, home=self.home)
 
 
+class SlurmRestKind(Kind):
+    """A real cluster of ``infra/slurm``, three nodes, by its slurmrestd and a token."""
+
+    needs = "slurm_rest"
+    more = ""  # further lines of the declaration
+
+    @property
+    def token_file(self) -> Path:
+        return self.directory / "token"
+
+    def open(self) -> Pool:
+        if not self.token_file.exists():
+            self.token_file.write_text(token(self.given))
+        url = (self.given.parent / "slurmrestd.url").read_text().strip()
+        return self.opened(
+            f"  url: {url}\n  user: {getuser()}\n  token_file: {self.token_file}\n{self.more}"
+        )
+
+    def opened(self, way: str) -> Pool:
+        """The pool, reached in a way of the test's own."""
+        path = self.directory / "pools.yaml"
+        path.write_text(
+            f"pools:\n- name: slurm\n  kind: slurm\n  via: rest\n  poll_s: 0.5\n"
+            f"  directory: {self.directory / 'shared'}\n{way}"
+        )
+        (declaration,) = load_pools(path, home=self.home)
+        return open_pool(declaration, home=self.home)
+
+
 class KubernetesKind(Kind):
     """A real cluster of ``infra/kubernetes``, two nodes, with a namespace of the test's own. Pods
     see the test's directory where it is."""
@@ -274,4 +305,5 @@ KINDS: dict[str, type[Kind]] = {
     "peer": PeerKind,
     "ray": RayKind,
     "slurm": SlurmKind,
+    "slurm-rest": SlurmRestKind,
 }

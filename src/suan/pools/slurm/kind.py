@@ -13,6 +13,9 @@ from suan.pools.slurm.pool import SlurmPool, Way
 from suan.pools.slurm.translation import Names
 
 _DEFAULT_MEMORY_MIB = 1024
+_COMMANDS, _REST = "commands", "rest"
+_REST_FIELDS = "url", "user", "token_file", "token_env"
+_REST_MEND = "write `url: http://HOST:6820`, `user: NAME` and `token_file: PATH`"
 _TIMES = {  # the field, the program's name for it, and its default in microseconds
     "grace_s": ("grace_s", 10 * SECOND),
     "poll_s": ("poll_s", 2 * SECOND),
@@ -32,7 +35,8 @@ class SlurmKind:
         """
         del home
         offer = terms.offered(fields, "slurm", SlurmPool)
-        return PoolDeclaration(offer=offer, options=_options(fields), where=where)
+        options = _options(fields) | _rest(fields)
+        return PoolDeclaration(offer=offer, options=options, where=where)
 
     def open(self, declaration: PoolDeclaration, *, home: Path) -> SlurmPool:
         """Open it; nothing is started before its first call."""
@@ -48,9 +52,37 @@ class SlurmKind:
             "partitions": json.loads(options.pop("partition", "[]")),
             "options": json.loads(options.pop("sbatch_options", "[]")),
         }
+        if "rest" in options:
+            settings["rest"] = json.loads(options.pop("rest"))
         for field, (name, default) in _TIMES.items():
             settings[name] = int(options.pop(field, default)) / SECOND
         return SlurmPool(declaration.offer, Way(argv, settings | options, names, least))
+
+
+def _rest(fields: Fields) -> dict[str, str]:
+    """How ``slurmrestd`` is reached, where that is the way."""
+    via = fields.text("via") or _COMMANDS
+    found = {name: fields.text(name) for name in _REST_FIELDS}
+    given = {name: value for name, value in found.items() if value is not None}
+    if via not in (_COMMANDS, _REST):
+        said, mend = f"slurm: via is {via!r}", f"write `via: {_REST}`, or leave it out"
+        raise fields.error(said, name="via", mend=mend)
+    if via == _COMMANDS:
+        for name in given:
+            raise fields.error(f"slurm: {name} is for `via: rest`", name=name, mend="add that")
+        return {}
+    for name in ("url", "user"):
+        if name not in given:
+            raise fields.error(f"slurm: via rest wants {name}", name="via", mend=_REST_MEND)
+    if not given["url"].startswith(("http://", "https://")):
+        raise fields.error("slurm: url is not HTTP", name="url", mend=_REST_MEND)
+    if ("token_file" in given) == ("token_env" in given):
+        said = "slurm: via rest wants one of token_file and token_env"
+        raise fields.error(said, name="via", mend=_REST_MEND)
+    if fields.text("conf") is not None:
+        said = "slurm: conf is for Slurm's commands"
+        raise fields.error(said, name="conf", mend="drop it: `url` says which cluster")
+    return {"rest": json.dumps(given)}
 
 
 def _options(fields: Fields) -> dict[str, str]:

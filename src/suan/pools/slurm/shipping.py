@@ -6,7 +6,8 @@ from importlib import resources
 PACKAGE = "suan.pools.slurm.login"
 CONTENT = "suan.content"
 _MODULES = (
-    "attempts", "commands", "clusterview", "files", "outcomes", "launching", "watching", "serving",
+    "attempts", "commands", "clusterview", "files", "outcomes", "launching", "watching",
+    "restwords", "rest", "serving",
 )  # fmt: skip
 _OF_CONTENT = ("manifest", "cache", "outputs")  # which have to run on old Pythons for its sake
 # Reads its own modules from its input and gives the rest of it to the program. Python 3.6.

@@ -5,7 +5,6 @@ release to release, is missing where Slurm was built without it, and is many tim
 """
 
 # The oldest Python of a login node sets the style: plain paths, no later conveniences.
-# ruff: noqa: B905
 
 import re
 import time
@@ -13,7 +12,6 @@ from typing import Any
 
 from suan.pools.slurm.login.commands import Slurm, Trouble
 
-_FIELD = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z/:_]*)=")
 _GRES = re.compile(r"([A-Za-z_][\w.-]*(?::[A-Za-z_][\w.-]*)?):(\d+)([KMG]?)(?:\([^)]*\))?")
 _USABLE = {"IDLE", "MIXED", "ALLOCATED", "COMPLETING", "ALLOC", "MIX"}
 _HARMLESS = {
@@ -24,13 +22,6 @@ _ALLOCATED_IN = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "CONFIGURING",
 _TIME = "%Y-%m-%dT%H:%M:%S"
 _TOPOLOGY_EVERY_S = 600.0
 _MOST_SWITCHES = 8  # on the way to a node, as in a rack's path
-
-
-def fields(line: str) -> "dict[str, str]":
-    """One line of ``scontrol -o``: a value goes up to the next name, blanks and all."""
-    found = list(_FIELD.finditer(line))
-    ends = [match.start() for match in found[1:]] + [len(line)]
-    return {match.group(1): line[match.end() : end].strip() for match, end in zip(found, ends)}
 
 
 def gres(text: str) -> "dict[str, int]":
@@ -69,10 +60,10 @@ def usable(state: str) -> bool:
     return first in _USABLE and set(flags) <= _HARMLESS
 
 
-def racks(lines: "list[str]") -> "dict[str, str]":
-    """``scontrol -o show topology``: the switches on the way to each node, from the outside in, as
+def racks(topology: "list[dict[str, str]]") -> "dict[str, str]":
+    """``scontrol show topology``: the switches on the way to each node, from the outside in, as
     ``spine/leaf1``. A switch below several is told by the first of them."""
-    switches = [each for each in map(fields, lines) if each.get("SwitchName")]
+    switches = [each for each in topology if each.get("SwitchName")]
     above: dict[str, str] = {}
     for each in switches:
         for below in hosts(each.get("Switches", "").replace("(null)", "")):
@@ -106,11 +97,10 @@ class Cluster:
             Trouble: Slurm does not answer, or there is no such partition.
         """
         partitions = self.partitions()
-        lines = self._slurm.run(["scontrol", "-o", "-d", "show", "node"]).splitlines()
+        shown = self._slurm.show("node")
         kept, where = self._kept(partitions), self._where()
         found = []
-        for line in lines:
-            node = fields(line)
+        for node in shown:
             mine = set(node.get("Partitions", "").split(",")) & set(partitions)
             if "NodeName" in node and mine:
                 up = any(partitions[name].get("State") == "UP" for name in mine)
@@ -123,16 +113,14 @@ class Cluster:
         if time.monotonic() - self._racks_at >= _TOPOLOGY_EVERY_S:
             self._racks_at = time.monotonic()
             try:
-                topology = self._slurm.run(["scontrol", "-o", "show", "topology"])
+                self._racks = racks(self._slurm.show("topology"))
             except Trouble:
-                topology = ""
-            self._racks = racks(topology.splitlines())
+                self._racks = {}
         return self._racks
 
     def partitions(self) -> "dict[str, dict[str, str]]":
         """The pool's partitions, by name."""
-        lines = self._slurm.run(["scontrol", "-o", "show", "partition"]).splitlines()
-        known = {each.get("PartitionName", ""): each for each in map(fields, lines)}
+        known = {each.get("PartitionName", ""): each for each in self._slurm.show("partition")}
         missing = [name for name in self._partitions if name not in known]
         if missing:
             raise Trouble(
@@ -144,15 +132,10 @@ class Cluster:
 
     def _kept(self, partitions: "dict[str, dict[str, str]]") -> "set[str]":
         """Nodes reserved for others, now or before a job without a limit would have ended."""
-        try:
-            lines = self._slurm.run(["scontrol", "-o", "show", "reservation"]).splitlines()
-        except Trouble as trouble:
-            if "no reservations" in trouble.message.lower():
-                return set()
-            raise
+        reservations = self._slurm.show("reservation")
         horizon = time.time() + max(map(_longest, partitions.values()), default=0.0)
         kept: set[str] = set()
-        for each in map(fields, lines):
+        for each in reservations:
             if "ReservationName" not in each or each["ReservationName"] == self._reservation:
                 continue
             if _moment(each.get("StartTime", "")) <= horizon:
@@ -162,22 +145,14 @@ class Cluster:
     def jobs(self, user: str) -> "dict[tuple[str, str], tuple[str, str, bool]]":
         """Every job of ours that Slurm remembers: its state, the reason, and whether it was ever
         given nodes. By id and name: a controller that was killed gives an id twice."""
-        form = "%A|%j|%T|%N|%r"
-        text = self._slurm.run(["squeue", "-h", "-u", user, "-t", "all", "-o", form])
-        found = {}
-        for line in text.splitlines():
-            job, _, rest = line.partition("|")
-            name, _, rest = rest.partition("|")
-            state, _, rest = rest.partition("|")
-            nodes, _, reason = rest.partition("|")
-            given = nodes.strip() not in ("", "(null)")
-            found[job.strip(), name.strip()] = state.strip(), reason.strip(), given
-        return found
+        return {
+            (each.id, each.name): (each.state, each.reason, each.nodes not in ("", "(null)"))
+            for each in self._slurm.queue(user)
+        }
 
     def job_called(self, name: str, user: str) -> "str | None":
         """The newest job of that name; ``None`` if Slurm knows none."""
-        argv = ["squeue", "-h", "-u", user, "-t", "all", "--name=" + name, "-o", "%A"]
-        found = self._slurm.run(argv).split()
+        found = [each.id for each in self._slurm.queue(user, name)]
         return max(found, key=int) if found else None
 
 

@@ -1,14 +1,18 @@
-"""Slurm's commands, and what their complaints mean."""
+"""What is asked of Slurm, and how its own commands are asked; what their complaints mean."""
+
+# The oldest Python of a login node sets the style: plain paths, no later conveniences.
+# ruff: noqa: B905
 
 import os
+import re
 import subprocess
+from typing import NamedTuple
 
 WORDS = "unavailable", "rejected", "unknown", "auth"
 _NOT_THERE = (
     "unable to contact slurm controller",
     "connection refused",
     "connection timed out",
-    "zero bytes were transmitted",
     "slurm backup controller in standby",
     "unable to establish",
     "invalid authentication credential",
@@ -18,7 +22,24 @@ _NOT_THERE = (
     "resource temporarily unavailable",
     "limit",
 )
-_PERHAPS = "socket timed out", "transport endpoint", "communications", "connection reset"
+_PERHAPS = (
+    "socket timed out",
+    "transport endpoint",
+    "communications",
+    "connection reset",
+    "zero bytes were transmitted",
+)
+_FIELD = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z/:_]*)=")
+
+
+class Job(NamedTuple):
+    """A job as ``squeue`` tells of it."""
+
+    id: str
+    name: str
+    state: str
+    nodes: str
+    reason: str
 
 
 class Trouble(Exception):
@@ -32,7 +53,46 @@ class Trouble(Exception):
 
 
 class Slurm:
-    """One cluster's commands, run with its ``SLURM_CONF`` and a time-out."""
+    """One cluster, whichever way it is reached. Every method may raise ``Trouble``."""
+
+    def version(self) -> str:
+        """What answers there, and of which release."""
+        raise NotImplementedError
+
+    def show(self, what: str) -> "list[dict[str, str]]":
+        """All of ``node``, ``partition``, ``reservation`` or ``topology``, under the names that
+        ``scontrol show`` has for their fields."""
+        raise NotImplementedError
+
+    def queue(self, user: str, name: "str | None" = None) -> "list[Job]":
+        """A user's jobs that Slurm remembers, ended ones too; those of one name, or all."""
+        raise NotImplementedError
+
+    def submit(self, options: "list[str]", words: "list[str]", env: "dict[str, str]") -> str:
+        """Submit a script with its arguments under ``sbatch``'s options; the job's id."""
+        raise NotImplementedError
+
+    def try_submitting(self, options: "list[str]", script: str) -> str:
+        """Have Slurm judge the smallest of jobs as far as it can; what that showed, in words."""
+        raise NotImplementedError
+
+    def cancel(self, run: str, job: str, *how: str) -> None:
+        """End a run's job, or signal it as ``how`` says in ``scancel``'s words. Never by the id
+        alone: a controller that was killed gives ids twice, and the job that has this one now may
+        be another run's."""
+        raise NotImplementedError
+
+    def environment(self, extra: "dict[str, str]") -> "dict[str, str]":
+        """The environment that a job starts with."""
+        raise NotImplementedError
+
+    def forwards(self) -> bool:
+        """Whether a keeper must pass signals on to the processes of a step."""
+        raise NotImplementedError
+
+
+class Commands(Slurm):
+    """A cluster by its commands, run with its ``SLURM_CONF`` and a time-out."""
 
     def __init__(self, conf: "str | None", timeout_s: float) -> None:
         self.env = {name: value for name, value in os.environ.items() if _neutral(name)}
@@ -71,20 +131,53 @@ class Slurm:
             raise complaint(argv[0], err.decode("utf-8", "replace"))
         return out.decode("utf-8", "replace")
 
-    def cancel(self, run: str, job: str, *how: str) -> None:
-        """End a run's job, or signal it as ``how`` says. Never by the id alone: a controller that
-        was killed gives ids twice, and the job that has this one now may be another run's.
+    def version(self) -> str:
+        return self.run(["sinfo", "--version"]).strip()
 
-        Raises:
-            Trouble: Slurm does not answer.
-        """
+    def show(self, what: str) -> "list[dict[str, str]]":
+        try:
+            text = self.run(["scontrol", "-o", "-d", "show", what])
+        except Trouble as trouble:
+            if "no reservations" in trouble.message.lower():
+                return []
+            raise
+        return [fields(line) for line in text.splitlines()]
+
+    def queue(self, user: str, name: "str | None" = None) -> "list[Job]":
+        only = [] if name is None else ["--name=" + name]
+        form = "%A|%T|%N|%r|%j"
+        text = self.run(["squeue", "-h", "-u", user, "-t", "all", *only, "-o", form])
+        found = []
+        for line in text.splitlines():
+            job, state, nodes, reason, called = (word.strip() for word in line.split("|", 4))
+            found.append(Job(job, called, state, nodes, reason))
+        return found
+
+    def submit(self, options: "list[str]", words: "list[str]", env: "dict[str, str]") -> str:
+        answer = self.run(["sbatch", "--parsable", "--export=ALL", *options, *words], env)
+        return answer.strip().split(";")[0]
+
+    def try_submitting(self, options: "list[str]", script: str) -> str:
+        self.run(["sbatch", "--test-only", "--ntasks=1", "--mem=1", *options, script])
+        return "sbatch would take a job of"
+
+    def cancel(self, run: str, job: str, *how: str) -> None:
         self.run(["scancel", "--quiet", "--name=" + run, *how, job])
 
     def environment(self, extra: "dict[str, str]") -> "dict[str, str]":
-        """The environment that a job starts with."""
         env = dict(self.env)
         env.update(extra)
         return env
+
+    def forwards(self) -> bool:
+        return "proctrack/linuxproc" not in self.run(["scontrol", "show", "config"])
+
+
+def fields(line: str) -> "dict[str, str]":
+    """One line of ``scontrol -o``: a value goes up to the next name, blanks and all."""
+    found = list(_FIELD.finditer(line))
+    ends = [match.start() for match in found[1:]] + [len(line)]
+    return {match.group(1): line[match.end() : end].strip() for match, end in zip(found, ends)}
 
 
 def complaint(command: str, said: str) -> Trouble:

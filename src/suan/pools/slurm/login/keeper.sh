@@ -5,7 +5,8 @@
 # It forks nothing but the task itself (and a clock where there is a time limit): 500 runs are 500 of these.
 role=$1 dir=$2 attempt=$3 tasks=$4 limit=$5 grace=$6 workdir=$7 out=$8 err=$9
 shift 9
-run=${dir##*/} news=${dir%/*/*}/news child= clock_pid= asked= interrupted= found=()
+run=${dir##*/} news=${dir%/*/*}/news child= clock_pid= heed_pid= asked= interrupted= found=()
+heeds=${SUAN_HEED:-}
 
 clock() { now=${EPOCHREALTIME:-}; [ -n "$now" ] || now=$(date +%s.%N); }
 
@@ -15,7 +16,7 @@ hear() {
   interrupted=1 asked=$1
   [ -z "$child" ] || pass_on "$1"
 }
-pass_on() { # to every process below us, but the clock
+pass_on() { # to every process below us, but the clock and who heeds
   below $$
   [ "${#found[@]}" = 0 ] || kill "-$1" "${found[@]}" 2>/dev/null
 }
@@ -24,7 +25,7 @@ below() {
   for file in /proc/"$1"/task/*/children; do
     read -r -a children 2>/dev/null <"$file"
     for each in "${children[@]}"; do
-      [ "$each" != "$clock_pid" ] || continue
+      [ "$each" != "$clock_pid" ] && [ "$each" != "$heed_pid" ] || continue
       found+=("$each")
       below "$each"
     done
@@ -63,7 +64,7 @@ surround() {
   export SKYPILOT_NODE_RANK=$SUAN_TASK_RANK MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
   if [ "${SUAN_DEVICES:-0}" -gt 0 ]; then devices; fi
   if [ -n "${SUAN_EXPORTS:-}" ]; then eval "$SUAN_EXPORTS"; fi
-  unset SUAN_EXPORTS SUAN_DEVICES SUAN_DEVICES_NAME SUAN_KEEPER SUAN_FORWARD
+  unset SUAN_EXPORTS SUAN_DEVICES SUAN_DEVICES_NAME SUAN_KEEPER SUAN_FORWARD SUAN_HEED
 }
 
 start() { # in a process group of its own, so that it can be ended without us
@@ -75,6 +76,7 @@ start() { # in a process group of its own, so that it can be ended without us
   fi
   child=$!
   if [ "$limit" != 0 ]; then watch_clock & clock_pid=$!; fi
+  if [ -n "$heeds" ]; then heed & heed_pid=$!; fi
   set +m
   [ -z "$asked" ] || pass_on "$asked"
 }
@@ -86,6 +88,17 @@ watch_clock() {
   kill -TERM $$
   sleep "$grace" || return
   kill -URG $$
+} </dev/null >/dev/null 2>&1
+
+heed() { # where Slurm lets nobody signal us: suan writes its signals into a file
+  local idle lines heard=0
+  trap - HUP INT QUIT ALRM TERM USR1 USR2 URG
+  exec {idle}<> <(:) # nothing ever comes of it: to read it is a pause that forks nothing
+  while :; do
+    read -r -t 0.5 -u "$idle"
+    [ -s "$dir/signals" ] && mapfile -t lines <"$dir/signals" || continue
+    while [ "$heard" -lt "${#lines[@]}" ]; do kill "-${lines[heard++]}" $$; done
+  done
 } </dev/null >/dev/null 2>&1
 
 alive() {
@@ -109,6 +122,7 @@ await() {
   done
   linger
   [ -z "$clock_pid" ] || kill -KILL -- "-$clock_pid" 2>/dev/null
+  [ -z "$heed_pid" ] || kill -KILL -- "-$heed_pid" 2>/dev/null
 }
 
 finish() { # $1: the file that tells the end

@@ -129,10 +129,9 @@ class Launcher:
             text = "".join(f"{node}\n" for node in record["nodes"])
             attempts.write("hosts", attempt, text)
             os.replace(attempts.path("hosts", attempt), attempts.path("hosts"))
-        argv = ["sbatch", *self._options(attempts, attempt, record=record, asked=asked)]
-        argv += self._keeper_words(directory, attempt, record)
-        answer = self._slurm.run([*argv, *command], self._environment(directory, record, asked))
-        job = answer.strip().split(";")[0]
+        options = self._options(attempts, attempt, record=record, asked=asked)
+        words = [*self._keeper_words(directory, attempt, record), *command]
+        job = self._slurm.submit(options, words, self._environment(directory, record, asked))
         attempts.write("job", attempt, job + "\n")
         if attempts.turn(attempt) == [REVOKED]:
             self._slurm.cancel(os.path.basename(directory), job)
@@ -148,9 +147,7 @@ class Launcher:
     ) -> "list[str]":
         run = os.path.basename(attempts.directory)
         options = [
-            "--parsable",
             "--no-requeue",
-            "--export=ALL",
             "--job-name=" + run,
             f"--comment=suan:{self._settings['pool']}:{run}:{attempt}",
             "--output=" + attempts.path("slurm.out"),
@@ -163,14 +160,13 @@ class Launcher:
             options.append(f"--time={int(asked['limit_s']) // 60 + 2}")
         return options
 
-    def try_submitting(self) -> None:
-        """Have Slurm judge the smallest of jobs, without submitting it.
+    def try_submitting(self) -> str:
+        """Have Slurm judge the smallest of jobs, without submitting it; what that showed.
 
         Raises:
             Trouble: it would not take that from us.
         """
-        words = ["sbatch", "--test-only", "--ntasks=1", "--mem=1", *self._site_options()]
-        self._slurm.run([*words, self._keeper])
+        return self._slurm.try_submitting(self._site_options(), self._keeper)
 
     def _site_options(self) -> "list[str]":
         """What the operator said of every job."""
@@ -215,8 +211,7 @@ class Launcher:
     def _forward(self) -> str:
         """``1`` unless a signal to a step reaches all its processes by itself."""
         if self._signalled is None:
-            text = self._slurm.run(["scontrol", "show", "config"])
-            self._signalled = "0" if "proctrack/linuxproc" in text else "1"
+            self._signalled = "1" if self._slurm.forwards() else "0"
         return self._signalled
 
     def find(self, run: str, asker: Asker) -> "int | None":

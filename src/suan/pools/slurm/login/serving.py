@@ -17,8 +17,9 @@ from suan.content.outputs import Left, NoSuch
 from suan.pools.slurm.login import files
 from suan.pools.slurm.login.attempts import Attempts, write
 from suan.pools.slurm.login.clusterview import Cluster
-from suan.pools.slurm.login.commands import Slurm, Trouble
+from suan.pools.slurm.login.commands import Commands, Slurm, Trouble
 from suan.pools.slurm.login.launching import Asker, Launcher
+from suan.pools.slurm.login.rest import Rest
 from suan.pools.slurm.login.watching import Watching
 
 _SUBMITTING_THREADS, _OTHER_THREADS = 4, 8
@@ -34,13 +35,15 @@ class Program:
         directory = os.path.abspath(os.path.expanduser(str(settings["directory"])))
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self._directory = directory
-        settings["user"] = _user()
+        self._settings = settings
+        rest = settings.get("rest")
+        settings["user"] = rest["user"] if rest else _user()
         settings["keeper"] = _keeper(directory, str(settings.pop("keeper_text")))
         conf = settings.get("conf")
         if conf and not os.path.exists(conf):
             mend = "mend `conf` in pools.yaml; without it the commands find their own"
             raise Trouble("rejected", f"there is no {conf} on the login node", mend)
-        self._slurm = Slurm(settings.get("conf"), _SLURM_PATIENCE_S)
+        self._slurm = self._reached(rest, directory)
         cluster = Cluster(self._slurm, settings)
         self._cluster = cluster
         self._launcher = Launcher(self._slurm, cluster, directory=directory, settings=settings)
@@ -51,6 +54,12 @@ class Program:
         self._submitting = ThreadPoolExecutor(_SUBMITTING_THREADS)
         self._others = ThreadPoolExecutor(_OTHER_THREADS)
         self._writing = threading.Lock()
+
+    def _reached(self, rest: "dict[str, str] | None", directory: str) -> Slurm:
+        if rest is None:
+            return Commands(self._settings.get("conf"), _SLURM_PATIENCE_S)
+        runs = os.path.join(directory, "runs")
+        return Rest(rest, runs=runs, timeout_s=_SLURM_PATIENCE_S)
 
     def serve(self) -> None:
         """Until the other end closes."""
@@ -223,13 +232,13 @@ class Program:
 
     def do_check(self) -> "list[str]":
         """What there is, in words, after what a job needs has been tried; trouble is raised."""
-        version = self._slurm.run(["sinfo", "--version"]).strip()
+        version, user = self._slurm.version(), str(self._settings["user"])
         partitions = self._cluster.partitions()
-        self._slurm.run(["squeue", "-h", "-u", _user(), "-o", "%A"])
-        self._launcher.try_submitting()
+        self._slurm.queue(user)
+        taken = self._launcher.try_submitting()
         return [
             version + ", partitions: " + ", ".join(sorted(partitions)),
-            "sbatch would take a job of " + _user(),
+            taken + " " + user,
             "runs are kept in " + self._directory,
         ]
 
