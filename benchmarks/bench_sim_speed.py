@@ -13,6 +13,7 @@ is held against. The shortest loop known (heaploops.py) is told beside it, so th
 Published figures of others were measured by others than us on processors of a similar kind.
 """
 
+import gc
 import json
 import random
 import statistics
@@ -213,8 +214,12 @@ class Steady:
 
 def an_event(policy: str, pending: int, nodes: int, *, steps: int) -> tuple[float, float]:
     """Microseconds of processor for one event, and the 99th percentile of a step's. So many steps,
-    or as many as ``MOST_S`` allow."""
+    or as many as ``MOST_S`` allow; garbage is collected as in the simulator."""
+    gc.set_threshold(*simruns.GC_THRESHOLDS)
+    gc.unfreeze()
     steady = Steady(policy, pending, nodes)
+    gc.collect()
+    gc.freeze()
     for _ in range(steps // 10):
         steady.step()
     took: list[float] = []
