@@ -19,6 +19,7 @@ from suan.model.units import RunId
 from suan.pools.kinds import Checked
 from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import KubernetesKind, Trial
+from tests.content.shelf import Shelf
 from tests.kubernetes import IMAGE, kubectl
 from tests.waiting import until, until_async
 
@@ -318,6 +319,65 @@ async def test_nothing_is_left_in_the_cluster(kind: KubernetesKind) -> None:
         assert outcome is not None
         assert outcome.exit_code == 4
         assert await after.output("left-r1") == b"kept\n"
+
+
+CLAIM = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: cache}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+"""
+
+
+@pytest.mark.parametrize("claim", [True, False])
+async def test_the_pod_that_keeps_files_is_lost(kind: KubernetesKind, claim: bool) -> None:
+    shelf = Shelf()
+    parcel = shelf.parcel({"a": b"brought\n" * 1000})
+    if claim:
+        kind.kubectl("create", "-f", "-", stdin=CLAIM)
+        kind.more = "  files_claim: cache\n"
+    async with kind.trial() as trial:
+        await trial.pool.deliver(parcel, shelf, lambda _: None)
+        await trial.launch("kept-r1", "echo left > out", parcels=(parcel,), outputs=("out",))
+        await trial.end("kept-r1")
+        assert [each.path for each in await trial.pool.list_outputs("kept-r1")] == ["out"]
+        before = shelf.bytes_read
+        kind.kubectl("delete", "pod", "-l", "suan/files=kubernetes", "--now")
+
+        async def back() -> bool:
+            try:
+                await trial.pool.deliver(parcel, shelf, lambda _: None)
+            except PoolUnavailable:
+                return False
+            return True
+
+        await until_async(back, 60, what="another pod that keeps files")
+        assert shelf.bytes_read == (before if claim else 2 * before)
+        nodes = ("n1", "n2")
+        await trial.launch("kept-r2", "wc -l < a", parcels=(parcel,), nodes=nodes)
+        assert (await trial.end("kept-r2")).cause is Cause.SUCCEEDED
+        assert [await trial.output("kept-r2", task=rank) for rank in (0, 1)] == [b"1000\n"] * 2
+        if claim:
+            assert await trial.pool.read_output("kept-r1", "out", offset=0, limit=9) == b"left\n"
+        else:
+            with pytest.raises(PoolError):
+                await trial.pool.read_output("kept-r1", "out", offset=0, limit=9)
+
+
+async def test_the_word_of_a_run_opens_nothing_else(kind: KubernetesKind) -> None:
+    """Inside its container a task could learn the word by which its own files are left."""
+    ask = (
+        'tr "\\0" "\\n" </proc/1/environ | sed -n s/^SUAN_K_FILES=//p >told;'
+        " read -r host port run word <told;"
+        ' try() { exec 5<>"/dev/tcp/$host/$port";'
+        ' printf "$1 HTTP/1.1\\r\\nX-Suan-Word: $word\\r\\nContent-Length: 0\\r\\n\\r\\n" >&5;'
+        " read -r answer <&5; echo ${answer:9:3}; };"
+        ' try "GET /left/$run"; try "POST /missing"; try "POST /leave/other-r1/0/output"'
+    )
+    async with kind.trial() as trial:
+        await trial.launch("word-r1", ask, outputs=("out",))
+        await trial.end("word-r1")
+        assert await trial.output("word-r1") == b"403\n403\n403\n"
 
 
 @asynccontextmanager

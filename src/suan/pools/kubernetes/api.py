@@ -64,21 +64,21 @@ class ApiServer:
         response = await self._send("GET", path, params=params)
         if response.status_code == 404:
             return None
-        return _decoded(self._checked(response), kind)
+        return _decoded(self.checked(response), kind)
 
     async def create(self, path: str, body: Mapping[str, Any], kind: type[T]) -> T | None:
         """Make an object; ``None`` if there is one of that name already."""
         response = await self._send("POST", path, body=body)
         if response.status_code == 409 and _status(response).reason == "AlreadyExists":
             return None
-        return _decoded(self._checked(response), kind)
+        return _decoded(self.checked(response), kind)
 
     async def patch(self, path: str, body: Mapping[str, Any], kind: type[T]) -> T | None:
         """Change what ``body`` names of an object; ``None`` where there is none."""
         response = await self._send("PATCH", path, body=body, form=_MERGE)
         if response.status_code == 404:
             return None
-        return _decoded(self._checked(response), kind)
+        return _decoded(self.checked(response), kind)
 
     async def delete(self, path: str, *, grace_s: int | None = None, uid: str = "") -> None:
         """Take an object away, and what it owns with it. Absent is success."""
@@ -89,12 +89,19 @@ class ApiServer:
             body["preconditions"] = {"uid": uid}
         response = await self._send("DELETE", path, body=body)
         if response.status_code not in (404, 409):
-            self._checked(response)
+            self.checked(response)
 
     async def review(self, body: Mapping[str, Any], path: str) -> dict[str, Any]:
         """Ask the server's opinion, by an object that is answered and not kept."""
         response = await self._send("POST", path, body=body)
-        return _decoded(self._checked(response), dict[str, Any])
+        return _decoded(self.checked(response), dict[str, Any])
+
+    async def pass_on(
+        self, path: str, content: bytes | None, headers: Mapping[str, str]
+    ) -> httpx.Response:
+        """Have the server pass a request on (``pods/proxy``): GET without a content, else POST."""
+        method = "GET" if content is None else "POST"
+        return await self._send(method, path, content=content, headers=headers)
 
     async def list(self, path: str, kind: type[T], **params: str) -> tuple[list[T], str]:
         """Every object, in pages, and from where to watch them."""
@@ -105,7 +112,7 @@ class ApiServer:
             if response.status_code == 410:  # the pages took so long that the next is forgotten
                 found, following = [], dict(params)
                 continue
-            page: Page[T] = _decoded(self._checked(response), Page[kind])  # type: ignore[valid-type] # it is one at run time
+            page: Page[T] = _decoded(self.checked(response), Page[kind])  # type: ignore[valid-type] # it is one at run time
             found.extend(page.items or ())
             if not page.metadata.continue_:
                 return found, page.metadata.resource_version
@@ -139,7 +146,7 @@ class ApiServer:
         """
         if response.status_code != 200:
             await response.aread()
-            self._checked(response)
+            self.checked(response)
 
     @asynccontextmanager
     async def stream(
@@ -170,12 +177,14 @@ class ApiServer:
         params: Params | None = None,
         body: Mapping[str, Any] | None = None,
         form: str = _JSON,
+        **raw: Any,
     ) -> httpx.Request:
-        headers = {"Accept": _JSON}
+        """``raw``: a ``content`` that is no JSON, and further ``headers``."""
+        headers = {"Accept": _JSON, **raw.get("headers", {})}
         token = await self.access.tokens.header()
         if token is not None:
             headers["Authorization"] = token
-        content = None
+        content = raw.get("content")
         if body is not None:
             content = msgspec.json.encode(body)
             headers["Content-Type"] = form
@@ -195,7 +204,7 @@ class ApiServer:
                 return response
         raise AssertionError("the second answer was returned")
 
-    def _checked(self, response: httpx.Response) -> bytes:
+    def checked(self, response: httpx.Response) -> bytes:
         """The content of a good answer; otherwise what it means."""
         code = response.status_code
         if code < 300:

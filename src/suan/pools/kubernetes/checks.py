@@ -17,6 +17,7 @@ NEEDED = (
     ("", "pods", False, ("list", "watch")),
     ("", "pods", True, ("list", "watch", "patch", "delete")),
     ("", "pods/log", True, ("get",)),
+    ("", "pods/proxy", True, ("get", "create")),
     ("batch", "jobs", True, ("create", "get", "list", "watch", "patch", "delete")),
     ("", "secrets", True, ("create", "list", "patch", "delete")),
     ("", "events", True, ("list",)),

@@ -13,6 +13,8 @@ from suan.pools.kubernetes import kubeconfig, manifest, marks
 from suan.pools.kubernetes.api import ApiServer
 from suan.pools.kubernetes.attempts import Attempts
 from suan.pools.kubernetes.capacity import Capacity
+from suan.pools.kubernetes.delivering import Files
+from suan.pools.kubernetes.left import Left
 from suan.pools.kubernetes.logs import LogKeeper
 from suan.pools.kubernetes.manifest import Place
 from suan.pools.kubernetes.mirror import Mirror
@@ -42,13 +44,15 @@ class Cluster:
         self.quotas = Quotas()
         self.runs = Runs(changed=self._changed, touched=self._touched, records=self.records)
         self.logs = LogKeeper(self.api, self.records, namespace=self.namespace)
+        self.files = Files(self.api, options, namespace=self.namespace)
         self.attempts = Attempts(self.api, options, namespace=self.namespace, owner=owner)
+        self.left = Left(self.files, self.records, self.runs)
         self._tender = Tender(
             self.api,
             options,
             namespace=self.namespace,
             attempts=self.attempts,
-            parts=(self.runs, self.capacity, self.logs, self.records),
+            parts=(self.runs, self.capacity, self.logs, self.records, self.left),
         )
         self._mirrors = self._mirrored()
         self._tasks = [asyncio.create_task(each.run()) for each in self._mirrors]

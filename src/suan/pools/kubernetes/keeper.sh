@@ -4,6 +4,7 @@
 control=/run/suan-control home=/run/suan sent=/run/suan-script
 limit=$SUAN_K_LIMIT_MS grace=$SUAN_K_GRACE_MS gang=$SUAN_K_GANG mark=$SUAN_K_MARK
 end=${mark%$'\a'}$';end\a'
+files=${SUAN_K_FILES:-} named=${SUAN_K_NAMED:-} named_told=${SUAN_K_NAMED_TOLD:-[]} workdir=
 child= poll= asked=- late=0 began=0 helpers=()
 exec {nap}<> <(:)
 
@@ -118,18 +119,48 @@ flush() {
   done
 }
 
+# What the task leaves goes to the pod that keeps files: its output folder, and what it names below its
+# working directory, each as a tar.
+leave() {
+  local each there=()
+  [ -n "$files" ] && [ "$began" != 0 ] || return
+  each=("$home/output"/* "$home/output"/.[!.]*)
+  if [ -e "${each[0]}" ] || [ "${#each[@]}" -gt 2 ] || [ -e "${each[1]:-}" ]; then send_left output "$home" output; fi
+  while IFS= read -r each; do
+    [ -z "$each" ] || [ ! -e "$workdir/$each" ] || there+=("$each")
+  done <<<"$named"
+  [ "${#there[@]}" = 0 ] || send_left work "$workdir" "${there[@]}"
+}
+send_left() { # $1: as what; $2: in which folder; the rest: paths there
+  local as=$1 folder=$2 size tries; shift 2
+  size=$(tar -C "$folder" -c -- "$@" 2>/dev/null | wc -c)
+  for tries in 1 2 3 4 5; do
+    (
+      read -r host port run word <<<"$files"
+      exec {line}<>"/dev/tcp/$host/$port" || exit
+      printf 'POST /leave/%s/%s/%s HTTP/1.1\r\nHost: suan\r\nX-Suan-Word: %s\r\nX-Suan-Named: %s\r\nContent-Length: %s\r\n\r\n' \
+        "$run" "$SUAN_TASK_RANK" "$as" "$word" "$named_told" "$size" >&"$line"
+      tar -C "$folder" -c -- "$@" >&"$line"
+      read -r answer <&"$line" && [[ $answer == *" 200 "* ]]
+    ) 2>/dev/null && return
+    pause 1
+  done
+  printf '%ssuan: what the task left could not be sent to the pod that keeps files\n' "$mark" >&2
+}
+
 finish() { # $1: the exit code
   local ended oom=0
   [ -z "$poll" ] || kill -KILL "$poll" 2>/dev/null
   tell KILL
   [ -z "${err:-}" ] || exec {err}>&-
   [ "${#helpers[@]}" = 0 ] || wait "${helpers[@]}" 2>/dev/null
+  now
+  ended=$ms
+  leave
   flush
   [ ! -e "$home/late" ] || late=1
   [ ! -e "$home/asked" ] || read -r asked <"$home/asked"
   out_of_memory && oom=1
-  now
-  ended=$ms
   measure
   printf 'suan %s %s %s %s %s %s %s %s\n' "$1" "$began" "$ended" "$asked" "$late" "$oom" "$cpu" "$memory" \
     >/dev/termination-log

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import json
 import posixpath
 import re
 import zlib
@@ -11,12 +12,13 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from suan.content.manifest import is_plain
 from suan.model.errors import PoolRejected
 from suan.model.pool import Launch
 from suan.model.resources import ANY_ACCELERATOR
 from suan.model.units import SECOND
 from suan.pools.environment import common
-from suan.pools.kubernetes import marks
+from suan.pools.kubernetes import delivering, marks
 from suan.pools.kubernetes.objects import INDEX
 from suan.pools.kubernetes.options import Options, volume
 from suan.pools.script import SETUP_AND_RUN
@@ -38,6 +40,8 @@ class Place:
 
     devices: Mapping[str, int]
     image: str
+    source: str = ""  # the address that what the run brings is fetched from
+    keeper: str = ""  # where what it leaves goes: ``delivering.Files.keeper``
 
 
 @cache
@@ -173,6 +177,7 @@ def _asked(launch: Launch, place: Place) -> marks.Asked:
         mark=_mark(launch.run),
         image=place.image,
         together=launch.stderr is not None and launch.stderr == launch.stdout,
+        keeps=bool(place.keeper),
         ends=True,
     )
 
@@ -201,6 +206,12 @@ def _template(launch: Launch, options: Options, place: Place, *, name: str) -> d
         "volumes": volumes,
         "containers": [_container(launch, options, place, name=name) | {"volumeMounts": mounts}],
     }
+    if launch.parcels:
+        home = [{"name": "home", "mountPath": _HOME}]
+        need = {each: requests(launch, place)[each] for each in ("cpu", "memory")}
+        bringing = delivering.bringing(launch, options, place.source)
+        more = {"volumeMounts": home, "resources": {"requests": need}}
+        spec["initContainers"] = [bringing | more]
     given = {
         "nodeSelector": options.node_selector,
         "serviceAccountName": options.service_account,
@@ -266,6 +277,8 @@ def _environment(
     first, span = _PORTS
     given["MASTER_PORT"] = str(first + zlib.crc32(launch.run.encode()) % span)
     given |= _for_keeper(launch, options)
+    if place.keeper:
+        given |= _leaving(launch, place.keeper)
     for variable in (*given, *launch.secrets):
         if not _NAME.fullmatch(variable):
             raise PoolRejected(
@@ -310,6 +323,13 @@ def _for_keeper(launch: Launch, options: Options) -> dict[str, str]:
         mend = "submit with the command line, which makes it absolute"
         raise PoolRejected(f"workdir {launch.workdir!r} is not an absolute path", mend=mend)
     return {f"SUAN_K_{key}": value for key, value in asked.items()}
+
+
+def _leaving(launch: Launch, keeper: str) -> dict[str, str]:
+    named = [posixpath.normpath(each) for each in launch.outputs]
+    named = [each for each in named if is_plain(each) and "\n" not in each]
+    told = {"FILES": keeper, "NAMED": "\n".join(named), "NAMED_TOLD": json.dumps(named)}
+    return {f"SUAN_K_{key}": value for key, value in told.items()}
 
 
 def _long(launch: Launch) -> dict[str, str]:

@@ -62,6 +62,7 @@ class Asked(msgspec.Struct, omit_defaults=True):
     mark: str = ""  # of lines of standard error in the log
     image: str = ""
     together: bool = False  # both streams go to one file
+    keeps: bool = False  # what it leaves goes to the pod that keeps files
     ends: bool = False  # its keeper marks the ends of its streams
 
     @property

@@ -124,6 +124,7 @@ class PodStatus(_Part):
     pod_ip: str = msgspec.field(default="", name="podIP")
     conditions: list[Condition] = []
     container_statuses: list[ContainerStatus] = []
+    init_container_statuses: list[ContainerStatus] = []
 
 
 class Pod(_Part):
@@ -142,6 +143,12 @@ class Pod(_Part):
     def state(self) -> ContainerState:
         """Of its one container."""
         statuses = self.status.container_statuses
+        return statuses[0].state if statuses else ContainerState()
+
+    @property
+    def before(self) -> ContainerState:
+        """Of what lays out files before its task, if it has that."""
+        statuses = self.status.init_container_statuses
         return statuses[0].state if statuses else ContainerState()
 
     @property
@@ -214,6 +221,13 @@ class Named(_Part):
     """Any object, by its name alone."""
 
     metadata: Meta
+
+
+class Secret(_Part):
+    """A Secret; its values in base64."""
+
+    metadata: Meta
+    data: dict[str, str] = {}
 
 
 class Status(_Part):

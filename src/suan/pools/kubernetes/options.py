@@ -10,7 +10,8 @@ from suan.pools.fields import Fields
 from suan.pools.kubernetes.devices import Names
 
 _TEXTS = ("kubeconfig", "context", "namespace", "image", "service_account", "kueue_queue",
-          "runtime_class", "priority_class", "model_label")  # fmt: skip
+          "runtime_class", "priority_class", "model_label", "files_claim",
+          "files_image")  # fmt: skip
 _TIMES = {"grace_s": 10 * SECOND, "patience_s": 5 * MINUTE, "gang_patience_s": 2 * MINUTE,
           "linger_s": 10 * MINUTE, "keep_days": 7 * DAY}  # fmt: skip
 _MAPPINGS = ("accelerators", "node_selector", "volumes")
@@ -51,6 +52,8 @@ class Options:
     kueue_queue: str | None = None
     runtime_class: str | None = None
     priority_class: str | None = None
+    files_claim: str | None = None
+    files_image: str | None = None
     names: Names = Names()
     tolerations: tuple[Toleration, ...] = ()
     node_selector: dict[str, str] = field(default_factory=dict)

@@ -33,6 +33,7 @@ _REASONS = {
     "DeadlineExceeded": (Cause.TIMED_OUT, "Kubernetes ended it: its time limit passed"),
 }
 _NO_IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+_NEVER_LAID_OUT = 2  # the exit code of files.bringing
 _PULLING_S = 60.0  # a registry that does not answer may be back in a while
 _NEVER = ("not found", "manifest unknown", "denied", "unauthorized", "invalid reference",
           "authentication required", "no match for platform", "name unknown", "couldn't parse",
@@ -102,6 +103,10 @@ def of_task(pod: Pod, rank: int, *, deleted: bool, limit_ms: int) -> Outcome:
         return _of_keeper(said, rank, limit_ms)
     if ended is not None:
         return _of_container(ended, rank, pod)
+    if (before := pod.before.terminated) is not None and before.exit_code:
+        cause = Cause.FAILED if before.exit_code == _NEVER_LAID_OUT else Cause.LOST
+        why = "what its job brings could not be laid out"
+        return Outcome(cause, detail=_with(why, before.message))
     return Outcome(Cause.LOST, detail=_with("its pod failed", pod.status.message))
 
 
@@ -147,6 +152,9 @@ def of_gang(tasks: Mapping[int, tuple[Pod, Outcome]]) -> Outcome:
 def blocked(pod: Pod, age_s: float) -> tuple[Outcome | None, str]:
     """Why a pod has not started after so long: an outcome, if it never will, and in words."""
     waiting = pod.state.waiting
+    earlier = pod.before.waiting
+    if earlier is not None and earlier.reason != "PodInitializing":
+        waiting = earlier
     if waiting is not None and waiting.reason in _NO_IMAGE:
         said = _with(f"its image cannot be pulled ({waiting.reason})", waiting.message)
         never = waiting.reason in ("InvalidImageName", "ErrImageNeverPull")

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import ClassVar
 from suan.killpoints import passing
 from suan.model.errors import PoolRejected
 from suan.model.offer import Offer
-from suan.model.pool import Launch, LogChunk, Observation
+from suan.model.pool import Content, Launch, LogChunk, Observation, OutputFile, Parcel
 from suan.model.units import Duration, RunId
 from suan.pools import terms
 from suan.pools.kubernetes import checks, logs, marks
 from suan.pools.kubernetes.cluster import Cluster
+from suan.pools.kubernetes.left import Left
 from suan.pools.kubernetes.options import Options
 
 
@@ -65,10 +67,20 @@ class KubernetesPool:
         if launch.run in cluster.records.ended:
             return launch.run
         place = cluster.place(launch)
+        if launch.parcels:
+            place = replace(place, source=await cluster.files.source(launch))
+        elif launch.outputs:
+            await cluster.files.ready()
+        place = replace(place, keeper=await cluster.files.keeper(launch.run))
         passing("kubernetes.before_making")
         job = await cluster.attempts.launch(launch, place, ticket)
         cluster.take_in(job)
         return launch.run
+
+    async def deliver(self, parcel: Parcel, content: Content, moved: Callable[[int], None]) -> None:
+        """Bring files to where the pods of a run fetch them; see ``delivering``."""
+        cluster = await self._open()
+        await cluster.files.deliver(parcel, content, moved)
 
     async def find(self, run: RunId) -> str | None:
         """The reference of a run that was launched, or ``None``: then it never will unasked."""
@@ -113,6 +125,14 @@ class KubernetesPool:
             return logs.piece(cluster.records.log(ref, task, stream), span, over=True)
         return await cluster.logs.read(entry, task=task, stream=stream, span=span)
 
+    async def list_outputs(self, ref: str) -> tuple[OutputFile, ...]:
+        """What a run has left, once it has ended."""
+        return await (await self._known(ref)).files(ref)
+
+    async def read_output(self, ref: str, path: str, *, offset: int, limit: int) -> bytes:
+        """Bytes of one of them."""
+        return await (await self._known(ref)).read(ref, path, span=(offset, limit))
+
     async def changed(self) -> None:
         """Return as soon as a run has started or ended, or a node has changed."""
         cluster = await self._open()
@@ -135,6 +155,16 @@ class KubernetesPool:
         cluster, self._cluster = self._cluster, None
         if cluster is not None:
             await cluster.close()
+
+    async def _known(self, ref: str) -> Left:
+        """Raises:
+        PoolRejected: there is no such run.
+        """
+        marks.check(ref)
+        cluster = await self._open()
+        if ref not in cluster.records.ended and ref not in cluster.runs.entries:
+            raise PoolRejected(f"run {ref} has no outputs here", mend="it was never launched")
+        return cluster.left
 
     async def _open(self) -> Cluster:
         async with self._opening:

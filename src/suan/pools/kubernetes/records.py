@@ -68,6 +68,10 @@ class Records:
     def log(self, run: str, task: int, stream: str) -> Path:
         return self.folder(run) / f"task-{task}.{stream}"
 
+    def left(self, run: str) -> Path:
+        """Where it is noted what a run has left."""
+        return self.folder(run) / "left.json"
+
     def place(self, run: str, task: int) -> Path:
         """Where it is noted how far a task's log was read."""
         return self.folder(run) / f"task-{task}.read"

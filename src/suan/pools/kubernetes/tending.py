@@ -13,6 +13,7 @@ from suan.pools.kubernetes import gangs, marks, outcomes
 from suan.pools.kubernetes.api import ApiServer
 from suan.pools.kubernetes.attempts import Attempts
 from suan.pools.kubernetes.capacity import Capacity
+from suan.pools.kubernetes.left import Left
 from suan.pools.kubernetes.logs import LogKeeper
 from suan.pools.kubernetes.objects import Event, Named, Pod
 from suan.pools.kubernetes.options import Options
@@ -40,12 +41,12 @@ class Tender:
         *,
         namespace: str,
         attempts: Attempts,
-        parts: tuple[Runs, Capacity, LogKeeper, Records],
+        parts: tuple[Runs, Capacity, LogKeeper, Records, Left],
     ) -> None:
         self._api = api
         self._options = options
         self._attempts = attempts
-        self._runs, self._capacity, self._logs, self._records = parts
+        self._runs, self._capacity, self._logs, self._records, self._left = parts
         self._namespace = namespace
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._events = f"/api/v1/namespaces/{namespace}/events"
@@ -273,6 +274,7 @@ class Tender:
         if entry.run not in self._records.ended:
             for task in sorted(set(entry.pods) - entry.gone):
                 await self._logs.collect(entry, task)
+            await self._left.keep(entry)
             record = Record(
                 run=entry.run,
                 tasks=max(1, entry.asked.tasks),
