@@ -17,7 +17,8 @@ from suan.pools.kubernetes import kubeconfig, marks, outcomes
 from suan.pools.kubernetes.capacity import Capacity, asked
 from suan.pools.kubernetes.credentials import Exec, TokenFile
 from suan.pools.kubernetes.devices import Names, known_as
-from suan.pools.kubernetes.objects import BriefPod, Node, Pod, Quota
+from suan.pools.kubernetes.limits import Limits
+from suan.pools.kubernetes.objects import BriefPod, LimitRange, Node, Pod, Quota
 from suan.pools.kubernetes.options import Options, Toleration
 from suan.pools.kubernetes.parting import Kept, Parting
 from suan.pools.kubernetes.quantity import milli, whole
@@ -260,6 +261,65 @@ def test_what_a_quota_leaves() -> None:
         quotas.allow({"cpu": "1000m"}, 2)
     with pytest.raises(PoolRejected, match=r"allows 4 of requests\.cpu, and the run needs 5"):
         quotas.allow({"cpu": "1"}, 5)
+
+
+def quota(hard: dict[str, str], used: dict[str, str]) -> Quotas:
+    found = Quotas()
+    status = {"hard": hard, "used": used}
+    found.hear(None, read(Quota, {"metadata": {"name": "q"}, "status": status}))
+    return found
+
+
+def test_nodes_show_no_more_than_a_quota_leaves() -> None:
+    capacity = Capacity(Options("p"), "mine", Numbers())
+    capacity.hear_node(None, node())
+    own = pod(nodeName="n1", containers=[needs(cpu="1", memory="1Gi")])
+    own.metadata.namespace, own.metadata.labels = "mine", {marks.POOL: "p"}
+    capacity.hear_pod(None, own)
+    capacity.limit(
+        quota({"requests.cpu": "4", f"requests.{GPU}": "8"}, {"requests.cpu": "3"}).room()
+    )
+    (status,) = told(capacity)
+    assert status.total.cpu_milli == 4000
+    assert status.others_use.cpu_milli == 2000  # 1 is ours, 1 is left
+    assert status.total.accelerator("H100") == 4000
+    assert (status.total.memory_mib, status.others_use.memory_mib) == (16384, 0)
+    capacity.limit(quota({"requests.cpu": "0"}, {}).room())
+    (status,) = told(capacity)
+    assert (status.total.cpu_milli, status.others_use.cpu_milli) == (8000, 7000)
+    capacity.limit(Quotas().room())
+    (status,) = told(capacity)
+    assert (status.total.cpu_milli, status.others_use.cpu_milli) == (8000, 0)
+
+
+@pytest.mark.parametrize(
+    ("says", "requests", "limits", "words"),
+    [
+        ({"max": {"memory": "8Mi"}}, {"memory": "16Mi"}, {}, "allows 8Mi of memory in a container"),
+        ({"max": {"memory": "8Mi"}}, {"memory": "8Mi"}, {"memory": "9Mi"}, "run needs 9Mi"),
+        ({"min": {"cpu": "200m"}}, {"cpu": "100m"}, {}, "wants at least 200m of cpu"),
+        (
+            {"default": {"memory": "8Mi"}},
+            {"memory": "9Mi"},
+            {},
+            "limits memory to 8Mi where nothing",
+        ),
+        ({"type": "Pod", "max": {GPU: "2"}}, {GPU: "4"}, {GPU: "4"}, "of nvidia.com/gpu in a pod"),
+        ({"default": {"memory": "8Mi"}}, {"memory": "9Mi"}, {"memory": "9Mi"}, ""),
+        ({"type": "PersistentVolumeClaim", "max": {"memory": "1"}}, {"memory": "2"}, {}, ""),
+    ],
+)
+def test_what_a_limit_range_forbids(
+    says: dict[str, Any], requests: dict[str, str], limits: dict[str, str], words: str
+) -> None:
+    known = Limits()
+    found = {"metadata": {"name": "r"}, "spec": {"limits": [{"type": "Container"} | says]}}
+    known.hear(None, read(LimitRange, found))
+    if not words:
+        known.allow(requests, limits)
+        return
+    with pytest.raises(PoolRejected, match=words):
+        known.allow(requests, limits)
 
 
 @pytest.mark.parametrize("run", ["a-r1", "Job_7.3-r1", "x" * 120, "7up-r1"])

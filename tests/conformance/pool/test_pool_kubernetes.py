@@ -140,7 +140,23 @@ async def refuses(trial: Trial, words: str) -> bool:
     return not words
 
 
-async def test_limits_that_no_quota_tells_of_are_told_by_events(kind: KubernetesKind) -> None:
+async def test_what_a_quota_leaves_is_what_nodes_show(kind: KubernetesKind) -> None:
+    async with kind.trial() as trial:
+        kind.kubectl("create", "quota", "some", "--hard=requests.cpu=500m")
+
+        async def left(milli: int) -> bool:
+            found = await node(trial, "n1")
+            return found.total.cpu_milli == 500 and 500 - found.others_use.cpu_milli == milli
+
+        await until_async(lambda: left(500), 30, what="the quota")
+        await trial.launch("quo-r1", "sleep 600", nodes=("n2",))
+        await until_async(lambda: left(400), 30, what="the use")
+        await trial.pool.cancel("quo-r1", 0)
+        await trial.end("quo-r1")
+        await until_async(lambda: left(500), 30, what="the end of the use")
+
+
+async def test_limit_ranges_are_told_before_launch(kind: KubernetesKind) -> None:
     limit = {
         "apiVersion": "v1",
         "kind": "LimitRange",
@@ -149,10 +165,11 @@ async def test_limits_that_no_quota_tells_of_are_told_by_events(kind: Kubernetes
     }
     kind.kubectl("create", "-f", "-", stdin=json.dumps(limit))
     async with kind.trial() as trial:
-        await trial.launch("lim-r1", "true", memory_limit_mib=16)
-        outcome = await trial.end("lim-r1")
-        assert outcome.cause is Cause.REJECTED
-        assert "maximum memory usage per Container is 8Mi" in outcome.detail
+        said = await trial.pool.check()
+        assert "LimitRange small allows at most 8Mi of memory in a Container" in said
+        with pytest.raises(PoolRejected, match="allows 8Mi of memory in a container"):
+            await trial.launch("lim-r1", "true", memory_limit_mib=16)
+        assert kind.kubectl("get", "jobs", "-o", "name") == ""
 
 
 async def test_pods_of_others_and_the_operators_word_are_respected(kind: KubernetesKind) -> None:

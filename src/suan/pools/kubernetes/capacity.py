@@ -10,6 +10,7 @@ from suan.pools.kubernetes.marks import POOL, SHARE
 from suan.pools.kubernetes.objects import BriefPod, Node
 from suan.pools.kubernetes.options import Options
 from suan.pools.kubernetes.quantity import milli, whole
+from suan.pools.kubernetes.quotas import Room
 
 _WHOLE = 1000
 _MIB = 1 << 20
@@ -46,6 +47,7 @@ class Capacity:
         self._all: dict[str, Node] = {}
         self._nodes: dict[str, Node] = {}  # those that are the pool's
         self._dirty: set[str] = set()
+        self._room = Room()
         self._statuses: dict[NodeName, tuple[NodeStatus, int]] = {}
         self._removed: dict[NodeName, int] = {}
 
@@ -80,6 +82,24 @@ class Capacity:
             taking = (pod.spec.node_name, self._others(pod, whole_of_it), whole_of_it)
             self._pods[pod.metadata.uid] = taking
             self._take(*taking, sign=1)
+
+    def limit(self, room: Room) -> None:
+        """Have no node show more than the namespace's quotas leave. A quota of zero is not shown:
+        the refusal of a launch names it."""
+        before, self._room = self._clipped(), room
+        if before != self._clipped():
+            self._dirty.update(self._nodes)
+
+    def _clipped(self) -> Room:
+        """The room, as far as it limits any node."""
+        largest: dict[str, int] = {}
+        for node in self._nodes.values():
+            for name, amount in node.status.allocatable.items():
+                largest[name] = max(largest.get(name, 0), milli(amount))
+        return Room(
+            {name: most for name, most in self._room.most.items() if most < largest.get(name, 0)},
+            {name: left for name, left in self._room.left.items() if left < largest.get(name, 0)},
+        )
 
     def since(self, number: int) -> tuple[list[NodeStatus], list[NodeName]]:
         """The nodes that changed after a number, and those that went."""
@@ -159,13 +179,39 @@ class Capacity:
         has = node.status.allocatable
         devices = self._devices(node)
         taken = self._taken.get(node.metadata.name, Amount())
+        total = Amount(milli(has.get("cpu", "0")), whole(has.get("memory", "0")), devices)
+        total, taken = self._within(total, taken, self._held.get(node.metadata.name, Amount()))
         return NodeStatus(
             name=NodeName(node.metadata.name),
-            total=self._resources(
-                node, Amount(milli(has.get("cpu", "0")), whole(has.get("memory", "0")), devices)
-            ),
+            total=self._resources(node, total),
             others_use=self._resources(node, taken, up=True),
             schedulable=node.ready and not self.barred(node),
+        )
+
+    def _within(self, has: Amount, taken: Amount, held: Amount) -> tuple[Amount, Amount]:
+        """A node's total, and what others take of it, such that no more is left than the quotas
+        leave. ``held`` is what all pods take."""
+        if not self._room.left:
+            return has, taken
+
+        def one(name: str, values: tuple[int, int, int], unit: int) -> tuple[int, int]:
+            total, others, everybody = values
+            most, left = self._room.most.get(name, 0) // unit, self._room.left.get(name)
+            if left is None:
+                return total, others
+            free = min(max(0, total - everybody), left // unit)
+            total = min(total, most) if most else total
+            return total, min(total, max(others, total - (everybody - others) - free))
+
+        cpu = one("cpu", (has.cpu, taken.cpu, held.cpu), 1)
+        memory = one("memory", (has.memory, taken.memory, held.memory), _WHOLE)
+        devices = {
+            name: one(name, (count, taken.devices.get(name, 0), held.devices.get(name, 0)), 1)
+            for name, count in has.devices.items()
+        }
+        return (
+            Amount(cpu[0], memory[0], {name: each[0] for name, each in devices.items()}),
+            Amount(cpu[1], memory[1], {name: each[1] for name, each in devices.items()}),
         )
 
     def _resources(self, node: Node, amount: Amount, *, up: bool = False) -> Resources:

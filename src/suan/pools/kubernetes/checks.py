@@ -4,7 +4,8 @@ from typing import Any
 
 from suan.model.errors import PoolAuthError, PoolRejected
 from suan.pools.kubernetes.api import ApiServer
-from suan.pools.kubernetes.objects import Named, Quota
+from suan.pools.kubernetes.limits import Limits
+from suan.pools.kubernetes.objects import LimitRange, Named, Quota
 from suan.pools.kubernetes.options import Options
 from suan.pools.kubernetes.quotas import Quotas
 
@@ -22,6 +23,7 @@ NEEDED = (
     ("", "secrets", True, ("create", "list", "patch", "delete")),
     ("", "events", True, ("list",)),
     ("", "resourcequotas", True, ("list", "watch")),
+    ("", "limitranges", True, ("list", "watch")),
     ("", "namespaces", True, ("get",)),
 )
 
@@ -45,6 +47,7 @@ async def check(api: ApiServer, options: Options, namespace: str) -> list[str]:
 
         raise no_namespace(namespace)
     found.append(await _room(api, namespace))
+    found += await _limits(api, namespace)
     if options.image is None:
         found.append("no image is declared: jobs must name theirs by `image_id`")
     else:
@@ -85,6 +88,13 @@ async def _may(api: ApiServer, attributes: dict[str, str]) -> bool:
     }
     answer = await api.review(body, _REVIEWS)
     return bool(answer.get("status", {}).get("allowed"))
+
+
+async def _limits(api: ApiServer, namespace: str) -> list[str]:
+    limits = Limits()
+    for each in (await api.list(f"/api/v1/namespaces/{namespace}/limitranges", LimitRange))[0]:
+        limits.hear(None, each)
+    return limits.told()
 
 
 async def _room(api: ApiServer, namespace: str) -> str:

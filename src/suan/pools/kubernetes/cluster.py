@@ -15,16 +15,20 @@ from suan.pools.kubernetes.attempts import Attempts
 from suan.pools.kubernetes.capacity import Capacity
 from suan.pools.kubernetes.delivering import Files
 from suan.pools.kubernetes.left import Left
+from suan.pools.kubernetes.limits import Limits
 from suan.pools.kubernetes.logs import LogKeeper
 from suan.pools.kubernetes.manifest import Place
 from suan.pools.kubernetes.mirror import Mirror
-from suan.pools.kubernetes.objects import BriefPod, Job, Named, Node, Pod, Quota
+from suan.pools.kubernetes.objects import BriefPod, Job, LimitRange, Named, Node, Pod, Quota
 from suan.pools.kubernetes.options import Options
 from suan.pools.kubernetes.quotas import Quotas
 from suan.pools.kubernetes.records import Records
 from suan.pools.kubernetes.runs import Entry, Runs
 from suan.pools.kubernetes.tending import Tender
 
+_Mirrors = list[
+    Mirror[Node] | Mirror[BriefPod] | Mirror[Pod] | Mirror[Job] | Mirror[Quota] | Mirror[LimitRange]
+]
 _RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
 
 
@@ -41,7 +45,7 @@ class Cluster:
         self.records = Records(directory, options.times["keep_days"])
         self.records.load()
         self.capacity = Capacity(options, self.namespace, self._changed)
-        self.quotas = Quotas()
+        self.quotas, self.limits = Quotas(), Limits()
         self.runs = Runs(changed=self._changed, touched=self._touched, records=self.records)
         self.logs = LogKeeper(self.api, self.records, namespace=self.namespace)
         self.files = Files(self.api, options, namespace=self.namespace)
@@ -118,7 +122,8 @@ class Cluster:
         """Where a run goes.
 
         Raises:
-            PoolRejected: a node that is not there, or has no such accelerator; no image.
+            PoolRejected: a node that is not there, or has no such accelerator; no image; more than
+                a quota or a LimitRange ever lets in.
             PoolUnavailable: the namespace's quota is used up.
         """
         offered = [self.capacity.offered(name) for name in launch.nodes]
@@ -128,7 +133,9 @@ class Cluster:
             raise PoolRejected(f"pool {self._options.pool} has no node {', '.join(unknown)}")
         image = manifest.image(launch, self._options)
         place = Place(manifest.devices(launch, known), image)
-        self.quotas.allow(manifest.requests(launch, place), len(launch.nodes))
+        requests = manifest.requests(launch, place)
+        self.quotas.allow(requests, len(launch.nodes))
+        self.limits.allow(requests, manifest.limits(launch, place))
         return place
 
     def take_in(self, job: Job) -> Entry | None:
@@ -160,9 +167,7 @@ class Cluster:
         await self.logs.close()
         await self.api.close()
 
-    def _mirrored(
-        self,
-    ) -> "list[Mirror[Node] | Mirror[BriefPod] | Mirror[Pod] | Mirror[Job] | Mirror[Quota]]":
+    def _mirrored(self) -> _Mirrors:
         own = {"labelSelector": f"{marks.POOL}={self._options.pool}"}
         space = f"namespaces/{self.namespace}"
         api, wake = self.api, self.news.set
@@ -180,9 +185,17 @@ class Cluster:
                 api, f"/api/v1/{space}/pods", Pod, hear=self.runs.hear_pod, woken=wake, params=own
             ),
             Mirror(
-                api, f"/api/v1/{space}/resourcequotas", Quota, hear=self.quotas.hear, woken=wake
+                api, f"/api/v1/{space}/resourcequotas", Quota, hear=self._hear_quota, woken=wake
+            ),
+            Mirror(
+                api, f"/api/v1/{space}/limitranges", LimitRange, hear=self.limits.hear,
+                woken=wake,
             ),
         ]  # fmt: skip
+
+    def _hear_quota(self, before: Quota | None, after: Quota | None) -> None:
+        self.quotas.hear(before, after)
+        self.capacity.limit(self.quotas.room())
 
     def _changed(self) -> int:
         self._number = next(self._numbers)

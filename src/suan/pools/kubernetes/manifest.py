@@ -243,15 +243,12 @@ def _deadline(launch: Launch, options: Options) -> int | None:
 
 def _container(launch: Launch, options: Options, place: Place, *, name: str) -> dict[str, Any]:
     reserved = requests(launch, place)
-    limits = {each: reserved[each] for each in place.devices}
-    if launch.memory_limit_mib:
-        limits["memory"] = f"{launch.memory_limit_mib}Mi"
     return {
         "name": CONTAINER,
         "image": place.image,
         "command": ["bash", "-c", keeper(), "suan"],
         "env": _environment(launch, options, place, name=name),
-        "resources": {"requests": reserved, "limits": limits},
+        "resources": {"requests": reserved, "limits": limits(launch, place)},
         "terminationMessagePolicy": "File",
     }
 
@@ -262,6 +259,14 @@ def requests(launch: Launch, place: Place) -> dict[str, str]:
     memory = min(need.memory_mib, launch.memory_limit_mib or need.memory_mib)
     whole = {each: str(-(-amount // _WHOLE)) for each, amount in place.devices.items()}
     return {"cpu": f"{need.cpu_milli}m", "memory": f"{memory}Mi", **whole}
+
+
+def limits(launch: Launch, place: Place) -> dict[str, str]:
+    """What a pod may take at most, as far as it is said."""
+    found = {each: requests(launch, place)[each] for each in place.devices}
+    if launch.memory_limit_mib:
+        found["memory"] = f"{launch.memory_limit_mib}Mi"
+    return found
 
 
 def _environment(

@@ -208,6 +208,24 @@ class Quota(_Part):
     status: QuotaStatus = msgspec.field(default_factory=QuotaStatus)
 
 
+class Limit(_Part):
+    """What a LimitRange says of one kind of thing."""
+
+    type: str = ""
+    max: dict[str, str] = {}
+    min: dict[str, str] = {}
+    default: dict[str, str] = {}
+
+
+class LimitSpec(_Part):
+    limits: list[Limit] = []
+
+
+class LimitRange(_Part):
+    metadata: Meta
+    spec: LimitSpec = msgspec.field(default_factory=LimitSpec)
+
+
 class Event(_Part):
     """What a component of the cluster had to say of an object."""
 

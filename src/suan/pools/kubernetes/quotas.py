@@ -1,12 +1,23 @@
 """What a namespace may still take, by its ResourceQuotas."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from suan.model.errors import PoolRejected, PoolUnavailable
 from suan.pools.kubernetes.objects import Quota
 from suan.pools.kubernetes.quantity import milli
 
+_COUNTS = "pods", "count/pods", "count/jobs.batch"
+_ONE = 1000
 _MEND = "have the namespace's quota raised, or name another `namespace` in pools.yaml"
+
+
+@dataclass(slots=True)
+class Room:
+    """Thousandths of each resource that a quota limits: the most, and what is left."""
+
+    most: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
 
 
 class Quotas:
@@ -43,6 +54,21 @@ class Quotas:
                         f"{quota.status.hard[resource]} {resource}",
                         mend="wait for other pods of the namespace to end; " + _MEND,
                     )
+
+    def room(self) -> "Room":
+        """How much all pods of the namespace may hold together, and how much of it is left."""
+        room = Room()
+        for quota in self._known.values():
+            for name, amount in quota.status.hard.items():
+                most, used = milli(amount), milli(quota.status.used.get(name, "0"))
+                resource = name.removeprefix("requests.")
+                if name in _COUNTS and used + _ONE > most:
+                    room.left["cpu"] = 0  # no pod is let in
+                elif resource in ("cpu", "memory") or "/" in resource:
+                    left = max(0, most - used)
+                    room.most[resource] = min(most, room.most.get(resource, most))
+                    room.left[resource] = min(left, room.left.get(resource, left))
+        return room
 
     def nothing(self) -> str:
         """Which quota lets no pod in at all; empty if none does so."""
