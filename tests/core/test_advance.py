@@ -506,6 +506,50 @@ def test_who_is_not_admitted_is_never_there_unless_he_was_before(todo: list[tupl
     ReservingDriver().drive(todo)
 
 
+asking_steps = st.lists(
+    st.one_of(
+        *[st.tuples(st.just("ask"), any_jobs, st.integers(0, 3))] * 3,
+        *[st.tuples(st.just("submit"), any_jobs)] * 2,
+        *[st.tuples(st.just("reserve"), reservations)] * 3,
+        st.tuples(st.just("unreserve"), st.integers(0, 3)),
+        *[st.tuples(st.just("wait"), st.sampled_from((1, MINUTE, HOUR, 2 * HOUR)))] * 2,
+        st.tuples(st.just("end"), st.integers(0, 50), st.sampled_from(list(Cause))),
+        st.tuples(st.just("policy"), policies),
+        st.tuples(st.just("decide"), st.sampled_from((1, 2, 1000))),
+    ),
+    max_size=40,
+)
+
+
+class AskingDriver(ReservingDriver):
+    """Some jobs ask to run in a reservation, which may not be there, or not admit them."""
+
+    def ask(self, asked: dict, number: int) -> None:
+        self.submit({**asked, "reservation": f"r{number}"})
+
+    def check(self, place: Place) -> None:
+        super().check(place)
+        asked = self.witness.jobs[place.job]
+        if asked.demand.reservation is not None:
+            within = self.made[asked.demand.reservation]
+            assert within.admits(asked.tenant, asked.user)
+            assert within.begin <= self.now < within.end
+            assert within.pool == place.pool
+            assert set(place.nodes) <= set(within.nodes)
+
+
+@given(asking_steps)
+@settings(max_examples=150, deadline=None)
+def test_who_asks_to_run_in_one_is_nowhere_else_and_at_no_other_time(todo: list[tuple]) -> None:
+    AskingDriver().drive(todo)
+
+
+@given(asking_steps, policies)
+@settings(max_examples=75, deadline=None)
+def test_who_asks_to_run_in_one_is_woken_when_it_is_time(todo: list[tuple], policy: Policy) -> None:
+    assert_nothing_to_do(AskingDriver(), todo, policy)
+
+
 def admitted_everywhere(driver: ReservingDriver, name: str) -> bool:
     asked = driver.witness.jobs[name]
     return all(each.admits(asked.tenant, asked.user) for each in driver.made.values())
@@ -600,7 +644,10 @@ OTHER = {code for code in RefusalCode if code is not RefusalCode.RESERVED}
 @settings(max_examples=60, deadline=None)
 def test_what_sleeps_has_nothing_to_do(todo: list[tuple], policy: Policy) -> None:
     """As without reservations: were everything looked at again, nobody would start or stop."""
-    driver = ReservingDriver()
+    assert_nothing_to_do(ReservingDriver(), todo, policy)
+
+
+def assert_nothing_to_do(driver: ReservingDriver, todo: list[tuple], policy: Policy) -> None:
     driver.policy(replace(policy, backfill="none"))
     for step in todo:
         if step[0] != "policy":
