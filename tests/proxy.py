@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ class Proxy:
     ``lose_answer`` the request arrives whole, and the line breaks before its answer does
     ``hold``        the line breaks before the request arrives; ``deliver`` sends it on later
     ``cut``         the line breaks at once
+
+    A request that holds the bytes ``stalls``, if there are any, gets no answer until ``go_on``.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -23,6 +26,9 @@ class Proxy:
         self.mode = "pass"
         self.held: list[bytes] = []
         self.url = ""
+        self.stalls = b""
+        self.stalled = 0
+        self._going = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -30,6 +36,11 @@ class Proxy:
         """Send on what was held; the answers' first lines."""
         held, self.held = self.held, []
         return [await self._send(request) for request in held]
+
+    def go_on(self) -> None:
+        """Answer what stalled, and stall no more."""
+        self.stalls = b""
+        self._going.set()
 
     def break_lines(self) -> None:
         """Break every line that is open."""
@@ -50,6 +61,9 @@ class Proxy:
 
     async def _pass(self, request: bytes, writer: asyncio.StreamWriter) -> bool:
         mode = self.mode
+        if self.stalls and self.stalls in request:
+            self.stalled += 1
+            await self._going.wait()
         if mode == "hold":
             self.held.append(request)
         if mode in ("hold", "cut"):
@@ -87,13 +101,15 @@ async def _request(reader: asyncio.StreamReader) -> bytes | None:
 
 
 @asynccontextmanager
-async def proxy(upstream: str) -> AsyncIterator[Proxy]:
-    """A proxy on a free port, closed at the end."""
+async def proxy(upstream: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
+    """A proxy on a free port, closed at the end; with ``tls`` it is reached by HTTPS."""
     made = Proxy(upstream)
-    listener = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=tls)
+    scheme = "https" if tls else "http"
+    made.url = f"{scheme}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield made
     finally:
         listener.close()
+        made.go_on()
         made.break_lines()

@@ -2,6 +2,8 @@
 
 import json
 import os
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,66 @@ async def test_runs_go_on_while_the_line_is_cut(kind: PeerKind, cut: Proxy) -> N
         cut.mode = "pass"
         assert (await trial.end("cut-r1")).cause is Cause.SUCCEEDED
         assert await trial.output("cut-r1") == b"before\nafter\n"
+
+
+def certificates(folder: Path, *, days: int = 30, name: str = "IP:127.0.0.1") -> tuple[Path, Path]:
+    """An authority of our own, and a certificate with its key that it signed for ``name``."""
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    ca, own = folder / "ca.pem", folder / "own.pem"
+    openssl("req", "-x509", *key, "-subj", "/CN=authority", "-keyout", folder / "ca.key",
+            "-out", ca, "-days", 30)  # fmt: skip
+    openssl("req", *key, "-subj", "/CN=owner", "-keyout", folder / "own.key",
+            "-out", folder / "own.csr")  # fmt: skip
+    (folder / "names").write_text(f"subjectAltName={name}\n")
+    openssl("x509", "-req", "-in", folder / "own.csr", "-CA", ca, "-CAkey", folder / "ca.key",
+            "-out", own, "-days", days, "-extfile", folder / "names")  # fmt: skip
+    own.write_text(own.read_text() + (folder / "own.key").read_text())
+    return ca, own
+
+
+def openssl(*arguments: object) -> None:
+    done = subprocess.run(
+        ["openssl", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def serves_with(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+async def test_by_https_with_an_authority_of_his_own(kind: PeerKind) -> None:
+    ca, own = certificates(kind.directory)
+    async with proxy(kind.given.url, serves_with(own)) as safe:
+        kind.url, kind.more = safe.url, (f"ca: {ca}",)
+        assert safe.url.startswith("https://")
+        async with kind.trial() as trial:
+            await trial.launch("tls-r1", "echo hello; exit 3")
+            assert (await trial.end("tls-r1")).exit_code == 3
+            assert await trial.output("tls-r1") == b"hello\n"
+            safe.mode = "cut"  # and the line, too, breaks and is mended
+            safe.break_lines()
+            with pytest.raises(PoolUnavailable):
+                await trial.pool.find(RunId("tls-r1"))
+            safe.mode = "pass"
+            assert await trial.pool.find(RunId("tls-r1")) == "tls-r1"
+
+
+@pytest.mark.parametrize("wrong", ["unknown", "another name", "expired"])
+async def test_a_certificate_that_proves_nothing(kind: PeerKind, wrong: str) -> None:
+    how = {"another name": {"name": "DNS:elsewhere.example.org"}, "expired": {"days": 0}}
+    ca, own = certificates(kind.directory, **how.get(wrong, {}))
+    async with proxy(kind.given.url, serves_with(own)) as safe:
+        kind.url, kind.more = safe.url, () if wrong == "unknown" else (f"ca: {ca}",)
+        pool = kind.open()
+        try:
+            with pytest.raises(PoolAuthError, match=r"(?i)certificate") as refused:
+                await pool.observe(None)
+        finally:
+            await pool.close()
+    assert "`ca` in pools.yaml" in refused.value.mend
 
 
 async def test_nobody_listens(kind: PeerKind) -> None:

@@ -1,9 +1,12 @@
 """Ray alone: what only a cluster, its other users and its operator can do to a run."""
 
+import asyncio
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,10 @@ from suan.model.errors import PoolAuthError, PoolError, PoolRejected, PoolUnavai
 from suan.model.job import Cause
 from suan.model.offer import NodeStatus
 from suan.model.resources import Resources
-from suan.model.units import MINUTE, RunId
+from suan.model.units import MINUTE, SECOND, RunId
 from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import Kind, RayKind, Trial
+from tests.proxy import Proxy, proxy
 from tests.ray import RayCluster
 from tests.waiting import until, until_async
 
@@ -94,6 +98,127 @@ async def test_server_killed_while_it_launches(kind: RayKind, point: str) -> Non
     # Others may be breaking the cluster.
     await dies_at(f"ray.{point}", LAUNCH_AND_DIE, *argv, seconds=240)
     await runs_once(kind, found=point != "before_submitting")
+
+
+@pytest.fixture
+async def cut(kind: RayKind) -> AsyncIterator[Proxy]:
+    """The line to the dashboard, for a test to break."""
+    async with proxy(kind.given.address) as made:
+        kind.given = replace(kind.given, address=made.url)
+        yield made
+
+
+async def test_the_answer_to_a_submission_is_lost(kind: RayKind, cut: Proxy) -> None:
+    count = kind.directory / "count"
+    async with kind.trial() as trial:
+        await trial.launch("seen-r1", "true")  # what a run needs has been sent by now
+        await trial.end("seen-r1")
+        cut.mode = "lose_answer"
+        with pytest.raises(PoolError):
+            await trial.launch("lost-r1", f"echo x >> {count}")
+        cut.mode = "pass"
+        if await trial.pool.find(RunId("lost-r1")) is None:
+            await trial.launch("lost-r1", f"echo x >> {count}")
+        assert (await trial.end("lost-r1")).cause is Cause.SUCCEEDED
+    assert count.read_text() == "x\n"
+
+
+async def test_a_submission_that_hung_in_the_line_comes_too_late(kind: RayKind, cut: Proxy) -> None:
+    count = kind.directory / "count"
+    async with kind.trial() as trial:
+        cut.stalls = b"POST /api/jobs/ "
+        launching = asyncio.create_task(trial.launch("late-r1", f"echo x >> {count}"))
+        await until_async(lambda: so(cut.stalled == 1), 60, what="the submission under way")
+        launching.cancel()
+        await asyncio.gather(launching, return_exceptions=True)
+        cut.stalls = b""
+        assert await trial.pool.find(RunId("late-r1")) is None
+        cut.go_on()  # it arrives now
+        await trial.launch("late-r1", f"echo y >> {count}")
+        assert (await trial.end("late-r1")).cause is Cause.SUCCEEDED
+    assert count.read_text() == "y\n"
+
+
+async def so(truth: bool) -> bool:
+    return truth
+
+
+async def test_runs_go_on_while_the_line_is_cut(kind: RayKind, cut: Proxy) -> None:
+    gate = kind.directory / "gate"
+    script = f"echo before; until test -e {gate}; do sleep 0.1; done; echo after"
+    async with kind.trial() as trial:
+        await trial.launch("cut-r1", script)
+        await trial.output_holds("cut-r1", b"before")
+        cut.mode = "cut"
+        cut.break_lines()
+        with pytest.raises(PoolUnavailable):
+            await trial.pool.observe(None)
+        with pytest.raises(PoolUnavailable):
+            await trial.pool.find(RunId("cut-r1"))
+        gate.touch()
+        cut.mode = "pass"
+        await until_async(lambda: answers(trial), 30, what="the pool's return")
+        assert (await trial.end("cut-r1")).cause is Cause.SUCCEEDED
+        assert await trial.output("cut-r1") == b"before\nafter\n"
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, -3600.0])
+async def test_clocks_that_differ_end_nothing_early_or_late(
+    kind: RayKind, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+) -> None:
+    """The server's clock is an hour from that of the cluster."""
+    theirs = time.time
+    monkeypatch.setattr(time, "time", lambda: theirs() + ahead_s)
+    async with kind.trial() as trial:
+        await trial.launch("skew-r1", "echo out; exit 3")
+        await trial.launch("skew-r2", "echo ready; sleep 600", time_limit=2 * SECOND)
+        ref = await trial.launch("skew-r3", "trap 'exit 4' TERM; echo ready; sleep 600 & wait")
+        assert (await trial.end("skew-r1")).exit_code == 3
+        assert await trial.output("skew-r1") == b"out\n"
+        assert (await trial.end("skew-r2")).cause is Cause.TIMED_OUT
+        await trial.output_holds("skew-r3", b"ready")
+        await trial.pool.cancel(ref, 30 * SECOND)
+        assert (await trial.end("skew-r3")).exit_code == 4  # it had its grace
+        ended = trial.reports["skew-r1"].ended_at
+        assert ended is not None
+        assert abs(ended / SECOND - theirs()) < 600  # as the cluster's clock has it
+
+
+async def test_a_node_that_gives_no_words_holds_up_no_other_run(kind: RayKind, cut: Proxy) -> None:
+    async with kind.trial() as trial:
+        cut.stalls = b"mute-r1/logs"
+        await trial.launch("mute-r1", "true")
+        await until_async(lambda: stalled(trial, cut), 60, what="its words asked for")
+        await trial.launch("heard-r1", "true")
+        assert (await trial.end("heard-r1")).cause is Cause.SUCCEEDED
+        assert "mute-r1" not in trial.ends
+        cut.go_on()
+        assert (await trial.end("mute-r1")).cause is Cause.SUCCEEDED
+
+
+async def stalled(trial: Trial, cut: Proxy) -> bool:
+    await trial.observe()
+    return cut.stalled > 0
+
+
+async def test_a_dashboard_that_hangs_is_told(
+    kind: RayKind, cut: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suan.pools.ray.watching._SILENT_S", 0.5)
+    async with kind.trial() as trial:
+        await trial.observe()
+        cut.stalls = b"GET /api/jobs/ "
+        await until_async(lambda: hangs(trial), 60, what="the pool's word")
+        cut.go_on()
+        await until_async(lambda: answers(trial), 60, what="the pool's return")
+
+
+async def hangs(trial: Trial) -> bool:
+    try:
+        await trial.observe()
+    except PoolUnavailable as error:
+        return "has not answered yet" in str(error)
+    return False
 
 
 async def test_the_head_dies_and_comes_back(own: OwnRayKind) -> None:

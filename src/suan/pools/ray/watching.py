@@ -5,6 +5,7 @@ has ended.
 """
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -21,11 +22,16 @@ from suan.pools.ray.attempts import ABANDONED, CANCELLED, Attempt, attempt
 from suan.pools.ray.keeping import Keeping
 from suan.pools.ray.rest import Rest
 
+log = logging.getLogger(__name__)
+
 _NODES_EVERY_S = 5.0
 _SETTLE_S = 6.0  # how long Ray's word on what is in use may lag behind
 _IDLE_S = 2.0
 _SHARE = 4  # at most a fourth of the time is spent on asking
+_LONGEST_REST_S = 5.0  # between two askings, however long the last one hung
 _FETCHES = 8
+_WORDS_S = 5.0  # how long the news of all may wait for one job's own words
+_SILENT_S = 10.0  # what an asking may take before Ray counts as not answering
 _DOES_NOT_STOP_S = 60.0
 
 
@@ -102,6 +108,8 @@ class Watching:
         self._sequence = 1
         self._trouble: PoolError | None = None
         self._polling = asyncio.Lock()
+        self._asking_since: float | None = None  # on the monotonic clock
+        self._comparing: dict[RunId, asyncio.Task[None]] = {}
         self._going = False
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -126,6 +134,7 @@ class Watching:
         self._start()
         if self._trouble is not None:
             raise self._trouble
+        self._check_that_it_answers()
         since = int(number) if known else -1
         told = [
             outcomes.report(entry.run, entry.started, entry.end)
@@ -196,6 +205,7 @@ class Watching:
         """Ask Ray of every job at once, and of its nodes; ``observe`` tells of trouble."""
         async with self._polling:
             trouble: PoolError | None = None
+            self._asking_since = time.monotonic()
             try:
                 await self._look(everything)
             except PoolError as error:
@@ -203,9 +213,21 @@ class Watching:
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 said = f"{self._rest.address} answers what suan does not understand: {error!r}"
                 trouble = PoolUnavailable(said, mend="see which Ray it is: suan pool check")
+            finally:
+                self._asking_since = None
             if (trouble is None) != (self._trouble is None):
                 self._changed(None)
             self._trouble = trouble
+
+    def _check_that_it_answers(self) -> None:
+        """Raises:
+        PoolUnavailable: it has been asked for long, so what is known of it is old.
+        """
+        since = self._asking_since
+        waited = 0.0 if since is None else time.monotonic() - since
+        if waited > _SILENT_S:
+            said = f"{self._rest.address} was asked {waited:.0f} s ago and has not answered yet"
+            raise PoolUnavailable(said, mend="see whether the head runs")
 
     async def _look(self, everything: bool) -> None:
         began = time.monotonic()
@@ -213,7 +235,7 @@ class Watching:
             self.session = str((await self._rest.version())["session_name"])
         jobs = await self._rest.jobs()
         found = self._ours(jobs)
-        await asyncio.gather(*(self._compare(each, began) for each in found.values()))
+        await self._compare_all(found, began)
         for entry in list(self._live.values()):
             if entry.run not in found and entry.known_at < began:
                 await self._missing(entry)
@@ -237,6 +259,28 @@ class Watching:
             if run not in found or found[run].number < each.number:
                 found[run] = each
         return found
+
+    async def _compare_all(self, found: dict[RunId, Attempt], began: float) -> None:
+        """Hold all runs against their jobs. One whose node gives no words holds up no other: it is
+        waited for beside the next looks, and asked again."""
+        for run, each in found.items():
+            if run not in self._comparing:
+                task = asyncio.create_task(self._compare(each, began))
+                self._comparing[run] = task
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        if not self._comparing:
+            return
+        await asyncio.wait(self._comparing.values(), timeout=_WORDS_S)
+        done = {run: task for run, task in self._comparing.items() if task.done()}
+        for run in done:
+            del self._comparing[run]
+        for run, task in done.items():
+            failed = task.exception()
+            if isinstance(failed, PoolError):
+                log.warning("pool=%s run=%s not looked at: %s", self._manner.pool, run, failed)
+            elif failed is not None:
+                raise failed
 
     async def _compare(self, found: Attempt, began: float) -> None:
         """Hold a run against its job."""
@@ -346,7 +390,8 @@ class Watching:
                 pass
             began = time.monotonic()
             await self.poll()
-            await asyncio.sleep((_SHARE - 1) * (time.monotonic() - began))
+            rest = (_SHARE - 1) * (time.monotonic() - began)
+            await asyncio.sleep(min(rest, _LONGEST_REST_S))
 
     def _changed(self, entry: Entry | None) -> None:
         self._sequence += 1
