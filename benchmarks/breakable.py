@@ -26,11 +26,13 @@ Mend: TypeAlias = Callable[[], "subprocess.Popen[bytes] | None"]
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done, for how long [s, at least and at most], and how."""
+    """What is done, for how long [s, at least and at most], and how; whether it ``ends`` runs, and
+    with them what they had not told yet."""
 
     what: str
     seconds: tuple[float, float]
     strike: Callable[[random.Random], Mend | None]
+    ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def kubernetes(folder: Path, wire: Wire) -> Part:
         Fault("Kubernetes' control plane killed in part", (2, 12), any_of_it),
         Fault("API server frozen", (5, 15), lambda _: frozen(program("kube-apiserver"))),
         Fault("kubelet killed", (1, 1), lambda c: killed(kubelet(c), nothing)),
-        Fault("Kubernetes node killed", (3, 15), lambda c: killed(node(c), up)),
+        Fault("Kubernetes node killed", (3, 15), lambda c: killed(node(c), up), ends=True),
         Fault("Kubernetes node cut off", (2, 8), cut_off),
         *lines("the API server", wire),
     )
@@ -195,8 +197,8 @@ def ray(folder: Path, wire: Wire) -> Part:
         return lambda _: frozen(running(str(folder), *words))
 
     faults = (
-        Fault("Ray's head killed", (2, 12), end("n1")),
-        Fault("Ray node killed", (2, 12), end("n2")),
+        Fault("Ray's head killed", (2, 12), end("n1"), ends=True),
+        Fault("Ray node killed", (2, 12), end("n2"), ends=True),
         Fault("Ray's dashboard frozen", (3, 12), part_of("dashboard/dashboard.py")),
         Fault("raylet frozen", (2, 6), part_of("raylet/raylet", "127.0.0.12")),
         *lines("Ray's dashboard", wire),
@@ -219,8 +221,11 @@ def local(home: Path) -> Part:
         found = running("suan.pools.local.forkserver", str(home))
         return [chance.choice(found)] if found else []
 
+    def strike(chance: random.Random) -> Mend | None:
+        return killed(one_of_them(chance), nothing)
+
     what = "process of a local pool killed"
-    return Part("local", (Fault(what, (0, 0), lambda c: killed(one_of_them(c), nothing)),))
+    return Part("local", (Fault(what, (0, 0), strike, ends=True),))
 
 
 @dataclass

@@ -40,6 +40,7 @@ class Chaos:
     random: random.Random
     done: Counter[str] = field(default_factory=Counter)
     server: RunningServer | None = None
+    ended: list[float] = field(default_factory=list)  # when something was struck that ends runs
     _broken: dict[str, Mending] = field(default_factory=dict)
 
     @property
@@ -77,6 +78,7 @@ class Chaos:
         for part, fault in whole:
             if (mend := fault.strike(self.random)) is not None:
                 self.done[fault.what] += 1
+                self.ended += [time.time()] if fault.ends else []
                 at = time.monotonic() + self.random.uniform(*fault.seconds)
                 self._broken[part.name] = Mending(at, mend)
                 return

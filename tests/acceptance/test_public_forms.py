@@ -1,5 +1,5 @@
 """Six SkyPilot tasks and six `#SBATCH` scripts, in the form of public ones, unchanged on two kinds
-of pool each: on this machine, and on a real Slurm cluster."""
+of pool each: on this machine, and on a real Slurm cluster. Some of each run on Ray, too."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ray import RayCluster
 from tests.servers import RunningServer, server, suan
 from tests.waiting import until
 
@@ -21,6 +22,15 @@ POOLS = """pools:
   directory: {directory}
   poll_s: 0.5
 """
+RAY = """pools:
+- name: rays
+  kind: ray
+  address: {address}
+  prefix: forms-
+  poll_s: 0.5
+"""
+ON_RAY = ("skypilot/minimal.yaml", "skypilot/distributed.yaml", "slurm/single.sbatch",
+          "slurm/array.sbatch")  # fmt: skip
 SEEN = {  # what the logs of each must hold, of all its jobs and tasks together
     "skypilot/minimal.yaml": [r"running setup on", r"hello from python 3"],
     "skypilot/multi-gpu.yaml": [r"gpus per node: 2", r"rank 0: loss 0.125", r"rank 1: loss 0.125"],
@@ -51,20 +61,24 @@ def running(
 @pytest.fixture(scope="module")
 def ended(running: RunningServer) -> dict[tuple[str, str], list[dict]]:
     """The jobs of each file on each pool, all submitted together and waited for."""
-    for file in SEEN:
-        for pool in ("here", "there"):
-            label = f"of={file.replace('/', '-')}-{pool}"
-            done = suan(running, "submit", "--infra", pool, "--label", label, str(EXAMPLES / file))
-            assert done.returncode == 0, done.stderr
+    return all_ended(running, [(file, pool) for file in SEEN for pool in ("here", "there")])
 
-    def jobs() -> list[dict]:
-        return json.loads(suan(running, "queue", "-a", "--limit", "1000", "--json").stdout)["jobs"]
 
-    def all_ended() -> list[dict]:
-        found = jobs()
+def all_ended(
+    running: RunningServer, asked: list[tuple[str, str]]
+) -> dict[tuple[str, str], list[dict]]:
+    """Submit these files to these pools, and wait for all; the jobs by name and pool."""
+    for file, pool in asked:
+        label = f"of={file.replace('/', '-')}-{pool}"
+        done = suan(running, "submit", "--infra", pool, "--label", label, str(EXAMPLES / file))
+        assert done.returncode == 0, done.stderr
+
+    def ends() -> list[dict]:
+        told = suan(running, "queue", "-a", "--limit", "1000", "--json").stdout
+        found: list[dict] = json.loads(told)["jobs"]
         return [] if any(job["state"] in ("pending", "running") for job in found) else found
 
-    found = until(all_ended, 200, what="the ends of all jobs")
+    found = until(ends, 200, what="the ends of all jobs")
     by_name: dict[tuple[str, str], list[dict]] = {}
     for job in found:
         by_name.setdefault((job["name"], job["pool"]), []).append(job)
@@ -83,6 +97,21 @@ def test_there_are_six_of_each() -> None:
 def test_it_runs_unchanged(
     running: RunningServer, ended: dict[tuple[str, str], list[dict]], file: str, pool: str
 ) -> None:
+    ran_as_it_should(running, ended, file, pool=pool)
+
+
+def test_some_run_unchanged_on_ray(tmp_path: Path, ray_cluster: RayCluster) -> None:
+    (tmp_path / "pools.yaml").write_text(RAY.format(address=ray_cluster.address))
+    with ray_cluster.shared(), server(tmp_path) as running:
+        ended = all_ended(running, [(file, "rays") for file in ON_RAY])
+        for file in ON_RAY:
+            ran_as_it_should(running, ended, file, pool="rays")
+
+
+def ran_as_it_should(
+    running: RunningServer, ended: dict[tuple[str, str], list[dict]], file: str, *, pool: str
+) -> None:
+    """All jobs of a file succeeded in a pool, and wrote what it makes them write."""
     text = (EXAMPLES / file).read_text()
     names = re.findall(r"^(?:name: |#SBATCH (?:--job-name=|-J ))(\S+)", text, re.MULTILINE)
     mine = [job for name in names for job in ended.get((name, pool), [])]

@@ -75,6 +75,8 @@ def _of_ray(job: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     because = f": {said[0][:300]}" if said else ""
     if job["status"] == "STOPPED":
         return {"cause": Cause.CANCELLED, "detail": "it was stopped before it told of its end"}
+    if job["status"] == "SUCCEEDED":  # its program ends with 0 where all its tasks did
+        return {"cause": Cause.SUCCEEDED, "exit_code": 0, "detail": ""}
     kind = str(job.get("error_type") or "")
     if kind in _NEVER_BEGAN and "started" not in told:
         return {"cause": Cause.UNLAUNCHED, "detail": _NEVER_BEGAN[kind] + because}
