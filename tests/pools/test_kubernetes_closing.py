@@ -49,6 +49,58 @@ async def test_a_request_given_up_in_its_handshake_leaves_no_connection(streamed
     assert [str(each.message) for each in told] == []
 
 
+@pytest.mark.enable_socket
+async def test_a_request_given_up_while_idle_connections_are_closed_loses_none() -> None:
+    """Whoever asks next closes those that the server has closed, one after the other."""
+    for steps in range(0, 40, 2):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", ResourceWarning)
+            await give_up_while_closing(steps)
+            gc.collect()
+        assert [str(each.message) for each in told] == [], steps
+
+
+async def give_up_while_closing(steps: int) -> None:
+    """Have eight idle connections that the server has closed, and cancel the next request after so
+    many steps of the loop."""
+    asked, closed = asyncio.Semaphore(0), asyncio.Semaphore(0)
+    answered, closing = asyncio.Event(), asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.read(1):
+            asked.release()
+            await answered.wait()
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"metadata":{}}')
+            await closing.wait()
+        writer.close()
+        closed.release()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    access = Access(
+        server=f"http://127.0.0.1:{port}", namespace="x", trust=ssl.create_default_context(),
+        tokens=Fixed(None), where="a test",
+    )  # fmt: skip
+    api = ApiServer(access)
+    async with asyncio.timeout(60):
+        eight = [asyncio.ensure_future(api.get("/version", Named)) for _ in range(8)]
+        for _ in eight:
+            await asked.acquire()
+        answered.set()
+        await asyncio.gather(*eight)
+        closing.set()
+        for _ in eight:
+            await closed.acquire()
+        task = asyncio.ensure_future(api.get("/version", Named))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await api.close()
+        server.close()
+        await server.wait_closed()
+
+
 async def watched(api: ApiServer) -> None:
     async for _ in api.watch("/api/v1/nodes", "1"):
         pass

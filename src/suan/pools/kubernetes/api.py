@@ -15,7 +15,7 @@ from suan.model.errors import (
     PoolRejected,
     PoolUnavailable,
 )
-from suan.pools.kubernetes.connecting import Connecting
+from suan.pools.kubernetes.connecting import Connections
 from suan.pools.kubernetes.kubeconfig import Access
 from suan.pools.kubernetes.objects import Change, Page, Status
 
@@ -51,6 +51,7 @@ class ApiServer:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=_CONNECTIONS),
             trust_env=access.proxy is None,
         )
+        self._connections = Connections()
         self._extensions: dict[str, Any] = {}
         if access.server_name:
             self._extensions["sni_hostname"] = access.server_name
@@ -168,6 +169,7 @@ class ApiServer:
 
     async def close(self) -> None:
         await self._client.aclose()
+        await self._connections.close()
 
     async def _request(
         self,
@@ -190,7 +192,7 @@ class ApiServer:
             headers["Content-Type"] = form
         return self._client.build_request(
             method, path, params=dict(params or {}), content=content, headers=headers,
-            extensions=self._extensions | {"trace": Connecting()},
+            extensions=self._extensions | {"trace": self._connections.trace()},
         )  # fmt: skip
 
     async def _send(self, method: str, path: str, **what: Any) -> httpx.Response:
