@@ -77,7 +77,7 @@ class Pool:
         self.flavors: dict[FlavorKey, Flavor] = {}
         self.open: dict[RunId, RunRecord] = {}
         self.ends = Ends()
-        self.begun = Begun()
+        self.begun = Begun(self.open)
         self.leaving: dict[RunId, RunRecord] = {}
         self.without: dict[int, Without] = {}
         self.changes = Changes()

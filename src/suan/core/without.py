@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from suan.core.flavors import Flavor, Need, index, unindex
 from suan.core.nodes import Node, refund
-from suan.model.units import Instant, NodeName
+from suan.model.units import Instant, NodeName, RunId
 
 if TYPE_CHECKING:
     from suan.core.capacity import Pool
@@ -24,30 +24,42 @@ _LAST = 1 << 62  # more than any run's number
 
 
 class Begun:
-    """The open runs of one pool by priority, and by when they began."""
+    """The open runs of one pool by priority, and by when they began; kept once somebody asked."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_entries", "_open")
 
-    def __init__(self) -> None:
-        self._entries: dict[int, list[tuple[Instant, int, RunRecord]]] = {}
+    def __init__(self, runs: "dict[RunId, RunRecord]") -> None:
+        self._open = runs
+        self._entries: dict[int, list[tuple[Instant, int, RunRecord]]] | None = None
 
     def add(self, run: "RunRecord") -> None:
         """A run has begun."""
-        insort(self._entries.setdefault(run.job.told.priority, []), (run.began, run.number, run))
+        if self._entries is not None:
+            entries = self._entries.setdefault(run.job.told.priority, [])
+            insort(entries, (run.began, run.number, run))
 
     def drop(self, run: "RunRecord") -> None:
         """A run has ended, or began at another time."""
+        if self._entries is None:
+            return
         priority = run.job.told.priority
         entries = self._entries[priority]
         del entries[bisect_left(entries, (run.began, run.number))]
         if not entries:
             del self._entries[priority]
 
+    def _by_priority(self) -> "dict[int, list[tuple[Instant, int, RunRecord]]]":
+        if self._entries is None:
+            self._entries = {}
+            for run in self._open.values():
+                self.add(run)
+        return self._entries
+
     def below(self, priority: int, at: Instant) -> tuple[bool, Instant | None]:
         """Of the runs of lower priorities that nobody told to stop: whether one had begun by an
         instant, and when the first of the others began."""
         some, first = False, None
-        for of, entries in self._entries.items():
+        for of, entries in self._by_priority().items():
             if of >= priority:
                 continue
             cut = bisect_right(entries, (at, _LAST))
@@ -61,7 +73,7 @@ class Begun:
 
     def until(self, priority: int, at: Instant) -> "Iterator[RunRecord]":
         """The runs of lower priorities that had begun by an instant."""
-        for of, entries in self._entries.items():
+        for of, entries in self._by_priority().items():
             for began, _, run in entries if of < priority else ():
                 if began > at:
                     break
