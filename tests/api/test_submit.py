@@ -77,6 +77,14 @@ async def test_a_job_file_and_a_batch_script_are_read(api: Api) -> None:
     assert len(made["jobs"]) == 3
 
 
+async def test_a_place_gets_its_one_spelling(api: Api) -> None:
+    body = {"run": "true", "resources": [{"infra": "k8s/east"}]}
+    made = (await api.http.post("/v1/jobs", json=body)).json()
+    job = await api.store.get(made["id"])
+    assert job is not None
+    assert job.spec.resources[0].infra == "kubernetes/east"
+
+
 async def test_accelerators_get_their_one_spelling(api: Api) -> None:
     body = {"run": "true", "resources": [{"accelerators": {"nvidia a100": 500}}]}
     made = (await api.http.post("/v1/jobs", json=body)).json()
@@ -125,6 +133,8 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "resources[0].accelerators",
         "two names",
     ),
+    ({"run": "true", "resources": [{"infra": "a b"}]}, "resources[0].infra", "not a place"),
+    ({"run": "true", "reservation": "a b"}, "reservation", "'a b'"),
     ({"run": "true", "after": [{"job": "nope"}]}, "after[0].job", "'nope'"),
     ({"run": "true", "after": [{"job": "x", "condition": "done"}]}, "after[0]", "'done'"),
     ({"run": "true", "queue": "nowhere"}, "queue", "no queue 'nowhere'"),

@@ -19,7 +19,7 @@ _MAPS = ("envs", "secrets", "file_mounts", "labels")
 
 
 def checked_spec(spec: JobSpec, prefix: str) -> JobSpec:
-    """The specification with accelerators in their canonical spelling.
+    """The specification with accelerators and places in their canonical spelling.
 
     Args:
         prefix: where it stands: "" or ``jobs[3].``.
@@ -142,6 +142,8 @@ def _checked_option(option: ResourceOption, where: str) -> ResourceOption:
     check_number(option.cpu_milli, f"{where}.cpu_milli")
     check_number(option.memory_mib, f"{where}.memory_mib")
     _check_text(option.infra, f"{where}.infra")
+    if option.infra is not None:
+        option = replace(option, infra=_place(option.infra, f"{where}.infra"))
     if not option.accelerators:
         return option
     found: dict[str, int] = {}
@@ -153,6 +155,16 @@ def _checked_option(option: ResourceOption, where: str) -> ResourceOption:
             "two names of one accelerator", where=f"{where}.accelerators", mend="use one of them"
         )
     return option if found == option.accelerators else replace(option, accelerators=found)
+
+
+def _place(written: str, where: str) -> str:
+    from suan.jobfile.quantities import parse_infra
+
+    try:
+        return parse_infra(written)
+    except ValueError as error:
+        message, _, mend = str(error).partition("; ")
+        raise InputError(message, where=where, mend=mend) from error
 
 
 def _canonical(name: str, where: str) -> str:
