@@ -17,6 +17,7 @@ from suan.model.offer import NodeStatus
 from suan.model.resources import Resources
 from suan.model.units import RunId
 from suan.pools.kinds import Checked
+from suan.pools.kubernetes import api, marks
 from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import KubernetesKind, Trial
 from tests.content.shelf import Shelf
@@ -416,11 +417,12 @@ async def gateway(kind: KubernetesKind) -> AsyncIterator["Gateway"]:
 
 
 class Gateway:
-    """Passes bytes on, until it is cut."""
+    """Passes bytes on, until it is cut; while it is ``silent`` what comes is dropped."""
 
     def __init__(self, host: str, port: int) -> None:
         self._to = host, port
         self.port = 0
+        self.silent = False
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._passing: set[asyncio.Task[None]] = set()
@@ -450,6 +452,8 @@ class Gateway:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(65536):
+                if self.silent:  # a broken TLS stream could not go on
+                    await asyncio.Event().wait()
                 writer.write(data)
                 await writer.drain()
         except OSError:
@@ -480,6 +484,66 @@ async def test_cut_off_from_the_api_server_and_back(kind: KubernetesKind) -> Non
         if await trial.pool.find(RunId("cut-r2")) is None:
             await trial.launch("cut-r2", "true")
         assert (await trial.end("cut-r2")).cause is Cause.SUCCEEDED
+
+
+async def test_a_partition_that_drops_what_is_sent(
+    kind: KubernetesKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No end, no reset: only silence. What was asked in it has happened once or not at all."""
+    monkeypatch.setattr(api, "_ANSWER_S", 3.0)
+    monkeypatch.setattr(api, "_CONNECT_S", 3.0)
+    monkeypatch.setattr(api, "_SILENCE_S", 6.0)
+    real, count = kind.given, kind.directory / "count"
+    async with gateway(kind) as way, kind.trial() as trial:
+        fifo = kind.directory / "fifo"
+        os.mkfifo(fifo)
+        await trial.launch("part-r1", f"echo ready; cat {fifo}")
+        await trial.output_holds("part-r1", b"ready")
+        way.silent = True
+        with pytest.raises(PoolError):
+            await trial.launch("part-r2", f"echo x >> {count}")
+        with pytest.raises(PoolUnavailable):
+            await trial.pool.observe(None)
+        fifo.write_text("went on\n")
+        arguments = ("--namespace", kind.namespace, "get", "pods", "-l", "suan/run=part-r1")
+        form = ("-o", "jsonpath={.items[0].status.phase}")
+        await asyncio.to_thread(
+            until, lambda: kubectl(real, *arguments, *form) == "Succeeded", 60, what="its end"
+        )
+        way.silent = False
+        assert (await recovered(trial, "part-r1")).cause is Cause.SUCCEEDED
+        assert await trial.output("part-r1") == b"ready\nwent on\n"
+        if await trial.pool.find(RunId("part-r2")) is None:
+            await trial.launch("part-r2", f"echo x >> {count}")
+        assert (await trial.end("part-r2")).cause is Cause.SUCCEEDED
+        assert count.read_text() == "x\n"
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_a_servers_clock_that_is_wrong(
+    kind: KubernetesKind, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """Graces are measured by who keeps them, and no run ends before it has begun."""
+    right = marks.now_us
+    monkeypatch.setattr(marks, "now_us", lambda: right() + hours * 3_600_000_000)
+    async with kind.trial() as trial:
+        await trial.launch(
+            "skew-r1", "trap 'echo saved; exit 0' TERM; echo ready; sleep 600 & wait"
+        )
+        await trial.launch("skew-r2", "echo done", nodes=("n1", "n2"))
+        await trial.output_holds("skew-r1", b"ready")
+        await trial.pool.cancel("skew-r1", 60_000_000)
+        assert (await trial.end("skew-r1")).cause is Cause.CANCELLED
+        assert await trial.output("skew-r1") == b"ready\nsaved\n"
+        assert (await trial.end("skew-r2")).cause is Cause.SUCCEEDED
+        for report in trial.reports.values():
+            assert report.started_at is not None
+            assert report.ended_at is not None
+            assert report.ended_at >= report.started_at
+    async with kind.trial() as after:
+        await after.until(lambda: len(after.ends) == 2, what="both ends again")
+        assert after.reports["skew-r2"].outcome == trial.reports["skew-r2"].outcome
+        assert await after.output("skew-r2", task=1) == b"done\n"
 
 
 async def recovered(trial: Trial, run: str):
