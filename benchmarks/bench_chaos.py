@@ -8,8 +8,8 @@ takes nodes that Slurm has drained into use again. Each task writes down the sta
 its run, so that a job that was lost has no end, one that ran twice has two, and runs of one job
 that overlap show. All jobs are submitted at first, by three queues of weights 2, 1 and 1, and ask
 for two accelerators of any model. While a queue has jobs that have not started, it demands more
-than its part: of what all such queues held in that time, it was due the part of its weight. Task
-time that ended in a fault counts for nobody.
+than its part: of what all such queues held in that time, it was due the part of its weight. What
+counts is what its runs held, from being placed until their end, in whatever state their pool was.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import harness
@@ -257,29 +258,47 @@ class Fairness:
         return max(abs(self.received[queue] - part) for queue, part in self.due.items())
 
 
-def shares(client: Client, marks: Path) -> list[Fairness]:
-    """What each queue received of what it was due, while two or more demanded."""
-    spans: dict[str, list[tuple[float, float]]] = {queue: [] for queue in WEIGHTS}
-    starts: dict[str, list[float]] = {queue: [] for queue in WEIGHTS}
-    for job, body in client.jobs.items():
-        queue = str(body["queue"])
-        for rank in range(int(str(body["num_nodes"]))):
-            began = {run: at for run, what, at in lines(marks, job, rank) if what == "start"}
-            starts[queue] += began.values()
-            for run, what, at in lines(marks, job, rank):
-                if what == "end" and run in began:
-                    spans[queue].append((began[run], at))
-    since = max(min(each) for each in starts.values())  # all have begun
+@dataclass(frozen=True)
+class Held:
+    """What one run held for its queue: `tasks` parts, from being placed until its end [s]."""
+
+    queue: str
+    tasks: int
+    placed: float
+    ended: float
+
+
+def held(chaos: Chaos) -> list[Held]:
+    """What every run held, as the server has it recorded."""
+    assert chaos.server is not None
     found = []
-    for until in sorted(max(each) for each in starts.values()):
-        queues = [queue for queue in WEIGHTS if max(starts[queue]) >= until]
+    with httpx.Client(base_url=chaos.server.url, timeout=60) as http:
+        for job in all_jobs(http):
+            told = http.get(f"/v1/jobs/{job['id']}").json()
+            for run in told["runs"]:
+                ends = run["ended_at"] or run["placed_at"]
+                times = (datetime.fromisoformat(at).timestamp() for at in (run["placed_at"], ends))
+                found.append(Held(str(job["queue"]), len(run["nodes"]), *times))
+    return found
+
+
+def shares(runs: list[Held]) -> list[Fairness]:
+    """What each queue received of what it was due, while two or more demanded."""
+    placed = {queue: [run.placed for run in runs if run.queue == queue] for queue in WEIGHTS}
+    since = max(min(each) for each in placed.values())  # all have begun
+    found = []
+    for until in sorted(max(each) for each in placed.values()):
+        queues = [queue for queue in WEIGHTS if max(placed[queue]) >= until]
         if len(queues) < 2 or until <= since:  # one alone has no share
             break
-        held = {queue: sum(max(0.0, min(end, until) - max(start, since))
-                for start, end in spans[queue]) for queue in queues}  # fmt: skip
-        weight, total = sum(WEIGHTS[queue] for queue in queues), sum(held.values())
+        got = dict.fromkeys(queues, 0.0)
+        for run in runs:
+            if run.queue in got:
+                span = min(run.ended, until) - max(run.placed, since)
+                got[run.queue] += run.tasks * max(0.0, span)
+        weight, total = sum(WEIGHTS[queue] for queue in queues), sum(got.values())
         due = {queue: WEIGHTS[queue] / weight for queue in queues}
-        received = {queue: seconds / total for queue, seconds in held.items()}
+        received = {queue: seconds / total for queue, seconds in got.items()}
         found.append(Fairness(until - since, due, received))
         since = until
     return found
@@ -398,7 +417,7 @@ def told(
         ("plans replayed", f"{plans:,}"),
         ("plans that differ", differ),
     ]
-    fair = shares(client, marks)
+    fair = shares(held(chaos))
     for each in fair:
         who = ", ".join(f"{queue} {100 * part:.0f} %" for queue, part in each.due.items())
         got = ", ".join(f"{queue} {100 * part:.1f} %" for queue, part in each.received.items())

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_chaos import Client, judge, shares
+from bench_chaos import Client, Held, judge, shares
 from breakable import Wires, frozen, killed, nothing, pid_in
 from wire import Wire
 
@@ -63,15 +63,19 @@ def test_what_did_not_succeed_is_told(tmp_path: Path) -> None:
     assert judge(client(("x", 1)), {"x": "running"}, tmp_path).wrong == ["x: running"]
 
 
-def test_shares_count_while_two_or_more_demand(tmp_path: Path) -> None:
+def test_shares_count_while_two_or_more_demand() -> None:
     """Until 10 all three demand, until 20 b and c; afterwards c is alone."""
-    spans = {
-        "a1": (0, 10), "a2": (0, 10), "a3": (10, 12), "b1": (0, 10), "b2": (10, 20),
-        "b3": (20, 22), "c1": (0, 10), "c2": (10, 20), "c3": (10, 20), "c4": (30, 40),
-    }  # fmt: skip
-    for job, (start, end) in spans.items():
-        wrote(tmp_path, f"{job}.0", f"{job}-r1 start {start}", f"{job}-r1 end {end}")
-    first, second = shares(client(*((job, 1) for job in spans)), tmp_path)
+    runs = [
+        Held("a", 2, 0, 10),
+        Held("a", 1, 10, 12),
+        Held("b", 1, 0, 10),
+        Held("b", 1, 10, 20),
+        Held("b", 1, 20, 22),
+        Held("c", 1, 0, 10),
+        Held("c", 2, 10, 20),
+        Held("c", 1, 30, 40),
+    ]
+    first, second = shares(runs)
     assert first.due == {"a": 0.5, "b": 0.25, "c": 0.25}
     assert first.received == first.due
     assert (first.seconds, first.error) == (10, 0)
