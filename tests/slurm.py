@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.sharing import one_for_all, output
+from tests.sharing import NotHere, one_for_all, output
 from tests.waiting import until
 
 INFRA = Path(__file__).parents[1] / "infra" / "slurm"
+FAKETIME = "*/faketime/libfaketimeMT.so.1"  # below /usr/lib
 START_SECONDS = 240.0  # apt-get may have to fetch it first
 
 
@@ -56,6 +57,26 @@ def command(conf: Path, *argv: str) -> str:
     env = {**os.environ, "SLURM_CONF": str(conf)}
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout
+
+
+def clock(offset_s: int) -> dict[str, str]:
+    """Variables by which a job has another time.
+
+    Raises:
+        NotHere: there is no libfaketime, and it cannot be installed.
+    """
+    install = "apt-get install -y -qq --no-install-recommends faketime"
+    found = next(Path("/usr/lib").glob(FAKETIME), None)
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(install.split(), capture_output=True, check=False, timeout=START_SECONDS)
+        found = next(Path("/usr/lib").glob(FAKETIME), None)
+    if found is None:
+        raise NotHere(f"no libfaketime; as root: {install}")
+    return {
+        "LD_PRELOAD": str(found),
+        "FAKETIME": f"{offset_s:+d}s",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 def token(conf: Path, seconds: int = 7200) -> str:

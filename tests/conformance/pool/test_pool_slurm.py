@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from suan.model.errors import PoolError, PoolRejected, PoolUnavailable
 from suan.model.job import Cause
 from suan.model.offer import NodeStatus
 from suan.model.resources import Resources
-from suan.model.units import MINUTE, RunId
+from suan.model.units import MINUTE, SECOND, RunId
 from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import SlurmKind, Trial
-from tests.slurm import cancel_below, command, saved, up
+from tests.sharing import NotHere
+from tests.slurm import cancel_below, clock, command, saved, up
 from tests.waiting import until, until_async
 
 LAUNCH_AND_DIE = """
@@ -285,6 +287,38 @@ async def test_the_controller_dies_and_comes_back(own: SlurmKind) -> None:
         if await trial.pool.find(RunId("ctl-r2")) is None:
             await trial.launch("ctl-r2", "true")
         assert (await trial.end("ctl-r2")).cause is Cause.SUCCEEDED
+
+
+SHIFTED = "import time\n_true = time.time\ntime.time = lambda: _true() + {}\n"
+
+
+@pytest.mark.parametrize("offset_s", [-3600, 3600])
+async def test_a_cluster_whose_clock_is_wrong(
+    kind: SlurmKind, offset_s: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Starts and ends are told by the server's clock, or an hour would be billed as nothing."""
+    try:
+        env = clock(offset_s)
+    except NotHere as reason:
+        if os.environ.get("SUAN_REQUIRE_SLURM") == "1":
+            raise
+        pytest.skip(str(reason))
+    (kind.directory / "sitecustomize.py").write_text(SHIFTED.format(offset_s))
+    monkeypatch.setenv("PYTHONPATH", str(kind.directory))  # for the login node's program alone
+    old = kind.directory / "old-bash"  # what bash 5 knows of the time libfaketime does not change
+    old.write_text("unset EPOCHREALTIME\n")
+    env["BASH_ENV"] = str(old)
+    async with kind.trial() as trial:
+        before = time.time()
+        await trial.launch("clock-r1", "date +%s; sleep 1.5", env=env)
+        await trial.end("clock-r1")
+        theirs = int(await trial.output("clock-r1"))
+    report = trial.reports["clock-r1"]
+    assert report.started_at is not None
+    assert report.ended_at is not None
+    assert abs(theirs - before - offset_s) < 600  # the cluster's clock is wrong indeed
+    assert before - 3 <= report.started_at / SECOND <= report.ended_at / SECOND <= time.time() + 3
+    assert report.ended_at - report.started_at >= 1.4 * SECOND
 
 
 async def test_a_partition_that_is_not_there(kind: SlurmKind) -> None:

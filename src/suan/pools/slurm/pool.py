@@ -4,6 +4,7 @@ import asyncio
 import base64
 import re
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -17,7 +18,7 @@ from suan.model.units import Duration, NodeName, RunId
 from suan.pools import terms
 from suan.pools.sending import send
 from suan.pools.slurm.connection import Connection
-from suan.pools.slurm.translation import Names, Node, asked, node, report
+from suan.pools.slurm.translation import Names, Node, ahead_s, asked, node, report
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -65,11 +66,12 @@ class SlurmPool:
             removed = tuple(sorted(gone))
             self._nodes = {each.status.name: each for each in found}
             self._know_models()
+        ahead = ahead_s(seen["now"], time.time())
         return Observation(
             cursor=seen["cursor"],
             nodes=nodes,
             removed=removed,
-            reports=tuple(map(report, seen["reports"])),
+            reports=tuple(report(told, ahead) for told in seen["reports"]),
         )
 
     async def launch(self, launch: Launch) -> str:

@@ -16,6 +16,7 @@ from suan.pools.environment import common
 from suan.pools.script import SETUP_AND_RUN
 
 _WHOLE = 1000
+_SAME_CLOCK_S = 2.0
 _DEVICE_NAMES = frozenset({"gpu", "npu", "dcu", "mlu", "gcu", "xpu"})  # GRES that compute
 
 
@@ -73,8 +74,15 @@ def node(told: Mapping[str, Any], names: Names) -> Node:
     )
 
 
-def report(told: Mapping[str, Any]) -> RunReport:
-    """A run's report, in suan's words."""
+def ahead_s(their_now: float, now: float) -> float:
+    """By how much the cluster's clock is ahead of ours, in seconds: none where it cannot be told
+    from how long an answer takes."""
+    difference = their_now - now
+    return difference if abs(difference) > _SAME_CLOCK_S else 0.0
+
+
+def report(told: Mapping[str, Any], ahead_s: float = 0.0) -> RunReport:
+    """A run's report, in suan's words and by this machine's clock."""
     run = RunId(told["run"])
     outcome = None
     if "cause" in told:
@@ -84,7 +92,10 @@ def report(told: Mapping[str, Any]) -> RunReport:
             signal=told.get("signal"),
             detail=told.get("detail", ""),
         )
-    started, ended = told.get("started_at"), told.get("ended_at")
+    started, ended = (
+        None if told.get(name) is None else told[name] - ahead_s
+        for name in ("started_at", "ended_at")
+    )
     return RunReport(
         run=run,
         ref=run,

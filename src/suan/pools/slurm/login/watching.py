@@ -105,6 +105,7 @@ class Watching:
                 "cursor": f"{self.epoch}:{self.sequence}",
                 "nodes": self._nodes if self._nodes_sequence > since else None,
                 "reports": told,
+                "now": time.time(),
             }
 
     def launched(self, run: str, attempts: Attempts, attempt: int) -> None:
