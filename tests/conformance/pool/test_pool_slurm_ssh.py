@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from suan.model.errors import PoolAuthError, PoolUnavailable
+from suan.model.errors import PoolAuthError, PoolOutcomeUnknown, PoolUnavailable
 from suan.model.job import Cause
-from suan.model.units import MINUTE
+from suan.model.units import MINUTE, RunId
 from suan.pools.slurm.pool import SlurmPool
 from tests.conformance.pool.trial import SlurmKind, Trial
-from tests.ssh import down, up
-from tests.waiting import until_async
+from tests.ssh import Wire, down, up
+from tests.waiting import until, until_async
 
 
 @pytest.fixture
@@ -30,12 +30,16 @@ def kind(
 
 
 def through(
-    folder: Path, clusters: dict[str, Path], config: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    clusters: dict[str, Path],
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: str = "",
 ) -> SlurmKind:
     """``ssh`` is found first in a folder of the test's, where it has its configuration named."""
     ssh, commands = shutil.which("ssh"), folder / "bin"
     commands.mkdir()
-    (commands / "ssh").write_text(f'#!/bin/sh\nexec {ssh} -F {config} "$@"\n')
+    (commands / "ssh").write_text(f'#!/bin/sh\nexec {ssh} -F {config} {options} "$@"\n')
     (commands / "ssh").chmod(0o700)
     monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
     kind = SlurmKind(folder, clusters)
@@ -127,3 +131,36 @@ async def test_a_login_node_that_is_gone_and_comes_back(
             assert await trial.output("gone-r1") == b"back\n"
     finally:
         down(own)
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_the_network_parts_while_a_run_is_launched(
+    arrives: bool,
+    tmp_path: Path,
+    slurm_clusters: dict[str, Path],
+    ssh_login: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The request is lost on its way, or the answer: nobody can tell, and it runs once."""
+    words = ssh_login.read_text().split()
+    port = int(words[words.index("Port") + 1])
+    count = tmp_path / "count"
+    async with Wire(port).laid() as wire:
+        options = f"-o Port={wire.port} -o 'HostKeyAlias=[127.0.0.1]:{port}'"
+        kind = through(tmp_path, slurm_clusters, ssh_login, monkeypatch, options)
+        async with kind.trial() as trial:
+            wire.mute, wire.deaf = arrives, not arrives
+            launch = asyncio.create_task(trial.launch("part-r1", f"echo x >> {count}"))
+            if arrives:
+                record = tmp_path / "shared" / "runs" / "part-r1" / "job.1"
+                await asyncio.to_thread(until, record.exists, 60, what="the job")
+            await asyncio.to_thread(until, lambda: wire.lost, 60, what="a loss")
+            wire.cut()
+            with pytest.raises(PoolOutcomeUnknown):
+                await launch
+            found = await trial.pool.find(RunId("part-r1"))
+            assert (found is not None) == arrives
+            if found is None:
+                await trial.launch("part-r1", f"echo x >> {count}")
+            assert (await trial.end("part-r1")).cause is Cause.SUCCEEDED
+    assert count.read_text() == "x\n"
