@@ -34,6 +34,35 @@ def test_fields_hold_blanks_and_lists() -> None:
     assert "CPUEfctv" not in node
 
 
+NODE_24_11 = (
+    "NodeName=node01 Arch=x86_64 CoresPerSocket=1  CPUAlloc=1 CPUEfctv=1 CPUTot=1 CPULoad=1.00"
+    " Gres=(null) NodeAddr=100.71.155.103 NodeHostName=node01 Version=24.11.5"
+    " OS=Linux 6.12.90+deb13-amd64 #1 SMP Debian RealMemory=1800 AllocMem=0 FreeMem=76"
+    " State=ALLOCATED ThreadsPerCore=1 Partitions=debug ResumeAfterTime=None"
+    " CfgTRES=cpu=1,mem=1800M,billing=1 AllocTRES=cpu=1 CurrentWatts=0 AveWatts=0"
+)
+NODE_25_05 = (
+    "NodeName=hpc7g-1 Arch=aarch64 CoresPerSocket=1  CPUAlloc=0 CPUEfctv=64 CPUTot=64"
+    " CPULoad=0.00 Gres=(null) NodeAddr=10.3.140.69 Version=25.05.5 RealMemory=124518"
+    " AllocMem=0 State=IDLE+CLOUD ThreadsPerCore=1 MCS_label=N/A Partitions=efa"
+    " CfgTRES=cpu=64,mem=124518M,billing=64 AllocTRES= Reason=Minimum [root@2024-07-02]"
+    " InstanceId=i-04927897a9ce3c143 InstanceType=hpc7g.16xlarge"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "state", "memory"),
+    [(NODE_24_11, "ALLOCATED", "1800"), (NODE_25_05, "IDLE+CLOUD", "124518")],
+)
+def test_nodes_of_later_releases(line: str, state: str, memory: str) -> None:
+    """As 24.11 and 25.05 print them, by what people have published of their clusters."""
+    node = fields(line)
+    assert (node["State"], node["RealMemory"]) == (state, memory)
+    assert node["CPUEfctv"] == node["CPUTot"]
+    assert usable(node["State"])
+    assert gres(node["Gres"]) == {}
+
+
 def test_gres_with_types_sockets_and_indices() -> None:
     assert gres(fields(NODE_20)["Gres"]) == {"gpu:a100": 8, "nic": 2}
     assert gres(fields(NODE_20)["GresUsed"]) == {"gpu:a100": 3, "nic": 0}

@@ -63,7 +63,8 @@ async def noticed(trial: Trial) -> bool:
 
 
 async def test_a_job_runs_as_it_would_here(kind: SlurmKind) -> None:
-    script = 'echo "rank $SUAN_TASK_RANK of $SUAN_NUM_NODES says $WORD, 你好"; exit 3'
+    said = 'echo "rank $SUAN_TASK_RANK of $SUAN_NUM_NODES says $WORD, 你好"'
+    script = said + "; exit $((3 * SUAN_TASK_RANK))"  # the first that fails ends the others
     async with kind.trial() as trial:
         assert len(trial.nodes) == 3
         assert any("sbatch would take" in line for line in await trial.pool.check())
