@@ -266,24 +266,32 @@ class Held:
     tasks: int
     placed: float
     ended: float
+    model: str = ""  # of its accelerators
 
 
-def held(chaos: Chaos) -> list[Held]:
-    """What every run held, as the server has it recorded."""
+def held(chaos: Chaos) -> tuple[list[Held], dict[str, int]]:
+    """What every run held, as the server has it recorded, and what there is of each model."""
     assert chaos.server is not None
     found = []
+    there: Counter[str] = Counter()
     with httpx.Client(base_url=chaos.server.url, timeout=60) as http:
+        pools = {each["name"]: each["total"]["accelerators"] for each in
+                 http.get("/v1/pools").json()["pools"]}  # fmt: skip
+        for each in pools.values():
+            there.update(each)
         for job in all_jobs(http):
             told = http.get(f"/v1/jobs/{job['id']}").json()
             for run in told["runs"]:
                 ends = run["ended_at"] or run["placed_at"]
                 times = (datetime.fromisoformat(at).timestamp() for at in (run["placed_at"], ends))
-                found.append(Held(str(job["queue"]), len(run["nodes"]), *times))
-    return found
+                model = next(iter(pools[run["pool"]]), "")
+                found.append(Held(str(job["queue"]), len(run["nodes"]), *times, model))
+    return found, there
 
 
-def shares(runs: list[Held]) -> list[Fairness]:
-    """What each queue received of what it was due, while two or more demanded."""
+def shares(runs: list[Held], there: dict[str, int]) -> list[Fairness]:
+    """What each queue received of what it was due, while two or more demanded. As the scheduler has
+    it, a queue's is its dominant share: of the model of which it held the largest part."""
     placed = {queue: [run.placed for run in runs if run.queue == queue] for queue in WEIGHTS}
     since = max(min(each) for each in placed.values())  # all have begun
     found = []
@@ -291,11 +299,12 @@ def shares(runs: list[Held]) -> list[Fairness]:
         queues = [queue for queue in WEIGHTS if max(placed[queue]) >= until]
         if len(queues) < 2 or until <= since:  # one alone has no share
             break
-        got = dict.fromkeys(queues, 0.0)
+        of_models: Counter[tuple[str, str]] = Counter()
         for run in runs:
-            if run.queue in got:
-                span = min(run.ended, until) - max(run.placed, since)
-                got[run.queue] += run.tasks * max(0.0, span)
+            span = min(run.ended, until) - max(run.placed, since)
+            part = run.tasks * max(0.0, span) / there[run.model]
+            of_models[run.queue, run.model] += part
+        got = {queue: max(of_models[queue, model] for model in there) for queue in queues}
         weight, total = sum(WEIGHTS[queue] for queue in queues), sum(got.values())
         due = {queue: WEIGHTS[queue] / weight for queue in queues}
         received = {queue: seconds / total for queue, seconds in got.items()}
@@ -417,11 +426,11 @@ def told(
         ("plans replayed", f"{plans:,}"),
         ("plans that differ", differ),
     ]
-    fair = shares(held(chaos))
+    fair = shares(*held(chaos))
     for each in fair:
         who = ", ".join(f"{queue} {100 * part:.0f} %" for queue, part in each.due.items())
         got = ", ".join(f"{queue} {100 * part:.1f} %" for queue, part in each.received.items())
-        figures.append((f"shares over {each.seconds:.0f} s, due {who}", got))
+        figures.append((f"dominant shares over {each.seconds:.0f} s, due {who}", got))
     unfair = max((each.error for each in fair), default=0.0)
     figures.append(("the most that a queue got beside its due", f"{100 * unfair:.1f} points"))
     ran_in = Counter(where(chaos))

@@ -75,13 +75,21 @@ def test_shares_count_while_two_or_more_demand() -> None:
         Held("c", 2, 10, 20),
         Held("c", 1, 30, 40),
     ]
-    first, second = shares(runs)
+    first, second = shares(runs, {"": 1})
     assert first.due == {"a": 0.5, "b": 0.25, "c": 0.25}
     assert first.received == first.due
     assert (first.seconds, first.error) == (10, 0)
     assert second.due == {"b": 0.5, "c": 0.5}
     assert second.received == pytest.approx({"b": 1 / 3, "c": 2 / 3})
     assert second.error == pytest.approx(1 / 6)
+
+
+def test_a_queues_share_is_that_of_the_model_it_has_most_of() -> None:
+    """All of the one A is as much as all of the four B."""
+    runs = [Held("a", 4, 0, 9, "B"), Held("b", 1, 0, 9, "A"), Held("c", 1, 0, 9, "A")]
+    runs += [Held(queue, 1, 10, 11, "A") for queue in "abc"]
+    (found,) = shares(runs, {"A": 1, "B": 4})
+    assert found.received == {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}
 
 
 @pytest.fixture
