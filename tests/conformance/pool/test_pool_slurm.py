@@ -211,6 +211,31 @@ async def test_what_slurm_requeues_does_not_run_twice(own: SlurmKind) -> None:
     assert count.read_text() == "x\n"
 
 
+FREEZE_STEPD = """
+pid=$$
+while [ "$(cat /proc/$pid/comm)" != slurmstepd ]; do
+  read -r _ _ _ pid _ < <(sed 's/(.*)/x/' /proc/$pid/stat)
+done
+kill -STOP $pid
+echo $pid
+"""
+
+
+async def test_a_job_that_nobody_tells_slurm_the_end_of_is_ended(own: SlurmKind) -> None:
+    async with own.trial() as trial:
+        await trial.launch("mute-r1", FREEZE_STEPD)
+        try:
+            assert (await trial.end("mute-r1")).cause is Cause.SUCCEEDED
+        finally:
+            os.kill(int(await trial.output("mute-r1")), signal.SIGKILL)
+        assert (await job_of(trial, own, "mute-r1")).isdigit()
+        until(
+            lambda: command(own.conf, "squeue", "-h", "--name=mute-r1") == "",
+            timeout=45,  # Slurm finds out by itself after a minute, if its controller lives
+            what="the job's end",
+        )
+
+
 async def test_jobs_of_others_and_the_operators_word_are_respected(own: SlurmKind) -> None:
     slurm = own.conf
     theirs = ("-c", "10", "--mem=1000", "--gres=gpu:h100:3", "-w", "c2-n1", "-o", "/dev/null")

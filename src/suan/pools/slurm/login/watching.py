@@ -24,6 +24,7 @@ LOOK_S = 0.02  # between two looks at the news while runs are live
 _IDLE_LOOK_S = 0.2
 _NODES_EVERY_S = 5.0
 _SETTLE_S = 3.0  # how much later than Slurm's state a keeper's word may be seen
+_HELD_ON_S = 15.0  # how much later than a run Slurm's job may end
 _TOLD = "name", "address", "cpus", "memory", "gres", "open", "rack"  # of a node
 _LAST_RESORT_S = 8.0  # after a keeper was told to end all, until Slurm is
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
@@ -39,6 +40,7 @@ class Entry:
         self.job: str | None = None
         self.started_at: float | None = None
         self.outcome: dict[str, Any] | None = None
+        self.settled = 0.0
         self.held = False  # whether its job held its nodes when Slurm was last asked
         self.ended_for: float | None = None
         self.pending_since: float | None = None
@@ -217,6 +219,7 @@ class Watching:
             if entry.outcome is not None:
                 return
             entry.outcome = dict(outcome)
+            entry.settled = time.monotonic()
             self._live.pop(entry.run, None)
             self._kills.pop(entry.run, None)
             files.gather(attempts, entry.record)
@@ -264,6 +267,7 @@ class Watching:
             before = {entry.run for entry in live if entry.held}
             for entry in live:
                 self._compare(entry, jobs, (began, entry.run in started))
+            self._let_go(jobs, began)
             if found is not None:
                 self._tell_nodes(found, before)
 
@@ -292,6 +296,19 @@ class Watching:
             self._waits(entry, attempts, reason)
         elif state in outcomes.ENDED_STATES or (not state and entry.submitted < began - _SETTLE_S):
             self._ended(entry, attempts, state=state, reason=reason)
+
+    def _let_go(self, jobs: "dict[tuple[str, str], tuple[str, str, bool]]", now: float) -> None:
+        """End the jobs whose runs are over and which Slurm does not know to be: it was not told,
+        because what should have told it was killed, and they hold their nodes for nothing."""
+        for (job, run), (state, _, _) in jobs.items():
+            entry = self._entries.get(run)
+            if entry is None or entry.outcome is None or entry.job != job:
+                continue
+            if state == "RUNNING" and entry.settled < now - _HELD_ON_S:
+                try:
+                    self._slurm.cancel(run, job)
+                except Trouble:
+                    return  # it is looked at again
 
     def _waits(self, entry: Entry, attempts: Attempts, reason: str) -> None:
         """A job that Slurm keeps waiting too long is taken back: suan may know another place."""
