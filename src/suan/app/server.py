@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 CLAIM_SECONDS = 0.5  # how often a server looks whether server.json should name it
 SWEEP_SECONDS = 3600
+KEEP_ALIVE_SECONDS = 75  # longer than clients keep an idle line, or one would end as it is used
 DRAIN_SECONDS = 3  # how long open requests (followed logs, event streams) may take to end
 
 
@@ -153,6 +154,7 @@ async def _answer(
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
     )

@@ -149,12 +149,12 @@ async def test_what_a_quota_leaves_is_what_nodes_show(kind: KubernetesKind) -> N
             found = await node(trial, "n1")
             return found.total.cpu_milli == 500 and 500 - found.others_use.cpu_milli == milli
 
-        await until_async(lambda: left(500), 30, what="the quota")
+        await until_async(lambda: left(500), 120, what="the quota")
         await trial.launch("quo-r1", "sleep 600", nodes=("n2",))
-        await until_async(lambda: left(400), 30, what="the use")
+        await until_async(lambda: left(400), 60, what="the use")
         await trial.pool.cancel("quo-r1", 0)
         await trial.end("quo-r1")
-        await until_async(lambda: left(500), 30, what="the end of the use")
+        await until_async(lambda: left(500), 60, what="the end of the use")
 
 
 async def test_limit_ranges_are_told_before_launch(kind: KubernetesKind) -> None:

@@ -221,6 +221,21 @@ async def hangs(trial: Trial) -> bool:
     return False
 
 
+async def test_what_was_read_is_kept_when_ray_loses_it(own: OwnRayKind) -> None:
+    gate = own.directory / "gate"
+    async with own.trial() as trial:
+        script = f"echo ready; until [ -e {gate} ]; do sleep 0.1; done"
+        await trial.launch("less-r1", script, nodes=(own.given.node(1),))
+        await trial.output_holds("less-r1", b"ready")
+        logs = own.given.directory / "tmp" / "session_latest" / "logs"
+        (written,) = logs.glob(f"suan/{job_of(own, 'less-r1')['submission_id']}/*0.stdout.*")
+        written.write_bytes(b"")
+        assert await trial.output("less-r1") == b"ready\n"
+        gate.touch()
+        await trial.end("less-r1")
+        assert await trial.output("less-r1") == b"ready\n"
+
+
 async def test_the_head_dies_and_comes_back(own: OwnRayKind) -> None:
     """Ray forgets its jobs then; what may have run is lost, and is not started again unasked."""
     count = own.directory / "count"

@@ -89,15 +89,17 @@ class Output:
         ended = entry.end is not None
         if kept is not None and (ended or len(kept) == PIECE):
             return kept
+        part = self._keeping.piece(entry.run, name + _PART)
         try:
             piece = await self._rest.log_file(entry.nodes[task], f"{_folder(entry)}/{name}")
-            if piece is None and ended and number == 0 and entry.began:
-                raise PoolUnavailable(f"the output of run {entry.run} is gone with its node")
         except PoolUnavailable:
-            kept = self._keeping.piece(entry.run, name + _PART)
-            if kept is None:
+            if part is None:
                 raise
-            return kept
+            return part
+        if part is not None and len(piece or b"") < len(part):
+            return part  # what is written only grows: Ray has lost it
+        if piece is None and ended and number == 0 and entry.began:
+            raise PoolUnavailable(f"the output of run {entry.run} is gone with its node")
         if piece is not None:
             entry.heard = True
             whole = ended or len(piece) == PIECE
