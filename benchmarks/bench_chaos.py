@@ -301,6 +301,8 @@ def shares(runs: list[Held], there: dict[str, int]) -> list[Fairness]:
             break
         of_models: Counter[tuple[str, str]] = Counter()
         for run in runs:
+            if run.model not in there:
+                continue  # of a pool that is still away
             span = min(run.ended, until) - max(run.placed, since)
             part = run.tasks * max(0.0, span) / there[run.model]
             of_models[run.queue, run.model] += part

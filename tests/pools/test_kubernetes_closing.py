@@ -4,10 +4,14 @@ import asyncio
 import gc
 import ssl
 import warnings
+from collections.abc import Callable
 
+import httpcore
 import pytest
+import uvloop
 
 from suan.pools.kubernetes.api import ApiServer
+from suan.pools.kubernetes.connecting import Connections
 from suan.pools.kubernetes.credentials import Fixed
 from suan.pools.kubernetes.kubeconfig import Access
 from suan.pools.kubernetes.objects import Named
@@ -76,12 +80,7 @@ async def give_up_while_closing(steps: int) -> None:
         closed.release()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    access = Access(
-        server=f"http://127.0.0.1:{port}", namespace="x", trust=ssl.create_default_context(),
-        tokens=Fixed(None), where="a test",
-    )  # fmt: skip
-    api = ApiServer(access)
+    api = ApiServer(at(server))
     async with asyncio.timeout(60):
         eight = [asyncio.ensure_future(api.get("/version", Named)) for _ in range(8)]
         for _ in eight:
@@ -99,6 +98,37 @@ async def give_up_while_closing(steps: int) -> None:
         await api.close()
         server.close()
         await server.wait_closed()
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_connection_that_is_closed_is_followed_by_another(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """On the loop of tests and on that of the server."""
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(connect_one_after_the_other())
+
+
+async def connect_one_after_the_other() -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    backend, connections = httpcore.AnyIOBackend(), Connections()
+    for _ in range(3):
+        stream = await backend.connect_tcp("127.0.0.1", port, timeout=60)
+        connections.add(stream)
+        await stream.aclose()
+    await connections.close()
+    server.close()
+    await server.wait_closed()
+
+
+def at(server: asyncio.Server) -> Access:
+    port = server.sockets[0].getsockname()[1]
+    return Access(
+        server=f"http://127.0.0.1:{port}", namespace="x", trust=ssl.create_default_context(),
+        tokens=Fixed(None), where="a test",
+    )  # fmt: skip
 
 
 async def watched(api: ApiServer) -> None:

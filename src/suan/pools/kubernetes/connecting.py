@@ -63,4 +63,7 @@ async def _close(stream: _Stream) -> None:
 
 
 def _is_open(stream: _Stream) -> bool:
-    return bool(stream.get_extra_info("socket").fileno() >= 0)
+    try:
+        return bool(stream.get_extra_info("socket").fileno() >= 0)
+    except (AttributeError, ValueError):  # what becomes of asking uvloop for one that is closed
+        return False
