@@ -73,7 +73,7 @@ def by_hand(conf: Path, folder: Path, jobs: int) -> float:
     while len(kubectl(conf, *asked).split()) < jobs:
         time.sleep(ASLEEP_S)
     took = time.perf_counter() - start
-    kubectl(conf, "delete", "jobs", "-l", f"round={name}")
+    kubectl(conf, "delete", "jobs", "-l", f"round={name}", seconds=600)
     return took
 
 
