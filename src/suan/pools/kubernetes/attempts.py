@@ -121,12 +121,8 @@ class Attempts:
 
     async def own_secret(self, job: Job) -> None:
         """Have a Job's Secret go with it."""
-        owner = {
-            "apiVersion": "batch/v1", "kind": "Job", "name": job.metadata.name,
-            "uid": job.metadata.uid,
-        }  # fmt: skip
-        body = {"metadata": {"ownerReferences": [owner]}}
-        await self._api.patch(f"{self._secrets}/{job.metadata.name}", body, Named)
+        path = f"{self._secrets}/{job.metadata.name}"
+        await self._api.patch(path, marks.owned_by(job), Named)
 
     async def sweep_secrets(self, jobs: dict[str, Job], before_us: int) -> None:
         """Take away Secrets whose launch ended before it had made a Job."""

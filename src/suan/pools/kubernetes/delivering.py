@@ -240,12 +240,8 @@ class Files:
         await self._api.create(f"{self._core}/secrets", secret, Named)
         job = await self._api.create(self._jobs, _job(self._options, meta), Named)
         if job is not None:
-            owner = {
-                "apiVersion": "batch/v1", "kind": "Job", "name": job.metadata.name,
-                "uid": job.metadata.uid,
-            }  # fmt: skip
-            body = {"metadata": {"ownerReferences": [owner]}}
-            await self._api.patch(f"{self._core}/secrets/{meta['name']}", body, Named)
+            path = f"{self._core}/secrets/{meta['name']}"
+            await self._api.patch(path, marks.owned_by(job), Named)
 
 
 def name(options: Options) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from suan.model.errors import PoolRejected
-from suan.pools.kubernetes.objects import Limit, LimitRange
+from suan.pools.kubernetes.objects import Limit, LimitRange, know
 from suan.pools.kubernetes.quantity import milli
 
 _TYPES = "Container", "Pod"  # a pod of ours has one container
@@ -18,11 +18,7 @@ class Limits:
 
     def hear(self, before: LimitRange | None, after: LimitRange | None) -> None:
         """One came, changed or went."""
-        named = after or before
-        assert named is not None
-        self._known.pop(named.metadata.name, None)
-        if after is not None:
-            self._known[after.metadata.name] = after
+        know(self._known, before, after)
 
     def allow(self, requests: Mapping[str, str], limits: Mapping[str, str]) -> None:
         """Raises:

@@ -10,7 +10,7 @@ import msgspec
 
 from suan.model.errors import PoolRejected
 from suan.model.job import Cause, Outcome
-from suan.pools.kubernetes.objects import Job, Pod
+from suan.pools.kubernetes.objects import Job, Named, Pod
 
 POOL = "suan/pool"  # labels
 RUN = "suan/run"
@@ -29,6 +29,15 @@ TELL = "suan/end"  # what its keeper is to do
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PLAIN = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _LONGEST = 38
+
+
+def owned_by(job: Job | Named) -> dict[str, Any]:
+    """What to patch an object with that is to go with a Job."""
+    owner = {
+        "apiVersion": "batch/v1", "kind": "Job", "name": job.metadata.name,
+        "uid": job.metadata.uid,
+    }  # fmt: skip
+    return {"metadata": {"ownerReferences": [owner]}}
 
 
 def check(run: str) -> None:

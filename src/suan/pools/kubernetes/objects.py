@@ -276,3 +276,16 @@ class Change(_Part):
 
     type: str
     object: msgspec.Raw
+
+
+K = TypeVar("K", Job, LimitRange, Quota)
+
+
+def know(known: dict[str, K], before: K | None, after: K | None) -> K:
+    """Keep objects by name as they are now: one came, changed or went, which is given back."""
+    named = after or before
+    assert named is not None
+    known.pop(named.metadata.name, None)
+    if after is not None:
+        known[after.metadata.name] = after
+    return named

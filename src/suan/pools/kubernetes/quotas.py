@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from suan.model.errors import PoolRejected, PoolUnavailable
-from suan.pools.kubernetes.objects import Quota
+from suan.pools.kubernetes.objects import Quota, know
 from suan.pools.kubernetes.quantity import milli
 
 _COUNTS = "pods", "count/pods", "count/jobs.batch"
@@ -28,11 +28,7 @@ class Quotas:
 
     def hear(self, before: Quota | None, after: Quota | None) -> None:
         """A quota came, changed or went."""
-        named = after or before
-        assert named is not None
-        self._known.pop(named.metadata.name, None)
-        if after is not None:
-            self._known[after.metadata.name] = after
+        know(self._known, before, after)
 
     def allow(self, requests: Mapping[str, str], tasks: int) -> None:
         """Raises:

@@ -9,7 +9,7 @@ from suan.model.job import Cause, Outcome
 from suan.model.pool import RunReport, Usage
 from suan.model.units import RunId
 from suan.pools.kubernetes import marks, outcomes
-from suan.pools.kubernetes.objects import Job, Pod
+from suan.pools.kubernetes.objects import Job, Pod, know
 from suan.pools.kubernetes.records import Records
 
 
@@ -91,11 +91,7 @@ class Runs:
 
     def hear_job(self, before: Job | None, after: Job | None) -> None:
         """A job of the pool came, changed or went."""
-        job = after or before
-        assert job is not None
-        self.jobs.pop(job.metadata.name, None)
-        if after is not None:
-            self.jobs[after.metadata.name] = after
+        job = know(self.jobs, before, after)
         asked = marks.asked(job)
         if asked is None or marks.abandoned(job):
             return
