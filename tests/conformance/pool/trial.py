@@ -145,6 +145,13 @@ class Kind:
         """The pool, as a server that has just started opens it."""
         raise NotImplementedError
 
+    def declared(self, entry: str) -> Pool:
+        """The pool that an entry of a pools.yaml declares."""
+        path = self.directory / "pools.yaml"
+        path.write_text(f"pools:\n{entry}")
+        (declaration,) = load_pools(path, home=self.home)
+        return open_pool(declaration, home=self.home)
+
     @asynccontextmanager
     async def trial(self) -> AsyncIterator[Trial]:
         pool = self.open()
@@ -179,13 +186,10 @@ class SlurmKind(Kind):
         return Path(self.given[self.cluster])
 
     def open(self) -> Pool:
-        path = self.directory / "pools.yaml"
-        path.write_text(
-            f"pools:\n- name: slurm\n  kind: slurm\n  conf: {self.conf}\n"
+        return self.declared(
+            f"- name: slurm\n  kind: slurm\n  conf: {self.conf}\n"
             f"  directory: {self.directory / 'shared'}\n  poll_s: 0.5\n{self.more}"
         )
-        (declaration,) = load_pools(path, home=self.home)
-        return open_pool(declaration, home=self.home)
 
 
 class SlurmRestKind(Kind):
@@ -208,13 +212,10 @@ class SlurmRestKind(Kind):
 
     def opened(self, way: str) -> Pool:
         """The pool, reached in a way of the test's own."""
-        path = self.directory / "pools.yaml"
-        path.write_text(
-            f"pools:\n- name: slurm\n  kind: slurm\n  via: rest\n  poll_s: 0.5\n"
+        return self.declared(
+            f"- name: slurm\n  kind: slurm\n  via: rest\n  poll_s: 0.5\n"
             f"  directory: {self.directory / 'shared'}\n{way}"
         )
-        (declaration,) = load_pools(path, home=self.home)
-        return open_pool(declaration, home=self.home)
 
 
 class KubernetesKind(Kind):
@@ -235,14 +236,11 @@ class KubernetesKind(Kind):
             kubectl(given, "create", "namespace", self.namespace)
 
     def open(self) -> Pool:
-        path = self.directory / "pools.yaml"
-        path.write_text(
-            f"pools:\n- name: kubernetes\n  kind: kubernetes\n  kubeconfig: {self.given}\n"
+        return self.declared(
+            f"- name: kubernetes\n  kind: kubernetes\n  kubeconfig: {self.given}\n"
             f"  namespace: {self.namespace}\n  image: {IMAGE}\n"
             f"  volumes: {{{self.directory}: 'host:{self.directory}'}}\n{self.more}"
         )
-        (declaration,) = load_pools(path, home=self.home)
-        return open_pool(declaration, home=self.home)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """What kubectl says in the test's namespace."""
@@ -260,14 +258,11 @@ class RayKind(Kind):
     more = ""  # further lines of the declaration
 
     def open(self) -> Pool:
-        path = self.directory / "pools.yaml"
         prefix = hashlib.sha256(str(self.directory).encode()).hexdigest()[:12]
-        path.write_text(
-            f"pools:\n- name: ray\n  kind: ray\n  address: {self.given.address}\n"
+        return self.declared(
+            f"- name: ray\n  kind: ray\n  address: {self.given.address}\n"
             f"  prefix: {prefix}-\n  poll_s: 0.3\n{self.more}"
         )
-        (declaration,) = load_pools(path, home=self.home)
-        return open_pool(declaration, home=self.home)
 
     @asynccontextmanager
     async def trial(self) -> AsyncIterator[Trial]:
@@ -292,11 +287,8 @@ class PeerKind(Kind):
             self.credentials = owner.new_peer()
         _, token, secret = self.credentials
         kept = keep_secret(self.directory / "secret", secret)
-        path = self.directory / "pools.yaml"
-        entry = declared("theirs", self.url or owner.url, token, kept, "pool: lab", *self.more)
-        path.write_text(f"pools:\n{entry}")
-        (declaration,) = load_pools(path, home=self.home)
-        return open_pool(declaration, home=self.home)
+        url = self.url or owner.url
+        return self.declared(declared("theirs", url, token, kept, "pool: lab", *self.more))
 
 
 KINDS: dict[str, type[Kind]] = {
