@@ -284,6 +284,17 @@ def test_nodes_show_no_more_than_a_quota_leaves() -> None:
     assert status.others_use.cpu_milli == 2000  # 1 is ours, 1 is left
     assert status.total.accelerator("H100") == 4000
     assert (status.total.memory_mib, status.others_use.memory_mib) == (16384, 0)
+    theirs = pod(nodeName="n1", containers=[needs(cpu="5", memory="1Gi")])  # of no quota of ours
+    theirs.metadata.uid = "theirs"
+    capacity.hear_pod(None, theirs)
+    (status,) = told(capacity)
+    assert (status.total.cpu_milli, status.others_use.cpu_milli) == (4000, 2000)
+    fuller = pod(nodeName="n1", containers=[needs(cpu="6500m", memory="1Gi")])
+    fuller.metadata.uid = "theirs"
+    capacity.hear_pod(theirs, fuller)
+    (status,) = told(capacity)
+    assert (status.total.cpu_milli, status.others_use.cpu_milli) == (4000, 2500)  # 0.5 is left
+    capacity.hear_pod(fuller, None)
     capacity.limit(quota({"requests.cpu": "0"}, {}).room())
     (status,) = told(capacity)
     assert (status.total.cpu_milli, status.others_use.cpu_milli) == (8000, 7000)

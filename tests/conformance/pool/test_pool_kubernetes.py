@@ -7,17 +7,19 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from suan.model.errors import PoolAuthError, PoolError, PoolRejected, PoolUnavailable
-from suan.model.job import Cause
+from suan.model.job import Cause, Outcome
 from suan.model.offer import NodeStatus
 from suan.model.resources import Resources
 from suan.model.units import RunId
 from suan.pools.kinds import Checked
 from suan.pools.kubernetes import api, marks
+from suan.pools.kubernetes.mirror import Mirror
 from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import KubernetesKind, Trial
 from tests.content.shelf import Shelf
@@ -27,6 +29,7 @@ from tests.waiting import until, until_async
 LAUNCH_AND_DIE = """
 import asyncio, sys
 from pathlib import Path
+from typing import Any
 sys.path.insert(0, sys.argv[1])
 from tests.conformance.pool.trial import KubernetesKind
 async def main():
@@ -56,8 +59,10 @@ def bound(kind: KubernetesKind, run: str) -> list[str]:
     return kind.kubectl("get", "pods", "-l", f"suan/run={run}", "-o", form).split()
 
 
-def foreign(kind: KubernetesKind, name: str, place: str, **requests: str) -> None:
-    """A pod of somebody else, on a node."""
+def foreign(
+    kind: KubernetesKind, name: str, place: str, *, namespace: str = "", **requests: str
+) -> None:
+    """A pod of somebody else, on a node; in the pool's own namespace unless another is named."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -75,7 +80,8 @@ def foreign(kind: KubernetesKind, name: str, place: str, **requests: str) -> Non
             ],
         },
     }
-    kind.kubectl("create", "-f", "-", stdin=json.dumps(pod))
+    where = ("--namespace", namespace or kind.namespace)
+    kubectl(kind.given, *where, "create", "-f", "-", stdin=json.dumps(pod))
 
 
 @pytest.mark.parametrize("point", ["before_making", "secret_made", "job_made"])
@@ -142,6 +148,9 @@ async def refuses(trial: Trial, words: str) -> bool:
 
 
 async def test_what_a_quota_leaves_is_what_nodes_show(kind: KubernetesKind) -> None:
+    beside = "beside-" + kind.namespace
+    kubectl(kind.given, "create", "namespace", beside)
+    foreign(kind, "theirs", "n1", namespace=beside, cpu="200m", memory="16Mi")
     async with kind.trial() as trial:
         kind.kubectl("create", "quota", "some", "--hard=requests.cpu=500m")
 
@@ -155,6 +164,7 @@ async def test_what_a_quota_leaves_is_what_nodes_show(kind: KubernetesKind) -> N
         await trial.pool.cancel("quo-r1", 0)
         await trial.end("quo-r1")
         await until_async(lambda: left(500), 60, what="the end of the use")
+    kubectl(kind.given, "delete", "namespace", beside, "--wait=false")
 
 
 async def test_limit_ranges_are_told_before_launch(kind: KubernetesKind) -> None:
@@ -426,14 +436,17 @@ class Gateway:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._passing: set[asyncio.Task[None]] = set()
+        self._over = asyncio.Event()
 
     async def open(self) -> None:
+        self._over.clear()
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
         if self._server is not None:
             self._server.close()
+        self._over.set()
         for writer in tuple(self._writers):
             writer.transport.abort()
         self._writers.clear()
@@ -453,7 +466,8 @@ class Gateway:
         try:
             while data := await reader.read(65536):
                 if self.silent:  # a broken TLS stream could not go on
-                    await asyncio.Event().wait()
+                    await self._over.wait()
+                    return
                 writer.write(data)
                 await writer.drain()
         except OSError:
@@ -515,8 +529,35 @@ async def test_a_partition_that_drops_what_is_sent(
         assert await trial.output("part-r1") == b"ready\nwent on\n"
         if await trial.pool.find(RunId("part-r2")) is None:
             await trial.launch("part-r2", f"echo x >> {count}")
-        assert (await trial.end("part-r2")).cause is Cause.SUCCEEDED
+        assert (await recovered(trial, "part-r2")).cause is Cause.SUCCEEDED
         assert count.read_text() == "x\n"
+
+
+async def test_a_server_with_nothing_to_say_is_not_gone(
+    kind: KubernetesKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No bookmark is promised where nothing changes: a quiet watch is only opened anew."""
+    monkeypatch.setattr(api, "_SILENCE_S", 0.5)
+    async with kind.trial() as trial:
+        assert all([await reopened(each) for each in trial.pool._cluster._mirrors])
+
+
+async def reopened(mirror: Mirror[Any]) -> bool:
+    """Whether a mirror's watch begins twice more, and never with a complaint."""
+    began, well = 0, mirror._well
+
+    def begun() -> None:
+        nonlocal began
+        began += 1
+        well()
+
+    mirror._well = begun
+    for _ in range(600):
+        assert mirror.trouble is None
+        if began >= 2:
+            return True
+        await asyncio.sleep(0.05)
+    return False
 
 
 @pytest.mark.parametrize("hours", [-2, 2])
@@ -546,17 +587,19 @@ async def test_a_servers_clock_that_is_wrong(
         assert await after.output("skew-r2", task=1) == b"done\n"
 
 
-async def recovered(trial: Trial, run: str):
-    """The end of a run, once the pool answers again."""
+async def recovered(trial: Trial, run: str) -> Outcome:
+    """The end of a run, told once every way to the pool is whole again: a line that broke in
+    silence is given up only after its own time."""
 
-    async def answers() -> bool:
+    async def told() -> bool:
         try:
             await trial.observe()
         except PoolUnavailable:
             return False
-        return True
+        mirrors = trial.pool._cluster._mirrors
+        return run in trial.ends and all(each.trouble is None for each in mirrors)
 
-    await until_async(answers, 30, what="the pool's answer")
+    await until_async(told, 60, what=f"the end of {run}")
     return await trial.end(run)
 
 

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import httpx
@@ -27,7 +27,7 @@ OPENED = "OPENED"  # what a watch says first, of itself
 _CONNECTIONS = 64
 _CONNECT_S = 10.0
 _ANSWER_S = 30.0
-_SILENCE_S = 100.0  # of a watch: the server sends a bookmark each minute
+_SILENCE_S = 60.0  # of a watch: then it is opened anew, which shows whether the server is there
 _MERGE = "application/merge-patch+json"
 _JSON = "application/json"
 _TRANSIENT = {429, 500, 502, 503, 504}
@@ -120,7 +120,8 @@ class ApiServer:
             following["continue"] = page.metadata.continue_
 
     async def watch(self, path: str, since: str, **params: str) -> AsyncGenerator[Change, None]:
-        """What changes, from a version on, until the server ends it.
+        """What changes, from a version on, until the server ends it or has been silent for so long
+        that it may be gone. It may just as well have nothing to say: bookmarks are not promised.
 
         Raises:
             Gone: that version is forgotten.
@@ -136,10 +137,11 @@ class ApiServer:
             await self.judge(response)
             yield Change(OPENED, msgspec.Raw(b"{}"))
             rest = b""
-            async for data in response.aiter_raw():
-                *lines, rest = (rest + data).split(b"\n")
-                for line in filter(None, lines):
-                    yield decode(line)
+            with suppress(httpx.ReadTimeout):
+                async for data in response.aiter_raw():
+                    *lines, rest = (rest + data).split(b"\n")
+                    for line in filter(None, lines):
+                        yield decode(line)
 
     async def judge(self, response: httpx.Response) -> None:
         """Raises:

@@ -190,7 +190,8 @@ class Capacity:
 
     def _within(self, has: Amount, taken: Amount, held: Amount) -> tuple[Amount, Amount]:
         """A node's total, and what others take of it, such that no more is left than the quotas
-        leave. ``held`` is what all pods take."""
+        leave. ``held`` is what all pods take. What others take beside the quotas takes nothing of
+        them: it counts only where the node itself has less left."""
         if not self._room.left:
             return has, taken
 
@@ -201,7 +202,7 @@ class Capacity:
                 return total, others
             free = min(max(0, total - everybody), left // unit)
             total = min(total, most) if most else total
-            return total, min(total, max(others, total - (everybody - others) - free))
+            return total, max(0, total - (everybody - others) - free)
 
         cpu = one("cpu", (has.cpu, taken.cpu, held.cpu), 1)
         memory = one("memory", (has.memory, taken.memory, held.memory), _WHOLE)
