@@ -9,6 +9,7 @@ order. Mu'alem and Feitelson, IEEE TPDS 12(6), 2001, describe EASY for one machi
 
 from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
+from itertools import chain
 
 from suan.core.forecast import Outlook, Reservation
 from suan.core.lanes import Lane, Row
@@ -43,6 +44,7 @@ class Backfill:
         "_fresh",
         "_holders",
         "_interest",
+        "_more",
         "_rows",
         "closed",
         "nodes",
@@ -65,6 +67,7 @@ class Backfill:
         self._rows: list[tuple[int, int, int, Row | Lane]] = []  # a heap, by the next to be asked
         self._arrived: dict[Lane, None] = {}  # their jobs may start anywhere; the others …
         self._fresh = 0  # … only on flavors where there is more room than before
+        self._more: list[Node] = []  # the nodes that have it, if these are all
 
     def look(self) -> None:
         """Find whoever may start now who could not before.
@@ -81,21 +84,39 @@ class Backfill:
             contest = row.contest
             if contest is None or not contest.mask & ~barred:
                 continue
-            head = row.head()
-            if head is not None:
+            earliest = row.earliest()
+            if earliest is not None:
                 self._interest |= contest.mask
-                self._rows.append((head.order, isinstance(row, Row), row.number, row))
+                self._rows.append((earliest, isinstance(row, Row), row.number, row))
         heapify(self._rows)
 
     def _hopeless(self, row: Row) -> bool:
         """Whether it is plain that none of its jobs may start where there is more room now."""
-        first = row.contest.head if row.contest is not None else None
-        if first is not None and first.shape is row.shape and first in self._holders:
+        if self._is_kept_for(row):
             return False
-        if row.shape.demand.tasks == 1 and not row.shape.has_room(self._fresh):
-            return True  # most of them, once somebody has had the room
+        shortest = row.shortest() or ALWAYS
+        if row.shape.demand.tasks == 1:
+            return not self._lasts(row, shortest)
         longest = self._longest(row, self._fresh, NOBODY)
-        return longest is None or longest.window < (row.shortest() or ALWAYS)
+        return longest is None or longest.window < shortest
+
+    def _is_kept_for(self, row: Row) -> bool:
+        """Whether something is kept for one of its jobs."""
+        first = row.contest.head if row.contest is not None else None
+        return first is not None and first.shape is row.shape and first in self._holders
+
+    def _lasts(self, row: Row, enough: Duration) -> bool:
+        """Whether a task has room for so long somewhere where there is more room now."""
+        usable = row.usable & self._fresh
+        if not row.shape.has_room(usable):
+            return False  # most of them, once somebody has had the room
+        for mask, _ in self.closed:
+            usable &= ~mask
+        candidates = row.shape.candidates
+        return any(
+            self._room(None, candidates[number], usable).lasts(enough)
+            for number in row.shape.reaching(usable)
+        )
 
     def _passing(self, lane: Lane, head: JobRecord) -> JobRecord | None:
         """The first of a lane's jobs that may start: that has time enough where the lane may stay
@@ -159,9 +180,11 @@ class Backfill:
             flavor = node.flavor
             if flavor is not None and not flavor.mask & (barred | renewed):
                 self._fresh |= flavor.mask
+                self._more.append(node)
                 found.update((s, None) for s in flavor.askers(node) if s.waiting)
         renewed &= ~barred
         self._fresh |= renewed
+        self._more = [] if renewed else self._more
         for _, mask, contest in self.state.line.front if renewed else ():
             if mask & renewed:
                 found.update((s, None) for s in contest.shapes if s.has_room(mask & ~barred))
@@ -172,7 +195,11 @@ class Backfill:
         self.look_ahead()
         rows = self._rows
         while rows:
-            _, kind, number, row = rows[0]
+            at, kind, number, row = rows[0]
+            first = row.head()
+            if first is not None and first.order > at:  # others may come before it
+                heapreplace(rows, (first.order, kind, number, row))
+                continue
             hopeless = isinstance(row, Row) and self._hopeless(row)
             job = None if hopeless else row.first_that(self._passing)
             if job is None:
@@ -320,11 +347,24 @@ class Backfill:
             for key, fit in self._fits.items()
             if fit is None or not any(node in taken for node, _ in fit.spots)
         }
+        if not taken.isdisjoint(self._more):
+            self._let_pass()
         for node, _ in spots:
             reservation = self.nodes.get(node)
             if reservation is None or (run.until is not None and run.until <= reservation.at):
                 continue
             reservation.spots[node].then.refund(node.runs[run.id], -1)
+
+    def _let_pass(self) -> None:
+        """Ask none of those any more who have no room left where there was more of it."""
+        askers = (node.flavor.askers(node) for node in self._more if node.flavor is not None)
+        shapes = set(chain.from_iterable(askers))
+        self._rows = [
+            entry
+            for entry in self._rows
+            if isinstance(row := entry[3], Lane) or row.shape in shapes or self._is_kept_for(row)
+        ]
+        heapify(self._rows)
 
 
 def _is_first(job: JobRecord) -> bool:

@@ -50,6 +50,18 @@ class Firsts(Generic[M]):
         """A member takes no part any more."""
         self.posted.pop(member, None)
 
+    def earliest(self) -> int | None:
+        """A place that none of their jobs comes before; ``None`` if they have none."""
+        heap, posted = self._heap, self.posted
+        while heap:
+            at, _, member = heap[0]
+            if posted.get(member) == at:
+                if member.head() is not None:
+                    return at
+                del posted[member]
+            heappop(heap)
+        return None
+
     def first(self) -> JobRecord | None:
         """The job that comes first of all."""
         heap, posted = self._heap, self.posted

@@ -208,7 +208,8 @@ class _Search:
                     self.found += min(held, tasks)
 
     def _end(self, pool: "Pool", run: "RunRecord") -> None:
-        for name in dict.fromkeys(run.nodes):
+        names = run.nodes if len(run.nodes) == 1 else dict.fromkeys(run.nodes)
+        for name in names:
             node = pool.nodes[name]
             need = self.needs.get(id(node.flavor))
             if need is None or node.home is None or node in self.taken:

@@ -48,6 +48,11 @@ class Lane:
         """The first job, or ``None``."""
         return _first(self.waiting)
 
+    def earliest(self) -> int | None:
+        """Its first job's place in the order; ``None`` if there is none."""
+        head = self.head()
+        return None if head is None else head.order
+
     def first_that(
         self, passes: "Callable[[Lane, JobRecord], JobRecord | None]"
     ) -> JobRecord | None:
@@ -181,6 +186,12 @@ class Row:
         """The first job of all."""
         self._catch_up()
         return self._firsts.first()
+
+    def earliest(self) -> int | None:
+        """A place in the order that none of its jobs comes before, as far as that is known without
+        asking for the first; ``None`` if it has no job."""
+        self._catch_up()
+        return self._firsts.earliest()
 
     def shortest(self) -> Duration | None:
         """The least time that any of its jobs is known to need; ``None`` where that is known of

@@ -69,12 +69,14 @@ class Contest:
         if group is not None:
             group.lanes.drop(lane)
 
-    def move(self, account: Account) -> None:
-        """An account's standing has changed: its jobs come earlier or later."""
-        group = self.groups[account]
-        head = group.head()
-        if head is not None:
-            self._firsts.expect(group, head.order)
+    def move(self, account: Account) -> bool:
+        """An account's standing has changed: its jobs come earlier or later, if it has any here."""
+        group = self.groups.get(account)
+        head = group.head() if group is not None else None
+        if group is None or head is None:
+            return False
+        self._firsts.expect(group, head.order)
+        return True
 
     def first(self) -> JobRecord | None:
         """The job that comes first of all."""
@@ -252,8 +254,7 @@ class Line:
                 account.earlier = False
                 self.moves.note(account)
             for contest in self.contests.values():
-                if account in contest.groups:
-                    contest.move(account)
+                if contest.move(account):
                     moved[contest] = None
         for contest in moved:
             self.refile(contest)

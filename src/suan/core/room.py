@@ -43,6 +43,15 @@ class Room:
         """Nodes that may be held long ``enough``, or else longest, and how long."""
         return self._gang() if self.candidate.tasks > 1 else self._single(enough)
 
+    def lasts(self, enough: Duration) -> bool:
+        """Whether one task may be held long ``enough`` anywhere."""
+        for flavor, need in self.candidate.kinds:
+            if not flavor.mask & self.allowed or flavor.tightest(need) is None:
+                continue
+            if any(self._window(node) >= enough for node, _ in flavor.holding(need)):
+                return True
+        return False
+
     def _single(self, enough: Duration) -> tuple[Spots, Duration] | None:
         """The best node that may be held long ``enough``, or else the one that may longest."""
         best: tuple[Spots, Duration] | None = None
