@@ -244,6 +244,7 @@ def ended(message: str = "", **more: Any) -> Pod:
          Cause.FAILED, "no bash"),
         (ended(conditions=[{"type": "DisruptionTarget", "status": "True",
                             "reason": "PreemptionByScheduler"}]), Cause.PREEMPTED, "priority"),
+        (ended(terminated={"reason": "Unknown", "exitCode": 255}), Cause.LOST, "lost sight"),
     ],
 )  # fmt: skip
 def test_how_a_task_ended(given: Pod, cause: Cause, words: str) -> None:

@@ -587,6 +587,35 @@ async def test_a_servers_clock_that_is_wrong(
         assert await after.output("skew-r2", task=1) == b"done\n"
 
 
+@pytest.mark.parametrize(
+    ("script", "condition", "cause", "words"),
+    [
+        ("sleep 600", "Failed", Cause.LOST, "its pods are gone"),
+        ("true", "Complete", Cause.SUCCEEDED, ""),
+    ],
+)
+async def test_pods_that_went_while_nobody_watched(
+    kind: KubernetesKind, *, script: str, condition: str, cause: Cause, words: str
+) -> None:
+    """As when a node is lost while the server is down: what may have begun is never told as
+    unlaunched, and what Kubernetes knows to be complete is not run again."""
+    async with kind.trial() as trial:
+        await trial.launch("unseen-r1", script)
+    waiting = ("wait", "job/unseen-r1-1", "--timeout=60s", f"--for=condition={condition}")
+    if condition == "Failed":
+        await asyncio.to_thread(until, lambda: kind.kubectl("get", "pods", "-o", "name"), what="it")
+        kind.kubectl("delete", "pods", "--all", "--force", "--grace-period=0")
+        kind.kubectl(*waiting)
+    else:
+        kind.kubectl(*waiting)
+        kind.kubectl("delete", "pods", "--all")
+    assert kind.kubectl("get", "pods", "-o", "name") == ""
+    async with kind.trial() as after:
+        outcome = await after.end("unseen-r1")
+        assert outcome.cause is cause
+        assert words in outcome.detail
+
+
 async def recovered(trial: Trial, run: str) -> Outcome:
     """The end of a run, told once every way to the pool is whole again: a line that broke in
     silence is given up only after its own time."""

@@ -1,6 +1,7 @@
 """A gang starts whole: its pods stand behind a scheduling gate, and hold nothing, until each is
 there and there is room for all; its scripts wait until every pod runs."""
 
+import time
 from collections import Counter
 from typing import Any
 
@@ -9,6 +10,8 @@ from suan.pools.kubernetes.capacity import Capacity
 from suan.pools.kubernetes.manifest import on_node
 from suan.pools.kubernetes.objects import Pod
 from suan.pools.kubernetes.runs import Entry
+
+_TOUCHED_S = 1.0, 3.0, 10.0  # after it was let go
 
 
 def gated(pod: Pod) -> bool:
@@ -34,6 +37,17 @@ def to_go(entry: Entry) -> bool:
     return all(pod.status.pod_ip and pod.state.running is not None for pod in pods) and any(
         marks.GO not in pod.metadata.annotations for pod in pods
     )
+
+
+def to_touch(entry: Entry) -> bool:
+    """Whether it is time to touch a gang's pods once more. A kubelet that is told of an annotation
+    while it still mounts the volumes shows it at its next look at the pod alone, a minute later;
+    every change of the pod makes it look."""
+    if entry.asked.tasks <= 1 or entry.touched >= len(_TOUCHED_S) or not any(entry.rest()):
+        return False
+    if any(marks.GO not in pod.metadata.annotations for pod in entry.pods.values()):
+        return False
+    return time.monotonic() - (entry.went_at or entry.seen_at) > _TOUCHED_S[entry.touched]
 
 
 def gone_ahead(entry: Entry) -> bool:

@@ -24,6 +24,7 @@ END = "suan/end"  # that it is to end: the signal, and when it is to be killed
 OVER = "suan/over"  # how it ended, where no pod can tell
 GATE = "suan/gang"  # a scheduling gate, lifted for the whole gang at once
 GO = "suan/go"  # annotations of a pod: the addresses of its whole gang
+AGAIN = "suan/again"  # how often a pod was touched so that its node shows it the above
 TELL = "suan/end"  # what its keeper is to do
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

@@ -193,9 +193,21 @@ class JobSpec(_Part):
     suspend: bool = False
 
 
+class JobStatus(_Part):
+    conditions: list[Condition] = []
+
+
 class Job(_Part):
     metadata: Meta
     spec: JobSpec = msgspec.field(default_factory=JobSpec)
+    status: JobStatus = msgspec.field(default_factory=JobStatus)
+
+    @property
+    def end(self) -> Condition | None:
+        """What Kubernetes says of its end, once it has counted all its pods: that it is
+        ``Complete`` or has ``Failed``."""
+        ends = (each for each in self.status.conditions if each.type in ("Complete", "Failed"))
+        return next((each for each in ends if each.status == "True"), None)
 
 
 class QuotaStatus(_Part):

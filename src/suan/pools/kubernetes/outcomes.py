@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from suan.model.job import Cause, Outcome
 from suan.model.pool import Usage
-from suan.pools.kubernetes.objects import Pod, Terminated
+from suan.pools.kubernetes.objects import Job, Pod, Terminated
 
 _MIB = 1 << 20
 _SIGNALS = 128
@@ -40,6 +40,7 @@ _NEVER = ("not found", "manifest unknown", "denied", "unauthorized", "invalid re
           "not present with pull policy", "insufficient_scope")  # fmt: skip
 _BROKEN = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError",
            "ContainerCannotRun", "StartError"}  # fmt: skip
+_UNKNOWN = {"Unknown", "ContainerStatusUnknown"}  # containerd's word (code 255), and the kubelet's
 _WORD = re.compile(r"suan (\d+) (\d+) (\d+) (\S+) ([01]) ([01]) (\S+) (\S+)\n?(.*)\n?$")
 
 
@@ -97,10 +98,12 @@ def of_task(pod: Pod, rank: int, *, deleted: bool, limit_ms: int) -> Outcome:
             pod.status.reason, (Cause.LOST, f"its node had no room for it ({pod.status.reason})")
         )
         return Outcome(cause, detail=_with(detail, pod.status.message))
-    if deleted or pod.metadata.deletion_timestamp is not None:
+    if pod.metadata.deletion_timestamp is not None:
         return Outcome(Cause.CANCELLED, detail="its pod was deleted in Kubernetes, not by suan")
     if said is not None:
         return _of_keeper(said, rank, limit_ms)
+    if deleted and ended is None:
+        return Outcome(Cause.LOST, detail="its pod went while the API server could not be watched")
     if ended is not None:
         return _of_container(ended, rank, pod)
     if (before := pod.before.terminated) is not None and before.exit_code:
@@ -133,7 +136,21 @@ def _of_container(ended: Terminated, rank: int, pod: Pod) -> Outcome:
     signal = code - _SIGNALS if _SIGNALS < code <= _SIGNALS + _LAST_SIGNAL else None
     if signal == 9 and pod.status.reason == "":
         return Outcome(Cause.LOST, code, signal, "its keeper was killed on its node")
+    if ended.reason in _UNKNOWN:
+        return Outcome(Cause.LOST, code, detail=_with("its node lost sight of it", ended.message))
     return Outcome(Cause.FAILED, code, signal, _told(rank, code, signal))
+
+
+def unseen(job: Job) -> Outcome | None:
+    """The outcome of a run some of whose pods were gone before anybody had seen them end, as when
+    suan was away while their node was lost; ``None`` while its Job goes on."""
+    end = job.end
+    if end is None:
+        return None
+    if end.type == "Complete":
+        return Outcome(Cause.SUCCEEDED, 0)
+    why = _with("its pods are gone, and how they ended with them", end.message or end.reason)
+    return Outcome(Cause.LOST, detail=why)
 
 
 def of_gang(tasks: Mapping[int, tuple[Pod, Outcome]]) -> Outcome:

@@ -16,7 +16,9 @@ from suan.pools.kubernetes.records import Records
 @dataclass(slots=True, eq=False)
 class Entry:
     """One run. ``pods`` holds the newest word of each task's pod, ``gone`` the ranks whose pods are
-    deleted; ``seen_at`` is this process's own clock."""
+    deleted; ``accounted``: those that were never seen are not there any more, nor will be.
+    ``seen_at``, ``went_at``, when its gang was let go, and ``over_at``, when its end was known, are
+    of this process's own clock; ``touched`` counts how often its pods were since it was let go."""
 
     run: RunId
     job: Job
@@ -29,7 +31,11 @@ class Entry:
     usage: Usage | None = None
     sequence: int = 0
     seen_at: float = field(default_factory=time.monotonic)
+    went_at: float | None = None
+    over_at: float | None = None
+    touched: int = 0
     job_gone: bool = False
+    accounted: bool = False
 
     @property
     def name(self) -> str:
@@ -48,6 +54,12 @@ class Entry:
     def started(self) -> bool:
         """Whether a task of it has begun."""
         return any(began(pod) is not None for pod in self.pods.values())
+
+    @property
+    def to_account(self) -> bool:
+        """Whether its Job makes no more pods, and some were never seen: they may have begun."""
+        short = len(self.pods) < self.asked.tasks
+        return short and not self.accounted and (self.taken_back or self.job.end is not None)
 
     @property
     def whole(self) -> bool:
@@ -153,7 +165,7 @@ class Runs:
         if known is not None:  # an earlier server has seen the end, and has told it
             entry.started_at, entry.ended_at = known.started_at, known.ended_at
             entry.outcome, entry.usage = known.outcome, known.usage
-            entry.sequence = self._changed()
+            self._ended(entry)
             return
         if entry.started_at is None:
             starts = [at for at in map(began, entry.pods.values()) if at is not None]
@@ -178,8 +190,11 @@ class Runs:
         ended = max(ends) if ends else (known[1] if known else marks.now_us())
         entry.ended_at = max(ended, entry.started_at or ended)
         entry.outcome = outcome
-        entry.sequence = self._changed()
+        self._ended(entry)
         self._touched(entry)
+
+    def _ended(self, entry: Entry) -> None:
+        entry.sequence, entry.over_at = self._changed(), time.monotonic()
 
 
 def began(pod: Pod) -> int | None:
@@ -194,8 +209,8 @@ def began(pod: Pod) -> int | None:
 
 
 def judge(entry: Entry) -> Outcome | None:
-    """How a run ended; ``None`` while it has not."""
-    if any(entry.rest()):
+    """How a run ended; ``None`` while it has not, or nobody can tell yet."""
+    if any(entry.rest()) or entry.to_account:
         return None
     over = marks.over(entry.job)
     if over is not None:
@@ -204,8 +219,11 @@ def judge(entry: Entry) -> Outcome | None:
         if entry.job_gone and entry.end is None:
             return Outcome(Cause.CANCELLED, detail="its job was deleted in Kubernetes, not by suan")
         return Outcome(Cause.CANCELLED)
-    if len(entry.pods) < entry.asked.tasks and not entry.taken_back:
+    short = len(entry.pods) < entry.asked.tasks
+    if short and not entry.accounted:
         return None
+    if short and not entry.taken_back and (unseen := outcomes.unseen(entry.job)) is not None:
+        return unseen
     limit = entry.asked.limit_ms
     tasks = {
         rank: (pod, outcomes.of_task(pod, rank, deleted=rank in entry.gone, limit_ms=limit))

@@ -108,6 +108,8 @@ class Tender:
             return self._put_away if self._due(entry) else None
         if self._lost(entry) is not None:
             return self._lose
+        if entry.to_account:
+            return self._account
         if entry.taken_back:
             return None
         if entry.end is not None:
@@ -118,6 +120,8 @@ class Tender:
             return self._release
         if gangs.to_go(entry):
             return self._go
+        if gangs.to_touch(entry):
+            return self._touch
         if entry.started_at is None and not entry.job.spec.suspend:
             return self._judge_wait if self._waited(entry) else None
         return None
@@ -138,6 +142,13 @@ class Tender:
         """Tell each task of a gang that all are there, and where."""
         word = gangs.addresses(entry)
         await asyncio.gather(*(self._note(pod, {marks.GO: word}) for pod in entry.pods.values()))
+        entry.went_at = time.monotonic()
+
+    async def _touch(self, entry: Entry) -> None:
+        """Have their nodes look again at what a gang's pods were told."""
+        entry.touched += 1
+        again = {marks.AGAIN: str(entry.touched)}
+        await asyncio.gather(*(self._note(pod, again) for _, pod in tuple(entry.rest())))
 
     def _waited(self, entry: Entry) -> bool:
         """Whether it is worth a look why a run has not started."""
@@ -259,14 +270,27 @@ class Tender:
         for _, pod in tuple(entry.rest()):
             await self._api.delete(self._path(pod), grace_s=0, uid=pod.metadata.uid)
 
+    async def _account(self, entry: Entry) -> None:
+        """Ask for the pods of a Job that makes no more, where some were never seen: the watch may
+        be behind, or they went while nobody watched."""
+        label = f"{marks.RUN}={marks.base_name(entry.run)}"
+        found, _ = await self._api.list(self._pods, Pod, labelSelector=label)
+        for pod in found:
+            if pod.index not in entry.pods:
+                self._runs.hear_pod(None, pod)
+        entry.accounted = True
+        self._runs.look_at(entry)
+
     # Putting away ----------------------------------------------------------------------------
 
     def _due(self, entry: Entry) -> bool:
         if entry.run not in self._records.ended:
             return True
-        age = marks.now_us() - (entry.ended_at or 0)
-        linger = "linger_s" if entry.asked.tasks else "keep_days"  # a tombstone stays longer
-        return entry.job_gone or age > self._options.times[linger]
+        if entry.asked.tasks and entry.over_at is not None:  # by the clock of him who has to hear
+            late = time.monotonic() - entry.over_at > self._options.seconds("linger_s")
+        else:  # a tombstone stays longer
+            late = marks.now_us() - (entry.ended_at or 0) > self._options.times["keep_days"]
+        return entry.job_gone or late
 
     async def _put_away(self, entry: Entry) -> None:
         """Keep what an ended run wrote and how it ended; later, take its job away."""
