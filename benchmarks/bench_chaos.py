@@ -267,9 +267,14 @@ class Fairness:
     grain: float  # the largest part of a model that one task takes
 
     @property
+    def judged(self) -> bool:
+        """Whether it was long enough for what runs to even out."""
+        return self.seconds >= AHEAD_S
+
+    @property
     def allowed(self) -> float:
-        """What the scheduler cannot see to; all of it over less than it counts ahead."""
-        return self.grain * AHEAD_S / self.seconds if self.seconds >= AHEAD_S else 1.0
+        """By how much one job more that is counted ahead moves a share."""
+        return self.grain * AHEAD_S / self.seconds
 
     @property
     def error(self) -> float:
@@ -456,9 +461,10 @@ def told(
         who = ", ".join(f"{queue} {100 * part:.0f} %" for queue, part in each.due.items())
         got = ", ".join(f"{queue} {100 * part:.1f} %" for queue, part in each.received.items())
         figures.append((f"dominant shares over {each.seconds:.0f} s, due {who}", got))
-        beside = f"{100 * each.error:.1f} points, of {100 * each.allowed:.1f} as above"
+        grain = f"one job's part for five minutes is {100 * each.allowed:.1f}"
+        beside = f"{100 * each.error:.1f} points; {grain if each.judged else 'too short to judge'}"
         figures.append(("the most that a queue got beside its due", beside))
-    unfair = any(each.error > each.allowed for each in fair)
+    unfair = any(each.judged and each.error > each.allowed for each in fair)
     ran_in = Counter(where(chaos))
     figures.append(("jobs in each pool", ", ".join(f"{p} {n}" for p, n in sorted(ran_in.items()))))
     print(harness.table(("", "figure"), figures))
