@@ -434,10 +434,10 @@ def told(
     chaos: Chaos, client: Client, states: dict[str, str], *, marks: Path, minutes: float
 ) -> None:
     """Judge, print, and exit with an error if something is wrong."""
+    assert chaos.server is not None
     found = judge(client, states, marks)
     excuse(found, marks, chaos)
     for each in (*found.lost, *found.half_gangs, *found.wrong):
-        assert chaos.server is not None
         explain(chaos.server.url, each)
     found.orphans = orphans(marks.parent, marks)
     plans, differ = asyncio.run(replayed(chaos.home))

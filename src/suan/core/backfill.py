@@ -110,8 +110,7 @@ class Backfill:
         usable = row.usable & self._fresh
         if not row.shape.has_room(usable):
             return False  # most of them, once somebody has had the room
-        for mask, _ in self.closed:
-            usable &= ~mask
+        usable &= ~self._closed_to(None)
         candidates = row.shape.candidates
         return any(
             self._room(None, candidates[number], usable).lasts(enough)
@@ -253,11 +252,8 @@ class Backfill:
         """Where a row has room now on flavors in ``looked`` (a gang: on all of a pool that has
         one), by a candidate that is not ``barred``: the first place that is free long ``enough``,
         or else that is free longest. What is kept for ``own`` is free to that job alone."""
-        closed = 0
-        for mask, holder in self.closed:
-            closed |= 0 if holder is own else mask
         best: Fit | None = None
-        usable = row.usable & ~closed
+        usable = row.usable & ~self._closed_to(own)
         for number in row.shape.reaching(looked):
             candidate = row.shape.candidates[number]
             allowed = candidate.mask & usable
@@ -271,6 +267,13 @@ class Backfill:
                 if best.window >= enough:
                     return best
         return best
+
+    def _closed_to(self, job: JobRecord | None) -> int:
+        """The flavors that are held from a job, if that is named, or else from all."""
+        closed = 0
+        for mask, holder in self.closed:
+            closed |= 0 if holder is job else mask
+        return closed
 
     def _room(self, job: JobRecord | None, candidate: Candidate, allowed: int) -> Room:
         return Room(candidate, allowed, self.nodes, now=self.now, job=job)

@@ -102,10 +102,10 @@ def of_task(pod: Pod, rank: int, *, deleted: bool, limit_ms: int) -> Outcome:
         return Outcome(Cause.CANCELLED, detail="its pod was deleted in Kubernetes, not by suan")
     if said is not None:
         return _of_keeper(said, rank, limit_ms)
-    if deleted and ended is None:
-        return Outcome(Cause.LOST, detail="its pod went while the API server could not be watched")
     if ended is not None:
         return _of_container(ended, rank, pod)
+    if deleted:
+        return Outcome(Cause.LOST, detail="its pod went while the API server could not be watched")
     if (before := pod.before.terminated) is not None and before.exit_code:
         cause = Cause.FAILED if before.exit_code == _NEVER_LAID_OUT else Cause.LOST
         why = "what its job brings could not be laid out"

@@ -219,11 +219,8 @@ def judge(entry: Entry) -> Outcome | None:
         if entry.job_gone and entry.end is None:
             return Outcome(Cause.CANCELLED, detail="its job was deleted in Kubernetes, not by suan")
         return Outcome(Cause.CANCELLED)
-    short = len(entry.pods) < entry.asked.tasks
-    if short and not entry.accounted:
-        return None
-    if short and not entry.taken_back and (unseen := outcomes.unseen(entry.job)) is not None:
-        return unseen
+    if len(entry.pods) < entry.asked.tasks and not entry.taken_back:
+        return outcomes.unseen(entry.job)
     limit = entry.asked.limit_ms
     tasks = {
         rank: (pod, outcomes.of_task(pod, rank, deleted=rank in entry.gone, limit_ms=limit))
