@@ -316,6 +316,22 @@ def test_what_is_kept_is_what_would_be_worked_out_anew(policy: Policy, todo: lis
         kept.decide()
 
 
+def test_who_a_quota_kept_out_behind_a_reservation_goes_on_when_it_is_eased() -> None:
+    """An earlier job that a maintenance keeps waiting is barred, too, and blocks nobody."""
+    kept = Kept(TOLD)
+    kept.reserve(0, "")
+    kept.quota(2000)
+    for need in (res(1, 1), res(1, 1), res(4, 8), res(1, 1)):
+        kept.seq += 1
+        kept.scheduler.apply(job(kept.seq, need, time_limit=MINUTE))
+    kept.decide()
+    assert kept.runs == ["j1-r1", "j2-r1"]
+    kept.quota(9000)
+    kept.decide()
+    assert kept.runs == ["j1-r1", "j2-r1", "j4-r1"]
+    assert list(promises(kept.scheduler)) == ["j3"]
+
+
 def test_a_crowd_on_one_machine_is_promised_what_it_would_be_anew() -> None:
     """Many jobs that end early, so that one makes room for several, which make room for others."""
     rng, kept = Random(7), Kept(TOLD)

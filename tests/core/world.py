@@ -176,14 +176,17 @@ class Witness:
             assert victim.checkpoint is not None
             assert len(self.runs[stop.run].nodes) > victim.demand.tasks, "it has extras"
             assert victim.priority <= displacer.priority
+        elif victim.priority == displacer.priority and self._contend_by_service(victim, displacer):
+            pass  # also where it has a deadline, too
         elif stop.detail.startswith("it makes room for the deadline of"):
             self._check_deadline(victim, displacer, now)
-        elif victim.priority == displacer.priority:
-            both = {self.discipline(victim.job), self.discipline(displacer.job)}
-            assert both == {"las"}
         else:
             assert victim.priority < displacer.priority
         self.makes_room_for[stop.run] = displacer.job
+
+    def _contend_by_service(self, victim: JobSubmitted, displacer: JobSubmitted) -> bool:
+        """Whether what they have had says who of the two comes first."""
+        return {self.discipline(victim.job), self.discipline(displacer.job)} == {"las"}
 
     def _check_deadline(self, victim: JobSubmitted, displacer: JobSubmitted, now: int) -> None:
         """It helps, and nobody's own deadline is missed for it, as far as their users told."""

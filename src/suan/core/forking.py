@@ -47,7 +47,7 @@ def fork(state: State, line: Container[JobId] | None = None) -> State:
     for of, blocker in state.line.blocked.items():
         if blocker.id in jobs:
             other.line.block(of, jobs[blocker.id])
-    other.half_barred = {jobs[job.id]: None for job in state.half_barred if job.id in jobs}
+    other.barred_jobs = {jobs[job.id]: None for job in state.barred_jobs if job.id in jobs}
     for run in state.runs.values():
         _run(other, jobs, run)
     other.room_for = dict(state.room_for)

@@ -311,9 +311,12 @@ class Promises:
         """It holds all that it could use, unless a quota is what keeps it from that, or advance
         reservations do."""
         assert job.shape is not None
+        barred = len(self.state.barred(job)) == len(job.shape.candidates)
+        if barred:  # it may not be the blocker, if another who starts at no time comes before it
+            self.state.barred_jobs[job] = None
         if job.lane is None or job.lane.contest is None:
             return
-        if len(self.state.barred(job)) == len(job.shape.candidates):
+        if barred:
             self.barred.append(job)
         else:
             self.closed.append((job.shape.mask, job))

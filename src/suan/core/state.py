@@ -92,8 +92,9 @@ class State:
 
     ``alarms`` says when flavors are worth another look though nothing happens, by their bits;
     ``priorities`` counts open runs by the priority of their jobs. ``kept`` are the reservations as
-    last made, ``closed`` the flavors held by jobs that wait without one, and ``half_barred`` the
-    jobs that a quota or limit kept from some of what could take them. ``stretched`` are the open
+    last made, ``closed`` the flavors held by jobs that wait without one, and ``barred_jobs`` the
+    jobs that a quota or limit keeps from some of what could take them, or from all of it without
+    keeping others out: these are looked at again when it is eased. ``stretched`` are the open
     runs with more than their minimum, ``growable`` those that save their work and have less than
     their maximum, to be looked at again at ``grow_at``, and ``resuming`` those that ended to have
     another size. ``promised`` are the starts that conservative backfill keeps. ``heard`` are the
@@ -104,13 +105,13 @@ class State:
         "advance",
         "alarms",
         "back_off",
+        "barred_jobs",
         "capacity",
         "closed",
         "deadlines",
         "durations",
         "grow_at",
         "growable",
-        "half_barred",
         "heard",
         "jobs",
         "kept",
@@ -145,7 +146,7 @@ class State:
         self.alarms: dict[int, Instant] = {}
         self.kept: dict[JobRecord, Kept] = {}
         self.closed: dict[JobRecord, Closed] = {}
-        self.half_barred: dict[JobRecord, None] = {}
+        self.barred_jobs: dict[JobRecord, None] = {}
         self.heard: list[Heard] = []
         self.room_for: dict[RunId, JobId] = {}
         self.priorities: dict[int, int] = {}
@@ -168,7 +169,7 @@ class State:
         """From now on another policy decides: everyone in line takes the place it gives him."""
         self.policy = policy
         self.line.windowed = policy.backfill != "none"
-        self.promises = self.line.joined = None
+        self._promise_anew()
         if policy.backfill != "conservative":
             self.promised.clear()
         self.shares.half_life = policy.half_life
@@ -177,6 +178,10 @@ class State:
             for run in self.runs.values() if policy.fair_share else ():
                 self._take(run, run.began)
         self.reorder(None)
+
+    def _promise_anew(self) -> None:
+        """What starts are promised rests on other things now: each promise is looked at."""
+        self.promises = self.line.joined = None
 
     def reorder(self, queue: QueueName | None) -> None:
         """What orders the jobs of a queue (``None``: of all) has changed: they enter anew."""
@@ -217,17 +222,19 @@ class State:
         """How much a queue or a tenant may hold is set anew."""
         self._begin_to_count()
         self.quotas.set_quota(holder, quota)
+        self._promise_anew()
 
     def set_limits(self, user: str, limits: Limits, spent: tuple[Spent, ...] = ()) -> None:
         """How much a user may have is set anew, who has spent so much of it."""
         self._begin_to_count()
         self.quotas.set_limits(user, limits, spent=spent, runs=self.runs.values())
+        self._promise_anew()
 
     def frees_at(self) -> Instant | None:
         """When enough falls out of the budgets' window for somebody who waits for that."""
         if not self.quotas.budgets.purses:
             return None
-        waiting = dict.fromkeys((*self.line.blocked.values(), *self.half_barred))
+        waiting = dict.fromkeys((*self.line.blocked.values(), *self.barred_jobs))
         found = (
             self.quotas.over(job, candidate)
             for job in waiting
@@ -270,15 +277,15 @@ class State:
         found = self.quotas.barred(job)
         assert job.shape is not None
         if found and len(found) < len(job.shape.candidates):
-            self.half_barred[job] = None
+            self.barred_jobs[job] = None
         return found
 
     def _again(self) -> None:
-        for job in self.half_barred:
+        for job in self.barred_jobs:
             if job.phase is Phase.IN_LINE and job.shape is not None and job.lane is not None:
                 self.capacity.awake |= job.shape.mask
                 self.line.arrived[job.lane] = None
-        self.half_barred.clear()
+        self.barred_jobs.clear()
 
     def unblock(self) -> None:
         """Those whose blocker may start now, or has left the line, may go on."""
