@@ -1,8 +1,8 @@
 """Slurm alone: what only a cluster, its other users and its operator can do to a run."""
 
 import fcntl
-import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -16,6 +16,7 @@ from suan.model.job import Cause
 from suan.model.offer import NodeStatus
 from suan.model.resources import Resources
 from suan.model.units import MINUTE, SECOND, RunId
+from suan.pools.slurm.login.attempts import Attempts
 from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import SlurmKind, Trial
 from tests.sharing import NotHere
@@ -77,7 +78,10 @@ async def test_a_submission_that_nobody_noted_is_found_by_its_name(own: SlurmKin
     own.more = "  sbatch_options: [--hold]\n"
     async with own.trial() as trial:
         await trial.launch("noted-r1", "echo ran")
-    (own.directory / "shared" / "runs" / "noted-r1" / "job.1").unlink()
+    record = own.directory / "shared" / "runs" / "noted-r1" / "launch.1"
+    launched, submitted = record.read_text().splitlines()
+    assert submitted.isdigit()
+    record.write_text(f"{launched}\n")
     async with own.trial() as after:
         assert await after.pool.find(RunId("noted-r1")) == "noted-r1"
         command(own.conf, "scontrol", "release", await job_of(after, own, "noted-r1"))
@@ -128,13 +132,13 @@ async def test_cancelled_by_somebody_in_slurm(kind: SlurmKind) -> None:
         assert "not by suan" in outcome.detail
 
 
-@pytest.mark.parametrize("file", ["job.1", "turn.1"])
+@pytest.mark.parametrize("file", ["launch.1", "turn.1"])
 async def test_a_job_that_has_another_runs_id_now_is_left_alone(own: SlurmKind, file: str) -> None:
     """A controller that was killed soon after a submission forgets it, and gives its id again."""
     record = own.directory / "shared" / "runs" / "old-r1" / file
     gate = own.directory / "gate"
     goes_on = f"until test -e {gate}; do sleep 0.1; done"
-    if file == "job.1":
+    if file == "launch.1":
         own.more = "  sbatch_options: [--hold]\n"
     async with own.trial() as trial:
         await trial.launch("old-r1", "echo ready; sleep 600")
@@ -145,7 +149,10 @@ async def test_a_job_that_has_another_runs_id_now_is_left_alone(own: SlurmKind, 
     async with own.trial() as trial:
         await trial.launch("new-r1", f"trap 'echo asked; exit 9' TERM; echo ready; {goes_on}")
         await trial.output_holds("new-r1", b"ready")
-        record.write_text(record.read_text().replace(old, await job_of(trial, own, "new-r1")))
+        new = await job_of(trial, own, "new-r1")
+        text, found = re.subn(rf"(?m)^{old}\b", new, record.read_text())
+        assert found == 1
+        record.write_text(text)
         await trial.pool.cancel("old-r1", 5 * MINUTE if file == "turn.1" else 0)
         command(own.conf, "scancel", old)
         assert (await trial.end("old-r1")).cause is Cause.CANCELLED
@@ -374,5 +381,6 @@ async def test_what_is_recorded_holds_no_secret(kind: SlurmKind) -> None:
     for path in kind.directory.rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
-    record = json.loads((kind.directory / "shared/runs/sec-r1/launch.1").read_text())
+    record = Attempts(str(kind.directory / "shared" / "runs" / "sec-r1")).launch(1)
+    assert record is not None
     assert record["tasks"] == 1

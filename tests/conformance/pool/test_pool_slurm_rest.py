@@ -13,6 +13,7 @@ import pytest
 from suan.model.errors import PoolAuthError, PoolError, PoolRejected, PoolUnavailable
 from suan.model.job import Cause
 from suan.model.pool import Pool
+from suan.pools.slurm.login.attempts import Attempts
 from suan.pools.slurm.pool import SlurmPool
 from tests.conformance.pool.trial import SlurmRestKind, Trial
 from tests.slurm import command, down, token, up
@@ -144,14 +145,16 @@ async def test_only_its_own_job_is_cancelled(kind: SlurmRestKind) -> None:
         assert command(kind.given, "squeue", "-h", "--name=old-r1") == ""
         await trial.launch("old-r2", "true")
     kind.more = ""
-    record = kind.directory / "shared" / "runs" / "old-r2" / "job.1"
+    record = kind.directory / "shared" / "runs" / "old-r2"
     async with kind.trial() as trial:
         await trial.launch("new-r1", goes_on)
         await trial.output_holds("new-r1", b"ready")
-        old = record.read_text()
-        record.write_text((record.parents[1] / "new-r1" / "job.1").read_text())
+        old, new = (Attempts(str(record.with_name(run))).job(1) for run in ("old-r2", "new-r1"))
+        assert old
+        assert new
+        Attempts(str(record)).submitted(1, new)
         await trial.pool.cancel("old-r2", 0)
-        command(kind.given, "scancel", old.strip())
+        command(kind.given, "scancel", old)
         assert (await trial.end("old-r2")).cause is Cause.CANCELLED
         gate.touch()
         assert (await trial.end("new-r1")).cause is Cause.SUCCEEDED

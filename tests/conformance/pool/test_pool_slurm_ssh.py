@@ -11,6 +11,7 @@ import pytest
 from suan.model.errors import PoolAuthError, PoolOutcomeUnknown, PoolUnavailable
 from suan.model.job import Cause
 from suan.model.units import MINUTE, RunId
+from suan.pools.slurm.login.attempts import Attempts
 from suan.pools.slurm.pool import SlurmPool
 from tests.conformance.pool.trial import SlurmKind, Trial
 from tests.ssh import Wire, down, up
@@ -153,8 +154,8 @@ async def test_the_network_parts_while_a_run_is_launched(
             wire.mute, wire.deaf = arrives, not arrives
             launch = asyncio.create_task(trial.launch("part-r1", f"echo x >> {count}"))
             if arrives:
-                record = tmp_path / "shared" / "runs" / "part-r1" / "job.1"
-                await asyncio.to_thread(until, record.exists, 60, what="the job")
+                record = Attempts(str(tmp_path / "shared" / "runs" / "part-r1"))
+                await asyncio.to_thread(until, lambda: record.job(1), 60, what="the job")
             await asyncio.to_thread(until, lambda: wire.lost, 60, what="a loss")
             wire.cut()
             with pytest.raises(PoolOutcomeUnknown):

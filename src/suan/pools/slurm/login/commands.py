@@ -30,6 +30,7 @@ _PERHAPS = (
     "zero bytes were transmitted",
 )
 _FIELD = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z/:_]*)=")
+_SILENT = " failed and said nothing"
 
 
 class Job(NamedTuple):
@@ -162,7 +163,11 @@ class Commands(Slurm):
         return "sbatch would take a job of"
 
     def cancel(self, run: str, job: str, *how: str) -> None:
-        self.run(["scancel", "--quiet", "--name=" + run, *how, job])
+        try:
+            self.run(["scancel", "--quiet", "--name=" + run, *how, job])
+        except Trouble as trouble:
+            if not trouble.message.endswith(_SILENT):
+                raise  # else it has ended meanwhile, of which --quiet does not tell
 
     def environment(self, extra: "dict[str, str]") -> "dict[str, str]":
         env = dict(self.env)
@@ -183,7 +188,7 @@ def fields(line: str) -> "dict[str, str]":
 def complaint(command: str, said: str) -> Trouble:
     """What a failed command's words mean for what was asked."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    message = "; ".join(lines[-2:]) or command + " failed and said nothing"
+    message = "; ".join(lines[-2:]) or command + _SILENT
     low = message.lower()
     if any(word in low for word in _PERHAPS):
         return Trouble(_perhaps(command), message, "see `scontrol ping` on the login node")

@@ -153,9 +153,8 @@ if [ "$role" = task ]; then
 fi
 
 claim || exit 0
-: >"$news/$run.started"
 if [ "$tasks" = 1 ]; then
-  see_through "$dir/end.$attempt" "$@"
+  see_through "$news/$run.end" "$@"
 else
   # The time limit is kept by each task; a signal to srun would kill them all at once.
   per_task=$SLURM_CPUS_PER_TASK
@@ -167,7 +166,6 @@ else
   child=$!
   set +m
   await
-  finish "$dir/end.$attempt"
+  finish "$news/$run.end"
 fi
-: >"$news/$run.ended"
 exit "$code"

@@ -1,7 +1,7 @@
 """Starting a run exactly once, and finding out whether it was started."""
 
 # The oldest Python of a login node sets the style: plain paths, no later conveniences.
-# ruff: noqa: PTH103, PTH105, PTH118, PTH119
+# ruff: noqa: PTH103, PTH105, PTH118
 
 import os
 import shlex
@@ -11,7 +11,7 @@ from typing import Any
 
 from suan.content.cache import Cache
 from suan.pools.slurm.login import files
-from suan.pools.slurm.login.attempts import REVOKED, Attempts
+from suan.pools.slurm.login.attempts import OUT, REVOKED, Attempts
 from suan.pools.slurm.login.clusterview import Cluster
 from suan.pools.slurm.login.commands import Slurm, Trouble
 
@@ -132,9 +132,9 @@ class Launcher:
         options = self._options(attempts, attempt, record=record, asked=asked)
         words = [*self._keeper_words(directory, attempt, record), *command]
         job = self._slurm.submit(options, words, self._environment(directory, record, asked))
-        attempts.write("job", attempt, job + "\n")
+        attempts.submitted(attempt, job)
         if attempts.turn(attempt) == [REVOKED]:
-            self._slurm.cancel(os.path.basename(directory), job)
+            self._slurm.cancel(attempts.run, job)
         return self._not_revoked(attempts, attempt)
 
     def _options(
@@ -145,12 +145,12 @@ class Launcher:
         record: "dict[str, Any]",
         asked: "dict[str, Any]",
     ) -> "list[str]":
-        run = os.path.basename(attempts.directory)
+        run = attempts.run
         options = [
             "--no-requeue",
             "--job-name=" + run,
             f"--comment=suan:{self._settings['pool']}:{run}:{attempt}",
-            "--output=" + attempts.path("slurm.out"),
+            "--output=" + attempts.news(OUT),
             "--open-mode=append",
             "--chdir=" + attempts.directory,
             f"--cpus-per-task={asked['cpus']}",
@@ -237,10 +237,9 @@ class Launcher:
             return turn != [REVOKED] or attempts.json("over", attempt) is not None
         if "over" in record or attempts.job(attempt) is not None:
             return True
-        run = os.path.basename(attempts.directory)
-        job = self._cluster.job_called(run, self._user)
+        job = self._cluster.job_called(attempts.run, self._user)
         if job is not None:
-            attempts.write("job", attempt, job + "\n")
+            attempts.submitted(attempt, job)
         return job is not None
 
 

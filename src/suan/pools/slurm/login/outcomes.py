@@ -1,7 +1,7 @@
 """How a run ended: from the keeper's word, from what was asked of it, and from Slurm's."""
 
 # The oldest Python of a login node sets the style: plain paths, no later conveniences.
-# ruff: noqa: PTH110, PTH123
+# ruff: noqa: PTH110
 
 import os
 import signal
@@ -122,7 +122,7 @@ def final(state: str) -> bool:
 
 def ran_out_of_memory(attempts: Attempts) -> bool:
     """Whether Slurm wrote so into the job's own output."""
-    low = _slurm_output(attempts).lower()
+    low = attempts.output().lower()
     return any(word in low for word in _MEMORY_WORDS)
 
 
@@ -155,17 +155,8 @@ def _because(reason: str) -> str:
 
 
 def _last_words(attempts: Attempts) -> str:
-    lines = _slurm_output(attempts).strip().splitlines()
+    lines = attempts.output().strip().splitlines()
     return "; " + lines[-1][:300] if lines else ""
-
-
-def _slurm_output(attempts: Attempts) -> str:
-    try:
-        with open(attempts.path("slurm.out"), "rb") as file:
-            file.seek(-min(4096, os.fstat(file.fileno()).st_size), os.SEEK_END)
-            return file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
 
 
 def _microseconds(times: str) -> "int | None":

@@ -160,7 +160,7 @@ class Program:
 
     def _stop(self, run: str, attempts: Attempts, how: "tuple[int, str, float]") -> None:
         attempt, signal, grace_s = how
-        record = attempts.json("launch", attempt) or {}
+        record = attempts.launch(attempt) or {}
         earlier = attempts.json("cancel", attempt)
         kill_at = time.time() + grace_s
         if earlier:

@@ -1,12 +1,12 @@
 """What is known of every run, kept up to date by news from the nodes and by asking Slurm.
 
-A keeper touches ``news/RUN.started`` and ``news/RUN.ended``: a look at one directory tells within
+What begins and what ends shows in one directory (see ``attempts``): a look at that tells within
 milliseconds. Where the file system is slow to show it, and for all that no keeper can tell, one
 ``squeue`` for all runs together does.
 """
 
 # The oldest Python of a login node sets the style: plain paths, no later conveniences.
-# ruff: noqa: PTH103, PTH108, PTH118, PTH208
+# ruff: noqa: PTH103, PTH108, PTH110, PTH118, PTH208
 
 import os
 import re
@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 from suan.pools.slurm.login import files, outcomes
-from suan.pools.slurm.login.attempts import REVOKED, Attempts
+from suan.pools.slurm.login.attempts import END, OUT, REVOKED, Attempts
 from suan.pools.slurm.login.clusterview import Cluster, allocated
 from suan.pools.slurm.login.commands import Slurm, Trouble
 
@@ -161,6 +161,9 @@ class Watching:
                 self._take_in(run)
             elif entry.outcome and entry.outcome.get("ended_at", long_ago) < long_ago:
                 self._forget(run)
+        for name in os.listdir(self._news):
+            if not os.path.exists(os.path.join(self._runs, name.rpartition(".")[0])):
+                _unlink(os.path.join(self._news, name))
 
     def _take_in(self, run: str) -> None:
         attempts = self.attempts(run)
@@ -184,7 +187,7 @@ class Watching:
         shutil.rmtree(os.path.join(self._runs, run), ignore_errors=True)
 
     def _add(self, run: str, attempts: Attempts, attempt: int) -> Entry:
-        record = attempts.json("launch", attempt) or {}
+        record = attempts.launch(attempt) or {}
         entry = Entry(run, attempt, {"tasks": 1, "nodes": [], "limit": 0, **record})
         self._entries[run] = self._live[run] = entry
         return entry
@@ -199,8 +202,8 @@ class Watching:
         if entry is None:
             return
         attempts = self.attempts(run)
-        turn = attempts.turn(entry.attempt)
-        if turn is not None and turn != [REVOKED] and len(turn) >= 2 and entry.started_at is None:
+        turn = attempts.turn(entry.attempt) if entry.started_at is None else None
+        if turn is not None and turn != [REVOKED] and len(turn) >= 2:
             with self._lock:
                 entry.job = turn[0]
                 entry.started_at = float(turn[1].replace(",", "."))
@@ -231,14 +234,20 @@ class Watching:
             entry.sequence = self.sequence
 
     def news(self) -> None:
-        """Look at the runs that keepers have touched."""
+        """Look at the runs that have begun or ended, and put away what they told."""
         for name in os.listdir(self._news):
-            run = name.rpartition(".")[0]
-            if run in self._live:
-                self.look_at(run)
-            elif run not in self._entries:
+            run, _, kind = name.rpartition(".")
+            entry = self._entries.get(run)
+            if entry is None or kind not in (OUT, END):
                 continue
-            _unlink(os.path.join(self._news, name))
+            self.look_at(run)
+            attempts = self.attempts(run)
+            if kind == OUT:  # Slurm makes it, and then starts the keeper
+                whole = entry.started_at is not None
+            else:
+                whole = attempts.end(entry.attempt) is not None
+            if whole or entry.outcome is not None:
+                attempts.keep(kind, entry.attempt)
 
     # Asking Slurm
 
