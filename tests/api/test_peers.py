@@ -286,7 +286,7 @@ async def test_a_run_becomes_a_job_once(api: Api, gansu: Gansu) -> None:
     assert spec.checkpoint == saves
     assert spec.forwarded is not None
     assert (spec.forwarded.run, spec.forwarded.path) == ("aaaaaaaaaaaa-r1", ("p1",))
-    assert await api.store.secrets(found.id) == secrets
+    assert await api.store.secrets(found) == secrets
     assert (spec.retry.max_lost, spec.retry.max_preempted, spec.retry.max_failures) == (0, 0, 0)
 
 

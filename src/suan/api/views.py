@@ -91,21 +91,21 @@ def resources_text(option: ResourceOption) -> str:
     return ", ".join(parts) + (f" on {option.infra}" if option.infra else "")
 
 
-def job_detail(job: Job, runs: tuple[Run, ...], secret_names: tuple[str, ...]) -> JobDetail:
+def job_detail(job: Job, runs: tuple[Run, ...]) -> JobDetail:
     """A job, whole. Secrets are named, never shown."""
     return JobDetail(
         job=job_view(job),
-        spec=spec_view(job.spec, secret_names),
+        spec=spec_view(job.spec),
         after=tuple((name, condition) for name, condition in job.after),
         runs=tuple(map(run_view, runs)),
         bill=bill_of(runs),
     )
 
 
-def spec_view(spec: JobSpec, secret_names: tuple[str, ...]) -> dict[str, Any]:
+def spec_view(spec: JobSpec) -> dict[str, Any]:
     """A specification as plain data, each secret's value masked."""
     plain: dict[str, Any] = msgspec.to_builtins(spec)
-    plain["secrets"] = dict.fromkeys(sorted({*secret_names, *spec.secrets}), MASK)
+    plain["secrets"] = dict.fromkeys(sorted(spec.secrets), MASK)
     return plain
 
 

@@ -380,7 +380,7 @@ class Term:
         job = self._recent.pop(run.job, None) or await self._store.get(run.job)
         if job is None:
             raise InvariantViolation(f"{run.id} is to be launched and its job is not recorded")
-        secrets = await self._store.secrets(run.job)
+        secrets = await self._store.secrets(job)
         return launch_of(job, run, secrets, platform=self._platform)
 
     async def _checkpoint(self, run: Run) -> Checkpoint | None:

@@ -122,7 +122,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as recorded. ``spec`` is shared by the members of an array and holds no secrets."""
+    """A job as recorded. ``spec`` is shared by the members of an array, and has empty values for
+    its secrets: ``Store.secrets`` reads them."""
 
     id: JobId
     seq: int  # the order of submission, over the whole store

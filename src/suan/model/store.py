@@ -118,7 +118,9 @@ class Jobs(Protocol):
 
     async def run(self, run: RunId) -> Run | None: ...
 
-    async def secrets(self, job: JobId) -> Mapping[str, str]: ...
+    async def secrets(self, job: Job) -> Mapping[str, str]:
+        """The values of a job's secrets, which its spec only names."""
+        ...
 
     async def counts(self, where: JobFilter) -> Mapping[JobState, int]: ...
 
@@ -232,7 +234,7 @@ class EndedRun:
     """A run that started and has ended, as far as shares and durations rest on it."""
 
     run: RunId
-    spec: JobSpec  # of its job, without secrets
+    spec: JobSpec  # of its job, with its secrets' names alone
     user: str
     tasks: int
     per_task: Resources

@@ -51,11 +51,14 @@ class StoredJobs(Part):
 
         return await self._db.read(work)
 
-    async def secrets(self, job: JobId) -> Mapping[str, str]:
+    async def secrets(self, job: Job) -> Mapping[str, str]:
+        if not job.spec.secrets:
+            return {}
+
         def work(connection: Connection) -> Mapping[str, str]:
             secrets, jobs = schema.spec_secrets.c, schema.jobs.c
             query = select(secrets.body).where(
-                jobs.id == job,
+                jobs.id == job.id,
                 jobs.spec_id == secrets.spec_id,
             )
             body = connection.execute(query).scalar_one_or_none()

@@ -6,7 +6,7 @@ earlier holder still tries to record is refused (see ``recording``).
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from suan.model.errors import LeaseLost
 from suan.model.store import Lease
@@ -17,6 +17,9 @@ from suan.store.part import Part
 _leases = schema.leases
 _ONLY = _leases.c.name == "leader"
 _NOBODY = ""
+_HELD = select(_leases.c.token).where(
+    _ONLY, _leases.c.holder == bindparam("by"), _leases.c.token == bindparam("number")
+)
 
 
 class StoredLeases(Part):
@@ -53,7 +56,8 @@ class StoredLeases(Part):
 
     async def release(self, lease: Lease) -> None:
         """Give it up. Absent or taken by another is success."""
-        query = update(_leases).where(*_same(lease)).values(holder=_NOBODY, url="", expires_at=0)
+        own = _ONLY, _leases.c.holder == lease.holder, _leases.c.token == lease.token
+        query = update(_leases).where(*own).values(holder=_NOBODY, url="", expires_at=0)
         await self._db.write(lambda connection: connection.execute(query), kind="lease")
 
     async def current(self) -> Lease | None:
@@ -70,16 +74,12 @@ class StoredLeases(Part):
 
 def check_held(connection: Connection, lease: Lease) -> None:
     """Raise ``LeaseLost`` unless ``lease`` is the newest. To be called inside a write."""
-    found = connection.execute(select(_leases.c.token).where(*_same(lease))).one_or_none()
-    if found is None:
+    found = connection.execute(_HELD, {"by": lease.holder, "number": lease.token})
+    if found.one_or_none() is None:
         raise LeaseLost(
             f"{lease.holder} no longer leads: its lease {lease.token} was released or taken over",
             mend="nothing was recorded; stop leading and ask for the lease again",
         )
-
-
-def _same(lease: Lease) -> tuple[Any, ...]:
-    return _ONLY, _leases.c.holder == lease.holder, _leases.c.token == lease.token
 
 
 def _token(row: Row[Any] | None) -> int:

@@ -4,7 +4,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, or_, select, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    bindparam,
+    delete,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 
 from suan.model.job import Job, JobState, Run
 from suan.model.quota import Amounts, Limits, Quota, Spent, Tenant, lineage
@@ -29,6 +40,13 @@ _read_quota = json_reader(Quota)
 _read_weight = json_reader(int)
 _read_limits = json_reader(Limits)
 _read_reservation = json_reader(Reservation)
+
+
+_UNTAKEN, _MOST = text(schema.UNTAKEN), bindparam("most", type_=Integer)
+_NEW_COMMANDS = (
+    select(schema.commands).where(_UNTAKEN).order_by(schema.commands.c.number).limit(_MOST)
+)
+_NEW_JOBS = select(*JOB_COLUMNS).where(_UNTAKEN).order_by(schema.jobs.c.seq).limit(_MOST)
 
 
 def _past(since: Instant) -> tuple[ColumnElement[bool], ...]:
@@ -73,15 +91,12 @@ class StoredLedger(Part):
         """
 
         def work(connection: Connection) -> Gathered:
-            jobs, commands = schema.jobs.c, schema.commands
-            untaken = text(schema.UNTAKEN)
-            asked = select(commands).where(untaken).order_by(commands.c.number).limit(limit)
-            new = select(*JOB_COLUMNS).where(untaken).order_by(jobs.seq).limit(limit)
+            most = {"most": limit}
             # Commands first: a job that is read after them already bears their mark.
-            found = connection.execute(asked).all()
+            found = connection.execute(_NEW_COMMANDS, most).all()
             limited = [row.target for row in found if row.kind == "set_limits"]
             return Gathered(
-                jobs=read_jobs(connection, connection.execute(new).all(), self._specs),
+                jobs=read_jobs(connection, connection.execute(_NEW_JOBS, most).all(), self._specs),
                 commands=tuple(
                     (row.number, Command(row.kind, row.target, row.asked_by, _read_args(row.args)))
                     for row in found

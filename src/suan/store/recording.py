@@ -1,9 +1,10 @@
 """Recording a cycle: fenced by the lease, applied whole or not at all."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from suan.model.job import Run
@@ -38,12 +39,12 @@ class StoredRecords(Part):
 
         def work(connection: Connection) -> None:
             check_held(connection, lease)
-            _many(connection, insert(schema.journal), entries)
+            _many(connection, _ADD_ENTRY, entries)
             _many(connection, _UPDATE_JOB, jobs)
             upsert(connection, schema.runs, runs)
             _many(connection, _SET_USAGE, usages)
             _charge(connection, cycle.runs)
-            _many(connection, insert(schema.feed), feed)
+            _many(connection, _ADD_FEED, feed)
             _many(connection, _TAKE_JOB, [{"key": job} for job in cycle.taken_jobs])
             _many(connection, _TAKE_COMMAND, [{"key": number} for number in cycle.taken_commands])
             _set_pools(connection, cycle.drained_pools)
@@ -58,6 +59,11 @@ class StoredRecords(Part):
         await self._db.write(work, kind="record", rows=1 + rows)
 
 
+_DIALECTS: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
+_USERS = select(schema.jobs.c.id, schema.jobs.c.user_name).where(
+    schema.jobs.c.id.in_(bindparam("jobs", expanding=True))
+)
+_ADD_ENTRY, _ADD_FEED = insert(schema.journal), insert(schema.feed)
 _UPDATE_JOB = update(schema.jobs).where(schema.jobs.c.id == schema.key)
 _SET_USAGE = update(schema.runs).where(schema.runs.c.id == schema.key)
 _TAKE_JOB = update(schema.jobs).where(schema.jobs.c.id == schema.key).values(taken=1)
@@ -94,13 +100,23 @@ def _many(connection: Connection, statement: Any, rows: list[Values]) -> None:
 
 def upsert(connection: Connection, table: Any, rows: list[Values]) -> None:
     """Insert rows, or change those that are there, by the table's key."""
-    if not rows:
-        return
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table)
+    if rows:
+        connection.execute(_upserting(connection.dialect.name, table, tuple(rows[0])), rows)
+
+
+@cache  # to build a statement takes longer than to execute it
+def _upserting(engine: str, table: Any, names: tuple[str, ...]) -> Any:
+    statement = _DIALECTS[engine].insert(table)
     keys = [column.name for column in table.primary_key.columns]
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+    changed = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
+@cache
+def _adding(engine: str) -> Any:
+    statement, spent = _DIALECTS[engine].insert(schema.spent), schema.spent.c
+    added = {name: spent[name] + statement.excluded[name] for name in ("device_ms", "money")}
+    return statement.on_conflict_do_update(index_elements=["user_name", "at"], set_=added)
 
 
 def _charge(connection: Connection, runs: Iterable[Run]) -> None:
@@ -108,11 +124,9 @@ def _charge(connection: Connection, runs: Iterable[Run]) -> None:
     ended = {run.id: run for run in runs if run.ended_at is not None and run.bill is not None}
     if not ended:
         return
-    jobs, sums = schema.jobs.c, dict[tuple[str, int], list[int]]()
-    users: dict[str, str] = {}
+    sums, users = dict[tuple[str, int], list[int]](), dict[str, str]()
     for piece in chunks([run.job for run in ended.values()]):
-        found = connection.execute(select(jobs.id, jobs.user_name).where(jobs.id.in_(piece)))
-        users.update(map(tuple, found))
+        users.update(map(tuple, connection.execute(_USERS, {"jobs": piece})))
     for run in ended.values():
         assert run.bill is not None
         assert run.ended_at is not None
@@ -124,14 +138,7 @@ def _charge(connection: Connection, runs: Iterable[Run]) -> None:
         {"user_name": user, "at": at, "device_ms": device_ms, "money": money}
         for (user, at), (device_ms, money) in sums.items()
     ]
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement, spent = dialect.insert(schema.spent), schema.spent.c
-    added = {name: spent[name] + statement.excluded[name] for name in ("device_ms", "money")}
-    _many(
-        connection,
-        statement.on_conflict_do_update(index_elements=["user_name", "at"], set_=added),
-        rows,
-    )
+    _many(connection, _adding(connection.dialect.name), rows)
 
 
 def _set_pools(connection: Connection, drained: dict[str, bool]) -> None:

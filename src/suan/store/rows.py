@@ -132,14 +132,15 @@ def job_values(new: NewJob, spec_id: int, *, user: str, now: Instant) -> Values:
 
 
 def spec_text(spec: JobSpec) -> str:
-    """A spec as stored: without its secrets.
+    """A spec as stored: of its secrets, only what they are called.
 
     Raises:
         InputError: it holds a value that cannot be written.
     """
     with storable(f"the job {spec.name!r}"):
         check_size(spec)
-        return to_json(replace(spec, secrets={}) if spec.secrets else spec)
+        named = replace(spec, secrets=dict.fromkeys(spec.secrets, "")) if spec.secrets else spec
+        return to_json(named)
 
 
 def update_values(update: JobUpdate) -> Values:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0009"  # of the newest migration
+REVISION = "0010"  # of the newest migration
 
 # The conditions of the partial indexes, word for word: a planner uses them only for these words.
 UNTAKEN = "taken = 0"

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from suan.model.errors import InputError, OverPendingLimit, StoreConflict
 from suan.model.job import JobState
@@ -36,6 +36,12 @@ class Prepared:
     secrets: list[Values]
     labels: list[Values]
     jobs: list[Values]
+
+
+_NEWEST_SPEC = select(func.max(schema.specs.c.id))
+_LIMITS = select(schema.user_limits.c.body).where(
+    schema.user_limits.c.user_name == bindparam("user")
+)
 
 
 class StoredSubmissions(Part):
@@ -113,7 +119,7 @@ def add_submission(connection: Connection, prepared: Prepared) -> Submitted:
             return Submitted(jobs=earlier, repeated=True)
     _check_pending(connection, submission)
     # Only one writer is at work at a time (see opening), so the next ids are known.
-    newest = connection.execute(select(func.max(schema.specs.c.id))).scalar_one() or 0
+    newest = connection.execute(_NEWEST_SPEC).scalar_one() or 0
     first = newest + 1
     specs = [{"id": first + at, "body": body} for at, body in enumerate(prepared.specs)]
     _insert(connection, schema.specs, specs)
@@ -146,10 +152,8 @@ def _earlier(connection: Connection, submission: Submission) -> tuple[JobId, ...
 def _check_pending(connection: Connection, submission: Submission) -> None:
     """Here, where one writer is at work at a time, so that no two submissions share what is left
     of a limit."""
-    limited, jobs = schema.user_limits.c, schema.jobs.c
-    body = connection.execute(
-        select(limited.body).where(limited.user_name == submission.user)
-    ).scalar_one_or_none()
+    jobs = schema.jobs.c
+    body = connection.execute(_LIMITS, {"user": submission.user}).scalar_one_or_none()
     most = None if body is None else _read_limits(body).pending
     if most is None:
         return

@@ -61,7 +61,7 @@ async def test_each_comes_with_what_it_held_and_whose_it_was(past: Store) -> Non
     assert ids(found) == ALL
     assert found[2] == EndedRun(
         run=RunId("c-r1"),
-        spec=JobSpec(run="train", name="n", queue="q", tenant="t"),
+        spec=JobSpec(run="train", name="n", queue="q", tenant="t", secrets={"KEY": ""}),
         user="ada",
         tasks=2,
         per_task=Resources(1000, 2048, (("A100-80GB", 8000),)),

@@ -12,7 +12,8 @@ from suan.model.bill import Bill
 from suan.model.errors import InputError, StoreCorrupt, StoreError, StoreUnavailable
 from suan.model.job import RunState
 from suan.model.quota import Spent
-from suan.model.units import HOUR
+from suan.model.spec import JobSpec
+from suan.model.units import HOUR, JobId
 from suan.store import open_store, schema
 from suan.store.migrate import MIGRATIONS
 from suan.store.sql import SqlStore
@@ -81,6 +82,7 @@ async def test_the_migrations_make_the_tables_of_the_schema(store_url: str) -> N
 
 
 OLD = (  # what the later migrations added, taken away again
+    """UPDATE specs SET body = replace(body, '"secrets":{"TOKEN":""}', '"secrets":{}')""",
     "DROP TABLE platform",
     "DROP TABLE peer_offers",
     "DROP TABLE forwarded_runs",
@@ -101,7 +103,7 @@ OLD = (  # what the later migrations added, taken away again
 
 async def test_a_store_of_before_keeps_what_it_said(store_url: str) -> None:
     store = await open_store(store_url)
-    await submit(store, "a")
+    await submit(store, "a", spec=JobSpec(run="true", secrets={"TOKEN": "hush"}))
     queues = {"night": (3, "fifo", False)}
     run = placed("a")
     bill = Bill(cpu_ms=7, accelerator_ms=5, money=3)
@@ -111,6 +113,10 @@ async def test_a_store_of_before_keeps_what_it_said(store_url: str) -> None:
     await store.close()
     await run_sql(store_url, *OLD)
     upgraded = await open_store(store_url)
+    job = await upgraded.get(JobId("a"))
+    assert job is not None
+    assert job.spec == JobSpec(run="true", secrets={"TOKEN": ""})
+    assert await upgraded.secrets(job) == {"TOKEN": "hush"}
     assert await upgraded.queues() == queues  # its discipline was said, so it is not the policy's
     assert await upgraded.open_runs() == (run,)
     assert not await upgraded.quotas()

@@ -94,8 +94,7 @@ async def get_job(request: Request, _: Viewer, job_id: str) -> Response:
     context = context_of(request)
     job = await find_job(context, job_id)
     runs = await context.store.runs([job.id])
-    secrets = await context.store.secrets(job.id)
-    return answer(job_detail(job, runs, tuple(secrets)))
+    return answer(job_detail(job, runs))
 
 
 @router.post(

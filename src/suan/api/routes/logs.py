@@ -195,5 +195,5 @@ async def _iterated(data: bytes) -> AsyncIterator[bytes]:
 
 
 async def _secrets(context: ApiContext, job: Job) -> tuple[bytes, ...]:
-    found = await context.store.secrets(job.id)
+    found = await context.store.secrets(job)
     return tuple(value.encode() for value in found.values())
