@@ -4,7 +4,8 @@ By hand is one `kubectl create -f` of 500 Jobs and `kubectl get jobs` until all 
 gets the jobs in one request, as from `suan submit --array`, or in one for each. Its server, store
 and keepers share the machine with all of the cluster: etcd, the control plane, two kubelets with
 containerd. The pods of others are bound to nodes without a kubelet; what is measured is what they
-cost suan's process. Each way takes minutes, most of them the kubelets', so each has one round.
+cost suan's process. Each way takes minutes, most of them the kubelets', so each has one round;
+before each the pods of the one before are taken away.
 """
 
 import asyncio
@@ -73,9 +74,16 @@ def by_hand(conf: Path, folder: Path, jobs: int) -> float:
     kubectl(conf, "create", "-f", "-", stdin=text)
     while len(kubectl(conf, *asked).split()) < jobs:
         time.sleep(ASLEEP_S)
-    took = time.perf_counter() - start
-    kubectl(conf, "delete", "jobs", "-l", f"round={name}", seconds=600)
-    return took
+    return time.perf_counter() - start
+
+
+def clear(conf: Path) -> None:
+    """Take away all Jobs, whosever they are, and wait until their pods are gone: what has ended
+    costs the kubelets as long as it is there, and so does its end."""
+    for namespace in ("default", "suan"):
+        kubectl(conf, "delete", "jobs", "--all", "-n", namespace, seconds=600)
+        while kubectl(conf, "get", "pods", "-n", namespace, "-o", "name"):
+            time.sleep(1)
 
 
 @contextmanager
@@ -101,7 +109,9 @@ def jobs_table(folder: Path, conf: Path, *, jobs: int) -> None:
         for way in ways.values():
             way(10)
         for name, way in ways.items():
+            clear(conf)
             rates[name] = [jobs / way(jobs)]
+        clear(conf)
 
         def one_by_hand(script: str) -> None:
             text = json.dumps(job(f"one-{time.time_ns()}", script, folder))
