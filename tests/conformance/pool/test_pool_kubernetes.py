@@ -18,7 +18,7 @@ from suan.model.offer import NodeStatus
 from suan.model.resources import Resources
 from suan.model.units import RunId
 from suan.pools.kinds import Checked
-from suan.pools.kubernetes import api, marks
+from suan.pools.kubernetes import api, marks, tending
 from suan.pools.kubernetes.mirror import Mirror
 from tests.conformance.pool.killing import dies_at, runs_once
 from tests.conformance.pool.trial import KubernetesKind, Trial
@@ -347,6 +347,28 @@ async def test_nothing_is_left_in_the_cluster(kind: KubernetesKind) -> None:
         assert outcome is not None
         assert outcome.exit_code == 4
         assert await after.output("left-r1") == b"kept\n"
+
+
+async def test_a_secret_of_a_launch_that_died_is_swept(
+    kind: KubernetesKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before it has been seen alone for a while, though the server's clock be far ahead: it may
+    be that its Job is just being made."""
+    right = marks.now_us
+    monkeypatch.setattr(marks, "now_us", lambda: right() + 3_600_000_000)
+    monkeypatch.setattr(tending, "_SWEEP_S", 0.5)
+    await dies_at("kubernetes.secret_made", LAUNCH_AND_DIE, str(kind.directory), str(kind.given))
+    names = ("get", "secrets", "-o", "name")
+    async with kind.trial() as trial:
+        await trial.launch("whole-r1", "sleep 600", secrets={"TOKEN": "t"})
+        await asyncio.sleep(2)
+        assert kind.kubectl(*names).split() == ["secret/kill-r1-1", "secret/whole-r1-1"]
+        monkeypatch.setattr(tending, "_ORPHAN_S", 1.0)
+
+        def swept() -> bool:
+            return kind.kubectl(*names).split() == ["secret/whole-r1-1"]
+
+        await asyncio.to_thread(until, swept, 30, what="the sweeper")
 
 
 CLAIM = """

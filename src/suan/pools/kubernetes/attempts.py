@@ -7,6 +7,7 @@ taken. Only whoever gave it up may go on to ``RUN-K+1``. Cancelling what was nev
 tombstone, too, which tells the end of a cancelled run.
 """
 
+import time
 from itertools import count
 from typing import Any
 
@@ -31,6 +32,7 @@ class Attempts:
         self._owner = owner
         self._jobs = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self._secrets = f"/api/v1/namespaces/{namespace}/secrets"
+        self._alone: dict[str, float] = {}  # Secrets without a Job, and since when
 
     async def launch(self, launch: Launch, place: Place, ticket: int) -> Job:
         """Make a run's Job, unless there is one.
@@ -124,17 +126,18 @@ class Attempts:
         path = f"{self._secrets}/{job.metadata.name}"
         await self._api.patch(path, marks.owned_by(job), Named)
 
-    async def sweep_secrets(self, jobs: dict[str, Job], before_us: int) -> None:
-        """Take away Secrets whose launch ended before it had made a Job."""
-        label = f"{marks.POOL}={self._options.pool}"
+    async def sweep_secrets(self, jobs: dict[str, Job], patience_s: float) -> None:
+        """Take away Secrets whose launch ended before it had made a Job: those that have been seen
+        without one for so long, by this process's clock, whatever the others' say."""
+        label, now = f"{marks.POOL}={self._options.pool}", time.monotonic()
         found, _ = await self._api.list(self._secrets, Named, labelSelector=label)
-        for each in found:
-            made = each.metadata.creation_timestamp
-            old = made is not None and made.timestamp() * 1e6 < before_us
-            if each.metadata.owner_references or not old:
+        alone = [each.metadata.name for each in found if not each.metadata.owner_references]
+        self._alone = {name: self._alone.get(name, now) for name in alone}
+        for name, since in tuple(self._alone.items()):
+            if now - since < patience_s:
                 continue
-            job = jobs.get(each.metadata.name)
+            job = jobs.get(name)
             if job is not None and not marks.abandoned(job):
                 await self.own_secret(job)
             else:
-                await self._api.delete(f"{self._secrets}/{each.metadata.name}")
+                await self._api.delete(f"{self._secrets}/{name}")

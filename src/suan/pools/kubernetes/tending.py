@@ -26,7 +26,7 @@ _ROUND_S = 0.5
 _SWEEP_S = 60.0
 _NO_PODS_S = 2.0
 _LAST_RESORT_MS = 8_000
-_ORPHAN_US = 10 * 60 * 1_000_000
+_ORPHAN_S = 600.0
 _AT_ONCE = 32
 _QUOTA = "exceeded quota"
 
@@ -318,7 +318,7 @@ class Tender:
         """Take away what nobody needs: Secrets without a Job, old tombstones and records."""
         try:
             jobs = self._runs.jobs
-            await self._attempts.sweep_secrets(jobs, marks.now_us() - _ORPHAN_US)
+            await self._attempts.sweep_secrets(jobs, _ORPHAN_S)
             before = marks.now_us() - self._options.times["keep_days"]
             for job in tuple(jobs.values()):
                 made = job.metadata.creation_timestamp
