@@ -20,7 +20,7 @@ as n jobs of one, so that all demand is divisible: what is left is the policy's 
 memory*: usage counts half after an hour in place of a week, as the measure knows no history either.
 *Guaranteed*: each queue also has what its nodes held as a quota's guarantee, and all are one
 cohort: it takes that back from those who borrowed it, by preemption, where fair share alone waits
-for runs to end.
+for runs to end. *even* takes back what is due by weight, without guarantees.
 
 **Reservations.** Under EASY, how many jobs that came to stand first in line started later than
 they were first promised: promises.py keeps books of its own and asks the scheduler nothing. Jobs
@@ -60,7 +60,7 @@ from suan.sim.traces.job import TraceJob, job_id
 WEIGHTS = {"one": 1, "two": 2, "three": 3, "four": 4}
 NODES, DAYS, WARM_H = 40, 5, 24
 SUBMITTED = 0.6  # of the cluster, by each queue
-SHOWN = ("fifo", "easy", "fair", "default")
+SHOWN = ("fifo", "easy", "fair", "default", "even")
 IN_ONES = "philly_tight in ones"
 SHORT, GUARANTEED = "short memory", "guaranteed"
 MORE = (  # workload, and what is changed of the default policy

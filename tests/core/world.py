@@ -180,6 +180,8 @@ class Witness:
             pass  # also where it has a deadline, too
         elif stop.detail.startswith("it makes room for the deadline of"):
             self._check_deadline(victim, displacer, now)
+        elif self.policy.even_out and victim.priority == displacer.priority:
+            assert _account(victim) != _account(displacer)
         else:
             assert victim.priority < displacer.priority
         self.makes_room_for[stop.run] = displacer.job
@@ -253,6 +255,10 @@ class Witness:
         for model, _ in place.per_task.accelerators:
             devices = [1000] * (status.total.accelerator(model) // 1000)
             assert packs(devices, shares[model]), (status, shares[model])
+
+
+def _account(told: JobSubmitted) -> tuple[str, str, str]:
+    return told.queue, told.tenant, told.user
 
 
 def packs(devices: list[int], amounts: list[int]) -> bool:

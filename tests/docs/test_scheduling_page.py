@@ -262,6 +262,13 @@ def due() -> str:
     )
 
 
+def evening() -> str:
+    jobs = [job(f"ann{n}", 1, 0, 120, tenant="ann", checkpoint=SAVES) for n in (1, 2, 3, 4)]
+    jobs += [job("bob1", 1, 30, 60, tenant="bob"), job("eve1", 4, 40, 60, tenant="eve")]
+    found = under(["default", "even"], jobs, (pool("x", 4),))
+    return written(jobs, found, takes=takes, tenant=lambda j: j.tenant)
+
+
 def lending() -> str:
     jobs = [job(f"b{n}", 4, 0, 120, queue="b", checkpoint=SAVES) for n in (1, 2)]
     jobs += [job("b3", 4, 10, 60, queue="b"), job("a1", 4, 30, 60, queue="a")]
@@ -389,6 +396,7 @@ EXAMPLES = (
     safe,
     service,
     due,
+    evening,
     lending,
     capped,
     budget,

@@ -3,6 +3,7 @@
 Not for: who may stop for whom (``core.preemption``, ``core.resizing``).
 """
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from suan.core.forecast import Future
@@ -18,10 +19,20 @@ class Choice(Generic[T]):
     """Of what may stop for a job, for one of its candidates: taken one by one until the gang fits,
     then each let off again without whom it fits as well, the dearest first."""
 
-    __slots__ = ("candidate", "job", "needs", "quotas")
+    __slots__ = ("candidate", "job", "needs", "quotas", "spares")
 
-    def __init__(self, state: State, job: JobRecord, candidate: Candidate, *, allowed: int) -> None:
+    def __init__(
+        self,
+        state: State,
+        job: JobRecord,
+        candidate: Candidate,
+        *,
+        allowed: int,
+        spares: Callable[[T, list[T]], bool] | None = None,
+    ) -> None:
+        """``spares`` tells whom others' going keeps from going as well."""
         self.quotas = state.quotas
+        self.spares = spares
         self.job = job
         self.candidate = candidate
         self.needs = {id(f): need for f, need in candidate.kinds if f.mask & allowed}
@@ -87,7 +98,9 @@ class Choice(Generic[T]):
         return not quotas.count or quotas.short(self.job, self.candidate, chosen) is None
 
     def covered(self, run: T, chosen: list[T]) -> bool:
-        """Whether, with others gone already, another's guarantee covers a run."""
+        """Whether, with others gone already, another's guarantee or share covers a run."""
+        if self.spares is not None and self.spares(run, chosen):
+            return True
         return bool(self.quotas.quotas) and self.quotas.protects(run, self.job, chosen)
 
     def _free_now(self) -> int:
@@ -111,7 +124,7 @@ class _Going(Generic[T]):
         self.futures: dict[Node, Future] = {}
 
     def add(self, run: T) -> bool:
-        """One more goes, unless another's guarantee covers it; whether that is enough."""
+        """One more goes, unless it is covered; whether that is enough."""
         choice = self.choice
         if choice.covered(run, self.chosen):
             return False

@@ -11,6 +11,9 @@ Who may displace whom never goes in a circle:
 - where the policy has deadlines, a job that would miss its own displaces a run that has none to
   lose (``core.deadlines``);
 
+- where the policy evens shares out, a job displaces a run of its own priority whose account has
+  had more, and still will have had (``core.evening``);
+
 - where there are quotas, a job that keeps within its queue's (or a tenant's) guarantee takes back
   what others of that cohort borrowed, whatever their priority; and what a queue's or a tenant's
   guarantee covers no job of another displaces.
@@ -23,6 +26,7 @@ whom the gang would fit as well. The job waits at the head of its line until the
 from suan.core.choosing import Choice
 from suan.core.deadlines import NEVER, grace_of, yields_at
 from suan.core.disciplines import LAS_LEVELS, level_of
+from suan.core.evening import Evening
 from suan.core.matching import Candidate
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
@@ -47,7 +51,7 @@ def may_displace(state: State, job: JobRecord, now: Instant) -> bool:
     priority = job.told.priority
     if min(state.priorities, default=priority) < priority:
         return True
-    if priority in state.priorities and _by_service(state, job):
+    if priority in state.priorities and (state.policy.even_out or _by_service(state, job)):
         return True
     assert job.shape is not None
     return bool(state.quotas.cohorts) and any(
@@ -80,15 +84,16 @@ def victims(
     for candidate in job.shape.candidates:
         if not candidate.mask & allowed or state.quotas.over(job, candidate):
             continue
+        evening = Evening(state, job, candidate) if state.policy.even_out else None
         if by_class:
             willing, some, later = _lower(state, job, candidate, allowed=allowed, now=now)
         else:
-            willing, some, later = _willing(state, job, candidate, now=now)
+            willing, some, later = _willing(state, job, candidate, evening=evening, now=now)
         next_at = min(next_at, later)
         anybody = anybody or some
-        chosen = (
-            Choice[RunRecord](state, job, candidate, allowed=allowed).of(willing) if willing else []
-        )
+        spares = evening.spares if evening is not None else None
+        choice = Choice[RunRecord](state, job, candidate, allowed=allowed, spares=spares)
+        chosen = choice.of(willing) if willing else []
         if chosen:
             return candidate, tuple(chosen)
     if not anybody:  # and whoever starts now is safe for a while
@@ -120,7 +125,7 @@ def spare(state: State, run: RunRecord) -> None:
 
 def _class_decides(state: State, job: JobRecord) -> bool:
     """Whether a job displaces lower priorities and nobody else, wherever they run."""
-    if job.hurries or state.quotas.count or state.advance.kept:
+    if job.hurries or state.quotas.count or state.advance.kept or state.policy.even_out:
         return False
     return not _by_service(state, job)
 
@@ -154,7 +159,14 @@ def _cheapest(each: tuple[Duration, RunRecord]) -> tuple[Duration, int]:
     return each[0], each[1].number
 
 
-def _willing(state: State, job: JobRecord, candidate: Candidate, *, now: Instant) -> Willing:
+def _willing(
+    state: State,
+    job: JobRecord,
+    candidate: Candidate,
+    *,
+    now: Instant,
+    evening: Evening | None = None,
+) -> Willing:
     """Of all that runs in the pool."""
     found: list[tuple[Duration, RunRecord]] = []
     later = NEVER
@@ -169,6 +181,8 @@ def _willing(state: State, job: JobRecord, candidate: Candidate, *, now: Instant
             found.append((ENDS_ANYWAY, run))
             continue
         at = _yields_at(state, job, candidate, run=run, now=now)
+        if at > now and evening is not None and not protected(state, job, run):
+            at = min(at, evening.yields_at(run, now))
         if at <= now:
             found.append((lost_work(run, now), run))
         else:
@@ -220,11 +234,16 @@ def by_quota_at(
     """From when on quotas let a job have what a run holds, or never; ``None`` if they say nothing
     of the two."""
     quotas = state.quotas
-    if quotas.quotas and quotas.protects(run, job):
+    if protected(state, job, run):
         return NEVER
     if quotas.quotas and quotas.owes(run, job, candidate):
         return run.began + state.policy.min_run_time
     return None
+
+
+def protected(state: State, job: JobRecord, run: RunRecord) -> bool:
+    """Whether a guarantee that a job has no part in covers a run."""
+    return bool(state.quotas.quotas) and state.quotas.protects(run, job)
 
 
 def _outranked_at(run: RunRecord, level: int) -> Instant:

@@ -242,6 +242,24 @@ class Shares:
             share.value = value
             self._settle_accounts(share.accounts)
 
+    def holds(self, share: Share, more: Amounts) -> float:
+        """What a share holds, and ``more``, of all there is over its weight."""
+        held = share.held
+        parts = (
+            (held.get(kind, 0) + more.get(kind, 0)) / there for kind, there in self.capacity.items()
+        )
+        return max(parts, default=0.0) / share.weight
+
+    def after(self, share: Share, more: Amounts, ahead: Duration) -> float:
+        """What a share's standing would come to once it had held ``more`` than now for so long, in
+        µs of all there is over its weight."""
+        most = 0.0
+        held, used = share.held, share.used
+        for kind, there in self.capacity.items():
+            holds = held.get(kind, 0) + more.get(kind, 0)
+            most = max(most, (used.get(kind, 0) + holds * ahead) / there)
+        return most / share.weight
+
     def _settle_accounts(self, accounts: list[Account]) -> None:
         for account in accounts:
             if account.settle():

@@ -8,7 +8,7 @@ is in ``docs/explanation/scheduling.md``.
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from suan.model.units import DAY, MINUTE, Duration
+from suan.model.units import DAY, HOUR, MINUTE, Duration
 
 Discipline: TypeAlias = Literal["fifo", "sjf", "qssf", "las", "edf"]
 Backfill: TypeAlias = Literal["none", "easy", "conservative"]
@@ -25,7 +25,8 @@ class Policy:
     by their dominant share of what was used, over their weight, before the discipline does;
     usage counts half after ``half_life``. ``predict`` lets learned durations stand where the user
     gave neither ``expected`` nor a time limit. A run is safe from preemption for ``min_run_time``.
-    With ``deadlines`` runs that have none to lose are preempted for a job that would miss its own.
+    With ``deadlines`` runs that have none to lose are preempted for a job that would miss its own;
+    with ``even_out`` runs of who has had more than his share, for who has had less.
     """
 
     discipline: Discipline = "fifo"
@@ -36,6 +37,7 @@ class Policy:
     preemption: bool = True
     min_run_time: Duration = 5 * MINUTE
     deadlines: bool = False
+    even_out: bool = False
 
     def __post_init__(self) -> None:
         if self.discipline not in DISCIPLINES:
@@ -46,6 +48,8 @@ class Policy:
             raise ValueError(f"backfill: {self.backfill!r} is not one of {', '.join(BACKFILLS)}")
         if self.backfill == "conservative" and self.preemption:
             raise ValueError("preemption: breaks what conservative backfill promises; choose one")
+        if self.even_out and not (self.fair_share and self.preemption):
+            raise ValueError("even_out: needs fair_share and preemption")
         if self.half_life <= 0:
             raise ValueError("half_life: must be positive")
         if self.min_run_time < 0:
@@ -68,6 +72,7 @@ POLICIES: dict[str, Policy] = {
     "easy": Policy(fair_share=False, preemption=False),
     "conservative": Policy(backfill="conservative", fair_share=False, preemption=False),
     "fair": Policy(backfill="none", preemption=False),
+    "even": Policy(half_life=HOUR, even_out=True),
     "las": Policy("las", "easy", fair_share=False),
 }
 """By the name that ``suan simulate`` and ``suan replay`` take."""
