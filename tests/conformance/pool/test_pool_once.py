@@ -72,7 +72,7 @@ async def test_runs_go_on_without_a_server_and_are_adopted(kind: Kind) -> None:
         await before.launch("adopt-r2", "exit 6")
     async with kind.trial() as after:
         await after.until(lambda: "adopt-r2" in after.ends, what="the end of adopt-r2")
-        assert after.reports["adopt-r1"].outcome is None
+        assert "adopt-r1" not in after.ends  # it may not even have begun
         fifo.write_text("went on\n")
         assert (await after.end("adopt-r1")).exit_code == 5
         assert await after.output("adopt-r1") == b"went on\n"
