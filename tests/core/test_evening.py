@@ -117,7 +117,7 @@ def test_it_needs_shares_and_preemption() -> None:
 @given(st.data())
 @settings(max_examples=40, deadline=None)
 def test_evening_out_comes_to_an_end(data: st.DataObject) -> None:
-    """At one instant; and of two sides none has more than one job above what it should."""
+    """At one instant, and before as many have gone as there are jobs."""
     witness = Witness()
     witness.apply(
         PolicyChanged(0, replace(EVEN, discipline=data.draw(st.sampled_from(DISCIPLINES))))

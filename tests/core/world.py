@@ -177,7 +177,8 @@ class Witness:
             assert len(self.runs[stop.run].nodes) > victim.demand.tasks, "it has extras"
             assert victim.priority <= displacer.priority
         elif victim.priority == displacer.priority and self._contend_by_service(victim, displacer):
-            pass  # also where it has a deadline, too
+            if stop.detail.startswith("it makes room for the deadline of"):  # it has one, too
+                self.hurried.add(displacer.job)
         elif stop.detail.startswith("it makes room for the deadline of"):
             self._check_deadline(victim, displacer, now)
         elif self.policy.even_out and victim.priority == displacer.priority:

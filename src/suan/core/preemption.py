@@ -91,9 +91,12 @@ def victims(
             willing, some, later = _willing(state, job, candidate, evening=evening, now=now)
         next_at = min(next_at, later)
         anybody = anybody or some
+        if not willing:
+            continue
         spares = evening.spares if evening is not None else None
-        choice = Choice[RunRecord](state, job, candidate, allowed=allowed, spares=spares)
-        chosen = choice.of(willing) if willing else []
+        chosen = Choice[RunRecord](state, job, candidate, allowed=allowed, spares=spares).of(
+            willing
+        )
         if chosen:
             return candidate, tuple(chosen)
     if not anybody:  # and whoever starts now is safe for a while
