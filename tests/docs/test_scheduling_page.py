@@ -269,6 +269,18 @@ def evening() -> str:
     return written(jobs, found, takes=takes, tenant=lambda j: j.tenant)
 
 
+def moving() -> str:
+    jobs = [
+        job("ann1", 2, 0, 120, tenant="ann", checkpoint=SAVES),
+        job("ann2", 2, 0, 10, tenant="ann"),
+        job("bob1", 2, 0, 10, tenant="bob"),
+        job("bob2", 2, 0, 120, tenant="bob"),
+        job("bob3", 4, 20, 60, tenant="bob"),
+    ]
+    found = under(["default", "even"], jobs, (pool("n", 4, 4),), nodes=True)
+    return written(jobs, found, takes=takes, tenant=lambda j: j.tenant)
+
+
 def lending() -> str:
     jobs = [job(f"b{n}", 4, 0, 120, queue="b", checkpoint=SAVES) for n in (1, 2)]
     jobs += [job("b3", 4, 10, 60, queue="b"), job("a1", 4, 30, 60, queue="a")]
@@ -397,6 +409,7 @@ EXAMPLES = (
     service,
     due,
     evening,
+    moving,
     lending,
     capped,
     budget,

@@ -138,7 +138,8 @@ class Cycle:
             if run.stopping not in SAVING:
                 self._tell(run, run.stopping, "its job was cancelled")
             elif (job := run.makes_room_for) is not None and job.phase is Phase.IN_LINE:
-                how = "" if run.keeps is None else f"{keeping(run.keeps)}, and "
+                how = "is to go on elsewhere, and " if run.moves else ""
+                how = how if run.keeps is None else f"{keeping(run.keeps)}, and "
                 whom = f"{'the deadline of ' if job.hurries else ''}job {job.id}"
                 self._tell(run, run.stopping, f"it {how}makes room for {whom}")
             else:
@@ -285,7 +286,7 @@ class Cycle:
         grants: dict[NodeName, Grant] | None = None,
     ) -> Place:
         job.attempts += 1
-        job.making_room = None
+        job.making_room, job.clears, job.moved = None, False, False
         run = RunRecord(
             run_id(job.id, job.attempts),
             job,
@@ -357,12 +358,14 @@ class Cycle:
         """Where a job may displace others, tell the cheapest ones to stop."""
         if self._shrink(job, allowed) or not may_displace(self.state, job, self.now):
             return
-        candidate, chosen = victims(self.state, job, allowed, now=self.now)
-        for run in chosen:
-            yield_to(self.state, run, job, now=self.now)
+        candidate, runs, movers = victims(self.state, job, allowed, now=self.now)
+        for run in runs:
+            yield_to(self.state, run, job, now=self.now, moves=run in movers)
             self.state.stops.append(run)
         if candidate is not None and self.state.quotas.may_reclaim(job, candidate):
             self.state.claim(job, candidate)
+        if movers:
+            self.state.clear(job)
         self._stop()
 
     def _backfill(self) -> None:

@@ -2,8 +2,9 @@
 
 A job's *rank* is one integer: by priority, then by its discipline's key, then by submission. One
 integer, because ranks are compared millions of times. Between priority and key there is room for
-the standing of its account (``core.shares``), which is added where fair share counts, and for
-who must start first of all for its deadline's sake (``core.deadlines``).
+the standing of its account (``core.shares``), which is added where fair share counts, for who was
+moved (``core.moving``), and for who must start first of all for its deadline's sake
+(``core.deadlines``) or since others move for it.
 
 - ``fifo``: no key, so submission alone counts.
 - ``sjf``: the expected duration, shortest first; jobs of which nothing is known come last.
@@ -27,8 +28,9 @@ _KEY_BITS = 64
 _LAST = (1 << _KEY_BITS) - 1
 STANDING_SHIFT = SEQ_BITS + _KEY_BITS
 STANDING_BITS = 128
-HURRY = 1 << (STANDING_SHIFT + STANDING_BITS)  # more than any standing, less than a priority
-_PRIORITY_SHIFT = STANDING_SHIFT + STANDING_BITS + 1
+MOVED = 1 << (STANDING_SHIFT + STANDING_BITS)  # more than any standing
+HURRY = MOVED << 1  # more than that, and with it less than a priority
+_PRIORITY_SHIFT = STANDING_SHIFT + STANDING_BITS + 2
 CLAIM = 1 << (_PRIORITY_SHIFT + 16)  # more than any priority: who comes first of all
 LAS_LEVELS: tuple[Duration, ...] = (4 * HOUR,)
 """Device-time, of all a job's accelerators (or processors, without any) together, at which it

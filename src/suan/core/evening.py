@@ -9,21 +9,22 @@ had nearer to each other and none changes their order, so that it comes to an en
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from suan.core.deadlines import NEVER
 from suan.core.matching import Candidate
 from suan.core.records import JobRecord, Phase, RunRecord
-from suan.core.shares import AHEAD, Account, Amounts, Share, amounts_of
+from suan.core.shares import AHEAD, Account, Amounts, Share, Shares, amounts_of
 from suan.core.state import State
 from suan.model.units import MINUTE, Duration, Instant, RunId
 
-Move = tuple[Account, Account, Amounts]  # from whom, to whom
+Given = tuple[Account | None, Account, Amounts]  # by whom, to whom; by nobody, if he moves
 
 
 class Evening:
     """What a job may have of others by one of its candidates, for the shares' sake."""
 
-    __slots__ = ("_job", "_moving", "_safe", "_shares", "_takes", "_yielding")
+    __slots__ = ("_job", "_moving", "_others", "_safe", "_shares", "_takes", "_yielding")
 
     def __init__(self, state: State, job: JobRecord, candidate: Candidate) -> None:
         self._shares = state.shares
@@ -31,6 +32,7 @@ class Evening:
         self._safe: Duration = state.policy.min_run_time
         self._takes = amounts_of(candidate.per_task, candidate.tasks)
         self._moving = list(_moving(state))
+        self._others: dict[Account, _Other | None] = {}
         self._yielding: set[RunId] = set()
 
     def yields_at(self, run: RunRecord, now: Instant) -> Instant:
@@ -54,23 +56,56 @@ class Evening:
         return run.id in self._yielding and not self._evens(run, gone)
 
     def _evens(self, run: RunRecord, gone: Sequence[RunRecord]) -> bool:
-        sides = parting(self._job.account, run.job.account)
+        account = run.job.account
+        if account not in self._others:
+            self._others[account] = self._other(account)
+        other = self._others[account]
+        return other is not None and other.evens(run, gone)
+
+    def _other(self, account: Account) -> "_Other | None":
+        sides = parting(self._job.account, account)
         if sides is None:
-            return False
+            return None
         ours, theirs = sides
         had, has = Amounts(), Amounts()  # beside what they hold now
-        for each in gone:
-            if theirs in each.job.account.path:
-                _add(had, amounts_of(each.per_task, len(each.nodes)), -1)
         for giver, taker, amounts in self._moving:
             for share, sums in ((ours, has), (theirs, had)):
-                _add(sums, amounts, (share in taker.path) - (share in giver.path))
-        if not self._shares.holds(ours, has) < self._shares.holds(theirs, had):
-            return False
+                gives = giver is not None and share in giver.path
+                _add(sums, amounts, (share in taker.path) - gives)
+        holds = self._shares.holds(ours, has)
         _add(has, self._takes, 1)
+        ahead = max(AHEAD, self._safe)
+        return _Other(self._shares, theirs, had, holds, self._shares.after(ours, has, ahead), ahead)
+
+
+@dataclass(slots=True)
+class _Other:
+    """Another side, what it ``had`` beside what it holds, and what the job's own side ``holds`` and
+    comes to ``after`` the exchange."""
+
+    shares: Shares
+    side: Share
+    had: Amounts
+    holds: float
+    after: float
+    ahead: Duration
+    less: bool = field(init=False)  # whether the job's side holds less, if nobody goes
+
+    def __post_init__(self) -> None:
+        self.less = self.holds < self.shares.holds(self.side, self.had)
+
+    def evens(self, run: RunRecord, gone: Sequence[RunRecord]) -> bool:
+        """Whether the job may have a run of that side, with others ``gone`` already."""
+        if not self.less:
+            return False
+        had = dict(self.had)
+        for each in gone:
+            if self.side in each.job.account.path:
+                _add(had, amounts_of(each.per_task, len(each.nodes)), -1)
+        if gone and not self.holds < self.shares.holds(self.side, had):
+            return False
         _add(had, amounts_of(run.per_task, len(run.nodes)), -1)
-        ahead, shares = max(AHEAD, self._safe), self._shares
-        return shares.after(ours, has, ahead) <= shares.after(theirs, had, ahead)
+        return self.after <= self.shares.after(self.side, had, self.ahead)
 
 
 def parting(one: Account, other: Account) -> tuple[Share, Share] | None:
@@ -81,14 +116,14 @@ def parting(one: Account, other: Account) -> tuple[Share, Share] | None:
     return None
 
 
-def _moving(state: State) -> Iterable[Move]:
+def _moving(state: State) -> Iterable[Given]:
     """What is on its way from runs that were told to stop to the jobs that they make room for."""
     for pool in state.capacity.pools.values():
         for run in pool.leaving.values():
             job = run.makes_room_for
             if job is not None and job.phase is Phase.IN_LINE:
                 amounts = amounts_of(run.per_task, len(run.nodes))
-                yield run.job.account, job.account, amounts
+                yield None if run.moves else run.job.account, job.account, amounts
 
 
 def _add(sums: Amounts, amounts: Amounts, times: int) -> None:

@@ -75,6 +75,7 @@ def _of_running(state: State, job: JobRecord) -> Explanation:
         how = "is being stopped" if run.keeps is None else "is being resized"
         if run.makes_room_for is not None and not job.cancelled:
             whom = f", to make room for job {run.makes_room_for.id}"
+            whom += " and go on elsewhere" if run.moves else ""
         if run.keeps is not None:
             whom += f", and goes on with at least {counted(len(run.keeps), 'node')}"
     names, demand, size = list(dict.fromkeys(run.nodes)), job.told.demand, ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from suan.core.advance import Spans
 from suan.core.flavors import Flavor, Need
 from suan.core.matching import Candidate
-from suan.core.nodes import Held, Node
+from suan.core.nodes import Held, Node, take
 from suan.model.units import Instant, PoolName
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class Future:
         self.memory += tasks * held.per_task.memory_mib
         for model, at, part in held.grant:
             self.devices[model][at] += times * part
+
+    def charge(self, models: tuple[str, ...], held: Held) -> None:
+        """A run has its place here, on a node with these ``models``."""
+        self.refund(held, -1)
+        held.grant = take(models, self.devices, held)
 
     def slots(self, need: Need, most: int) -> int:
         """How many tasks fit then, at most ``most``."""

@@ -96,6 +96,8 @@ def _job(state: State, job: JobRecord, shapes: dict[int, Shape]) -> JobRecord:
     other.rank, other.window, other.expected = job.rank, job.window, job.expected
     other.claims, other.latest, other.hurries = job.claims, job.latest, job.hurries
     other.served, other.nobody_yields_until = job.served, job.nobody_yields_until
+    other.clears, other.moved = job.clears, job.moved
+    other.nobody_moves_until = job.nobody_moves_until
     other.making_room = None if job.making_room is None else set(job.making_room)
     other.attempts, other.tries, other.rejected_by = job.attempts, job.tries, job.rejected_by
     other.cancelled, other.not_before, other.phase = job.cancelled, job.not_before, job.phase
@@ -138,7 +140,7 @@ def _run(state: State, jobs: dict[JobId, JobRecord], run: RunRecord) -> None:
     )
     other.started, other.stopping, other.told = run.started, run.stopping, run.told
     other.number, other.began, other.until = run.number, run.began, run.until
-    other.keeps, other.room_since = run.keeps, run.room_since
+    other.keeps, other.moves, other.room_since = run.keeps, run.moves, run.room_since
     if run.makes_room_for is not None:
         other.makes_room_for = jobs.get(run.makes_room_for.id)
     other.job.run = other

@@ -1,5 +1,6 @@
 """Nodes: what was observed of each, what runs hold of it, and what is therefore free."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from suan.core.devices import Grant, choose, layout
@@ -90,20 +91,20 @@ def charge(node: Node, held: Held) -> None:
     node.cpu -= tasks * per_task.cpu_milli
     node.memory -= tasks * per_task.memory_mib
     if per_task.accelerators and node.devices:
-        held.grant = _grant(node, per_task, tasks)
+        held.grant = take(node.models, node.devices, held)
     else:
         held.grant = ()
 
 
-def _grant(node: Node, per_task: Resources, tasks: int) -> Grant:
+def take(models: tuple[str, ...], free: Sequence[list[Thousandths]], held: Held) -> Grant:
+    """Take a run's devices from what is ``free`` of each model."""
     granted: list[tuple[int, int, Thousandths]] = []
-    models = node.models
-    for name, amount in per_task.accelerators:
+    for name, amount in held.per_task.accelerators:
         if name not in models and name != ANY_ACCELERATOR:
             continue
         model = models.index(name) if name in models else 0
-        devices = node.devices[model]
-        for _ in range(tasks):
+        devices = free[model]
+        for _ in range(held.tasks):
             for at, part in choose(devices, amount):
                 devices[at] -= part
                 granted.append((model, at, part))

@@ -23,17 +23,32 @@ cheapest in lost work go first (device-time since the last checkpoint), and nobo
 whom the gang would fit as well. The job waits at the head of its line until they have ended.
 """
 
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
 from suan.core.choosing import Choice
 from suan.core.deadlines import NEVER, grace_of, yields_at
 from suan.core.disciplines import LAS_LEVELS, level_of
 from suan.core.evening import Evening
 from suan.core.matching import Candidate
+from suan.core.moving import Moves
 from suan.core.records import JobRecord, Phase, RunRecord
 from suan.core.state import State
 from suan.core.without import without
 from suan.model.job import Cause
-from suan.model.units import Duration, Instant
+from suan.model.units import MINUTE, Duration, Instant
 
+
+class Victims(NamedTuple):
+    """Who stops for a job, by which of its candidates; the ``movers`` among them have a place
+    elsewhere."""
+
+    candidate: Candidate | None = None
+    runs: Sequence[RunRecord] = ()
+    movers: Collection[RunRecord] = ()
+
+
+NOBODY = Victims()
 ENDS_ANYWAY: Duration = -1  # of a run that stops already, for a job that needs no room any more
 Willing = tuple[list[tuple[Duration, RunRecord]], bool, Instant]
 """The pool's runs that a job may displace now, the cheapest in lost work first; whether there are
@@ -70,11 +85,8 @@ def _contend_by_service(state: State, job: JobRecord, other: JobRecord) -> bool:
     return _by_service(state, job) and _by_service(state, other)
 
 
-def victims(
-    state: State, job: JobRecord, allowed: int, *, now: Instant
-) -> tuple[Candidate | None, tuple[RunRecord, ...]]:
-    """The runs that stop for a job, and by which of its candidates, the first of those where that
-    is enough; or none.
+def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> Victims:
+    """Who stops for a job, by the first of its candidates for which that is enough; or nobody.
 
     Where some may be displaced only later, the flavors are looked at again then.
     """
@@ -91,24 +103,62 @@ def victims(
             willing, some, later = _willing(state, job, candidate, evening=evening, now=now)
         next_at = min(next_at, later)
         anybody = anybody or some
-        if not willing:
+        if not willing and evening is None:
             continue
         spares = evening.spares if evening is not None else None
-        chosen = Choice[RunRecord](state, job, candidate, allowed=allowed, spares=spares).of(
-            willing
-        )
-        if chosen:
-            return candidate, tuple(chosen)
+        choice = Choice[RunRecord](state, job, candidate, allowed=allowed, spares=spares)
+        if willing and (chosen := choice.of(willing)):
+            return Victims(candidate, chosen)
+        if evening is not None and now >= job.nobody_moves_until:
+            found = _with_moves(state, choice, willing, now=now)
+            if found.runs:
+                return found
     if not anybody:  # and whoever starts now is safe for a while
         job.nobody_yields_until = min(next_at, now + state.policy.min_run_time)
     if next_at < NEVER:
         state.alarm(job.shape.mask, next_at)
-    return None, ()
+    return NOBODY
 
 
-def yield_to(state: State, run: RunRecord, job: JobRecord, *, now: Instant) -> None:
+def _with_moves(
+    state: State,
+    choice: Choice[RunRecord],
+    willing: Sequence[tuple[Duration, RunRecord]],
+    *,
+    now: Instant,
+) -> Victims:
+    """Who stops for a job if some of them go on elsewhere: looked at now and then, for all that
+    runs is looked at."""
+    job, costs = choice.job, {run: cost for cost, run in willing}
+    movers = {
+        run: lost_work(run, now)
+        for run in choice.candidate.pool.open.values()
+        if run not in costs and _may_move(state, job, run, now=now)
+    }
+    if movers and choice.within_quota([]):
+        moves = Moves(choice, costs, movers)
+        if moves.clear():
+            return Victims(choice.candidate, moves.going, movers)
+    job.nobody_moves_until = now + max(state.policy.min_run_time, MINUTE)
+    return NOBODY
+
+
+def _may_move(state: State, job: JobRecord, run: RunRecord, *, now: Instant) -> bool:
+    """Whether a run may be told to stop for a job, if it has a place elsewhere, whoever's it is."""
+    if run.stopping is not None or run.job.hurries or run.job.told.priority != job.told.priority:
+        return False
+    if run.began + state.policy.min_run_time > now or len(set(run.nodes)) > 1:
+        return False
+    if state.advance.kept and stops_too_late(state, job, run, now=now):
+        return False
+    return not protected(state, job, run)
+
+
+def yield_to(
+    state: State, run: RunRecord, job: JobRecord, *, now: Instant, moves: bool = False
+) -> None:
     """A run is to stop for a job; or has been told to by an earlier leader, or for another job."""
-    run.makes_room_for = job
+    run.makes_room_for, run.moves = job, moves
     if job.making_room is None:
         job.making_room = set()
     job.making_room.add(run.id)
@@ -120,7 +170,7 @@ def yield_to(state: State, run: RunRecord, job: JobRecord, *, now: Instant) -> N
 def spare(state: State, run: RunRecord) -> None:
     """A run that was to stop, and has not been told yet, goes on: nobody needs its room now."""
     job, run.makes_room_for, run.stopping = run.makes_room_for, None, None
-    run.keeps = None
+    run.keeps, run.moves = None, False
     if job is not None and job.making_room:
         job.making_room.discard(run.id)
     state.begin(run, run.began)

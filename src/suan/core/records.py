@@ -38,9 +38,9 @@ class JobRecord:
     ``bars`` has the bits of the reservations that keep it out now (``core.advance``), which is
     looked at again at ``barred_until``. ``served`` is the device-time its ended runs have had, in
     µs of an accelerator (or processor), ``making_room`` the runs that were told to stop for it;
-    before ``nobody_yields_until`` none may be. ``entry`` numbers its place in line. ``latest``
-    is when it must have started for the sake of its deadline, where that counts, and ``hurries``
-    that it did not wait for longer."""
+    before ``nobody_yields_until`` none may be, and before ``nobody_moves_until`` nobody is moved
+    for it. ``entry`` numbers its place in line. ``latest`` is when it must have started for the
+    sake of its deadline, where that counts, and ``hurries`` that it did not wait for longer."""
 
     __slots__ = (
         "account",
@@ -49,6 +49,7 @@ class JobRecord:
         "bars",
         "cancelled",
         "claims",
+        "clears",
         "entry",
         "expected",
         "hurries",
@@ -56,6 +57,8 @@ class JobRecord:
         "lane",
         "latest",
         "making_room",
+        "moved",
+        "nobody_moves_until",
         "nobody_yields_until",
         "not_before",
         "phase",
@@ -79,12 +82,15 @@ class JobRecord:
         self.latest: Instant | None = None
         self.hurries = False  # it would miss its deadline, and so comes first of its class
         self.claims = False  # it displaces others by its queue's quota, and so comes first of all
+        self.clears = False  # others move for it, and so it comes first of its class
+        self.moved = False  # it has moved for another, and so comes next
         self.bars = 0
         self.barred_until: Instant = 0
         self.window: Duration = 0
         self.expected: Duration = 0
         self.served: Duration = 0
         self.making_room: set[RunId] | None = None
+        self.nobody_moves_until: Instant = 0
         self.nobody_yields_until: Instant = 0
         self.attempts = told.attempts
         self.phase: str = Phase.WAITS
@@ -136,7 +142,8 @@ class RunRecord:
     """An open run. ``nodes`` has one entry for each task, in rank order. It ``began`` when it was
     started or, before that is told, placed; ``until`` is when it is expected to end, if that is
     known. With ``makes_room_for`` it was told to stop for that job; with ``keeps`` it then goes on
-    with these of its nodes. It could have had more, as an elastic one, since ``room_since``."""
+    with these of its nodes, and if it ``moves``, elsewhere. It could have had more, as an elastic
+    one, since ``room_since``."""
 
     __slots__ = (
         "began",
@@ -145,6 +152,7 @@ class RunRecord:
         "job",
         "keeps",
         "makes_room_for",
+        "moves",
         "nodes",
         "number",
         "option",
@@ -172,6 +180,7 @@ class RunRecord:
         self.until: Instant | None = None
         self.number = 0
         self.makes_room_for: JobRecord | None = None
+        self.moves = False
         self.keeps: tuple[NodeName, ...] | None = None
         self.room_since: Instant | None = None
         self.id = run

@@ -10,7 +10,7 @@ from suan.core.budgets import ran
 from suan.core.capacity import Capacity
 from suan.core.deadlines import Deadlines, grace_of, latest_start
 from suan.core.devices import Grant
-from suan.core.disciplines import CLAIM, HURRY, rank_of
+from suan.core.disciplines import CLAIM, HURRY, MOVED, rank_of
 from suan.core.durations import Durations
 from suan.core.forecast import Outlook
 from suan.core.line import Line
@@ -259,6 +259,13 @@ class State:
         job.claims = True
         self.enter(job)
 
+    def clear(self, job: JobRecord) -> None:
+        """Others move for a job in line: it comes before them, and all of its class."""
+        if not job.clears:
+            self.line.leave(job)
+            job.clears = True
+            self.enter(job)
+
     def give_up(self, job: JobRecord) -> None:
         """A job starts, or is not in line any more: it claims nothing."""
         if job.claims:
@@ -325,8 +332,9 @@ class State:
     def hurry(self, job: JobRecord, *, hurries: bool) -> None:
         """A job in line comes first of its class from now on, or goes back to its own place."""
         self.line.leave(job)
+        was_first = job.hurries or job.clears
         job.hurries, job.nobody_yields_until = hurries, 0
-        job.rank -= HURRY if hurries else -HURRY
+        job.rank += HURRY * (was_first - (hurries or job.clears))
         self._join(job)
 
     def _join(self, job: JobRecord) -> None:
@@ -351,8 +359,9 @@ class State:
         job.latest = latest_start(job) if policy.preemption and policy.deadlines else None
         job.hurries = job.hurries and job.latest is not None
         job.rank = rank_of(told, discipline, expected=job.expected, served=job.served)
-        if job.claims or job.hurries:
-            job.rank -= CLAIM * job.claims + HURRY * job.hurries
+        if job.claims or job.hurries or job.clears or job.moved:
+            first = HURRY * (job.hurries or job.clears) + MOVED * job.moved
+            job.rank -= CLAIM * job.claims + first
 
     def queue(self, name: QueueName) -> QueueState:
         """A queue; one that nobody made is open."""
@@ -508,6 +517,7 @@ class State:
         if self.quotas.count:
             self.quotas.take(run, -1)
             self.quotas.budgets.close(run, used or ran(run, outcome.cause, now))
+        job.moved = run.moves and outcome.cause is Cause.PREEMPTED
         if run.makes_room_for is not None and run.makes_room_for.making_room:
             run.makes_room_for.making_room.discard(run.id)
         took = max(now - run.began, 0)

@@ -353,11 +353,11 @@ class Waiting:
 
     def _displaces(self, job: JobRecord, found: Match, allowed: int, *, at: Instant) -> bool:
         """Whether a job would displace others in a pool."""
-        shape, asked = job.shape, job.nobody_yields_until
+        shape, asked = job.shape, (job.nobody_yields_until, job.nobody_moves_until)
         job.shape = replace(self.shape, candidates=found.candidates)
-        _, chosen = victims(self.state, job, allowed, now=at)
-        job.shape, job.nobody_yields_until = shape, asked
-        return bool(chosen)
+        found_some = bool(victims(self.state, job, allowed, now=at).runs)
+        job.shape, (job.nobody_yields_until, job.nobody_moves_until) = shape, asked
+        return found_some
 
 
 @contextmanager
