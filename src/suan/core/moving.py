@@ -45,7 +45,8 @@ class Moves:
         them have moved."""
         candidate, needs = self._choice.candidate, self._choice.needs
         left, offers = candidate.tasks, list[Offer]()
-        there = [n for n in candidate.pool.nodes.values() if n.home and id(n.flavor) in needs]
+        nodes = candidate.pool.nodes.values()
+        there = [each for each in nodes if each.home is not None and id(each.flavor) in needs]
         for node in sorted(there, key=self._looseness):
             free = self._future(node).slots(needs[id(node.flavor)], left)
             if free:
