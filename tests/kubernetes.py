@@ -1,13 +1,16 @@
 """A real Kubernetes cluster for tests: started once for a whole run, shared by its workers.
 
-Import ``kubernetes_cluster`` into a folder's ``conftest.py``. Where none can be had the tests are
-skipped and say why; with ``SUAN_REQUIRE_KUBERNETES=1``, as in CI, they fail instead.
+Import ``kubernetes_cluster`` or ``kueue_cluster`` into a folder's ``conftest.py``. Where none can
+be had the tests are skipped and say why; with ``SUAN_REQUIRE_KUBERNETES=1`` or
+``SUAN_REQUIRE_KUEUE=1``, as in CI, they fail instead.
 """
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +25,13 @@ IMAGE = "localhost/suan/task:1"  # on every node: bash, coreutils and Python of 
 def kubernetes_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The administrator's kubeconfig of a cluster with two nodes, n1 and n2."""
     with one_for_all(tmp_path_factory, "kubernetes", start=_two_nodes, stop=down) as kubeconfig:
+        yield Path(kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def kueue_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same of a cluster with one node, n1, and Kueue."""
+    with one_for_all(tmp_path_factory, "kueue", start=_with_kueue, stop=down) as kubeconfig:
         yield Path(kubeconfig)
 
 
@@ -55,8 +65,44 @@ def kubectl(conf: Path, *arguments: str, stdin: str | None = None, seconds: floa
     return done.stdout
 
 
+class Line:
+    """The LocalQueue "line" of a namespace, on a ClusterQueue and a flavor of its name."""
+
+    def __init__(self, conf: Path, namespace: str, cpu: str) -> None:
+        self._conf = conf
+        self._namespace = namespace
+        quotas = [{"name": "cpu", "nominalQuota": cpu}, {"name": "memory", "nominalQuota": "4Gi"}]
+        group = {
+            "coveredResources": ["cpu", "memory"],
+            "flavors": [{"name": namespace, "resources": quotas}],
+        }
+        self._make("ResourceFlavor", namespace, {})
+        queue = {"namespaceSelector": {}, "resourceGroups": [group]}
+        self._make("ClusterQueue", namespace, queue)
+        self._make("LocalQueue", "line", {"clusterQueue": namespace})
+
+    def stop(self, policy: str) -> None:
+        """What is to become of what waits and of what runs: Kueue's StopPolicy."""
+        change = json.dumps({"spec": {"stopPolicy": policy}})
+        patch = ("patch", "clusterqueue", self._namespace, "--type=merge", "-p", change)
+        kubectl(self._conf, *patch)
+
+    def _make(self, kind: str, name: str, spec: dict[str, Any]) -> None:
+        version = "kueue.x-k8s.io/v1beta2"
+        body = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        where = ("--namespace", self._namespace)
+        kubectl(self._conf, *where, "create", "-f", "-", stdin=json.dumps(body))
+
+
 def _two_nodes(directory: Path) -> str:
     return str(up(directory, "-n", "2"))
+
+
+def _with_kueue(directory: Path) -> str:
+    _run("kueue/build", "--built")
+    conf = up(directory, "-n", "1", "-g", "0")
+    _run("kueue/up", directory)
+    return str(conf)
 
 
 def _run(script: str, *arguments: str | Path) -> str:

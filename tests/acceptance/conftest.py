@@ -2,13 +2,14 @@
 
 import pytest
 
-from tests.kubernetes import kubernetes_cluster
+from tests.kubernetes import kubernetes_cluster, kueue_cluster
 from tests.postgres import postgres_server, postgres_url
 from tests.ray import ray_cluster
 from tests.slurm import slurm_clusters
 
 __all__ = [
     "kubernetes_cluster",
+    "kueue_cluster",
     "postgres_server",
     "postgres_url",
     "ray_cluster",

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.terminal import Terminal, terminal
-from tests.kubernetes import IMAGE, kubectl
+from tests.kubernetes import IMAGE, Line, kubectl
 from tests.waiting import until
 
 POOLS = """pools:
@@ -26,18 +27,34 @@ POOLS = """pools:
 """
 
 
+QUEUED = """pools:
+- name: cloud
+  kind: kubernetes
+  kubeconfig: {conf}
+  namespace: {namespace}
+  image: {image}
+  kueue_queue: line
+"""
+
+
+@contextmanager
+def with_pools(where: Path, conf: Path, pools: str) -> Iterator[tuple[Terminal, str]]:
+    """A user with these pools, and a namespace of his own in the cluster."""
+    namespace = f"user-{where.parent.name[-6:]}-{where.name[-8:]}".lower().replace("_", "-")
+    kubectl(conf, "create", "namespace", namespace)
+    with terminal(where, SUAN_PORT="0") as opened:
+        opened.home.mkdir(exist_ok=True)
+        declared = pools.format(conf=conf, namespace=namespace, image=IMAGE, where=where)
+        (opened.home / "pools.yaml").write_text(declared)
+        yield opened, namespace
+    kubectl(conf, "delete", "namespace", namespace, "--wait=false")
+
+
 @pytest.fixture
 def user(tmp_path: Path, kubernetes_cluster: Path) -> Iterator[Terminal]:
     """A user with the cluster and this machine."""
-    namespace = f"user-{tmp_path.parent.name[-6:]}-{tmp_path.name[-8:]}".lower().replace("_", "-")
-    kubectl(kubernetes_cluster, "create", "namespace", namespace)
-    with terminal(tmp_path, SUAN_PORT="0") as opened:
-        opened.home.mkdir(exist_ok=True)
-        named = {"conf": kubernetes_cluster, "namespace": namespace, "image": IMAGE}
-        declared = POOLS.format(**named, where=tmp_path)
-        (opened.home / "pools.yaml").write_text(declared)
+    with with_pools(tmp_path, kubernetes_cluster, POOLS) as (opened, _):
         yield opened
-    kubectl(kubernetes_cluster, "delete", "namespace", namespace, "--wait=false")
 
 
 def test_pools_are_checked_before_the_first_job(user: Terminal) -> None:
@@ -86,3 +103,29 @@ def test_mixed_jobs_over_a_cluster_and_this_machine(user: Terminal, tmp_path: Pa
     until(lambda: user.job(stopped)["state"] == "cancelled", 90, what="the cancelled job's end")
     assert user.said("logs", stopped) == "ready\nsaved"
     assert user.said("down")
+
+
+def test_kueue_says_why_a_job_is_held_and_who_evicted_one(
+    tmp_path: Path, kueue_cluster: Path
+) -> None:
+    with with_pools(tmp_path, kueue_cluster, QUEUED) as (user, namespace):
+        line = Line(kueue_cluster, namespace, "150m")
+        assert user.type("up").returncode == 0
+        script = tmp_path / "job.yaml"
+        script.write_text("resources: {cpus: 0.1, memory: 0.1}\nrun: sleep 600\n")
+        first = user.said("submit", str(script))
+        until(lambda: "It runs in" in user.said("why", first), 60, what="its start")
+
+        second = user.said("submit", str(script))
+        held = "Kueue holds it in queue line: couldn't assign flavors to pod set main: insufficient"
+        until(lambda: held in " ".join(user.said("why", second).split()), 30, what="its words")
+        assert "It is being started in pool cloud" in user.said("why", second)
+
+        line.stop("HoldAndDrain")
+        evicted = "Kueue evicted it: The ClusterQueue is stopped"
+        until(lambda: evicted in user.said("show", first), 60, what="the eviction")
+        until(lambda: "Kueue holds it" in user.said("why", first), 30, what="its next run")
+        line.stop("None")
+        until(lambda: "It runs in" in user.said("why", second), 60, what="the other's start")
+        for job in (first, second):
+            assert user.said("cancel", job)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from suan.pools.kubernetes.checks import NEEDED
+from suan.pools.kubernetes import kueue
+from suan.pools.kubernetes.checks import NEEDED, Needed
 from tests.kubernetes import IMAGE, INFRA, kubectl
 
 INSTALL = INFRA / "install"
@@ -76,11 +77,12 @@ def test_suan_and_its_postgresql_run_in_a_cluster_that_is_its_pool(
     assert said[-1] == "ended with 0"
 
 
-def test_the_rights_are_those_that_the_pool_asks_for() -> None:
+@pytest.mark.parametrize(("file", "asked"), [("rights", NEEDED), ("kueue", kueue.NEEDED)])
+def test_the_rights_are_those_that_the_pool_asks_for(file: str, asked: Needed) -> None:
     given = {}
-    for each in yaml.safe_load_all((INSTALL / "pool" / "rights.yaml").read_text()):
+    for each in yaml.safe_load_all((INSTALL / "pool" / f"{file}.yaml").read_text()):
         for rule in each.get("rules", ()):
             for group in rule["apiGroups"]:
                 for resource in rule["resources"]:
                     given[group, resource, each["kind"] == "Role"] = set(rule["verbs"])
-    assert given == {(group, name, inside): set(verbs) for group, name, inside, verbs in NEEDED}
+    assert given == {(group, name, inside): set(verbs) for group, name, inside, verbs in asked}

@@ -7,6 +7,7 @@ anything else is tried.
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from suan.killpoints import passing
 from suan.model.errors import PoolError, PoolOutcomeUnknown, PoolRejected, StoreError
 from suan.model.job import SAVING, Cause, Outcome, Run, RunState
 from suan.model.plan import Stop
-from suan.model.pool import Launch, Pool, Preempt, RunReport
+from suan.model.pool import Launch, Pool, Preempt, RunReport, Waits
 from suan.model.spec import Checkpoint
 from suan.model.units import SECOND, Duration, Instant, PoolName, RunId
 
@@ -420,8 +421,9 @@ class PoolAgent:
         """What the pool said that cannot be true, and since when."""
         return self._testimony.told()
 
-    def word_on(self, run: RunId) -> str:
-        """What is not known of a run, and why, in a sentence; empty where all is."""
+    async def word_on(self, run: RunId) -> str:
+        """What is not known of a run, and why, or what keeps it from starting, in a sentence; empty
+        where there is nothing to say."""
         charge = self._charges.get(run)
         if charge is None or charge.over:
             return ""
@@ -438,6 +440,9 @@ class PoolAgent:
                 return self._hangs(waited)
         if lost and charge.ref is not None:
             return f"Pool {self._name}: {trouble}. Until it answers, what it runs is left alone."
+        if charge.ref is not None and isinstance(self._pool, Waits):
+            with suppress(PoolError):
+                return await self._calls.call(self._pool.waits, charge.ref)
         return ""
 
     def _hangs(self, waited: int) -> str:

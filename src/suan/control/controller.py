@@ -159,7 +159,7 @@ class Controller:
         Raises:
             NotLeader: ask the leader.
         """
-        return self._leading().explain(job)
+        return await self._leading().explain(job)
 
     async def dry_run(self, spec: JobSpec, user: str) -> Explanation:
         """Where a job would go if it were submitted now. Changes nothing.

@@ -125,14 +125,14 @@ class Term:
         """There is news."""
         self._wake.set()
 
-    def explain(self, job: JobId) -> Explanation | None:
+    async def explain(self, job: JobId) -> Explanation | None:
         """Why an unfinished job is where it is; ``None`` if the scheduler does not know it."""
         told = self.scheduler.explain(job, self._clock.now())
         if told is None or told.state != JobState.RUNNING:
             return told
         run = self.book.runs.get(run_id(job, self.book.job(job).attempts))
         agent = self._agents.get(run.pool) if run is not None else None
-        word = agent.word_on(run.id) if run is not None and agent is not None else ""
+        word = await agent.word_on(run.id) if run is not None and agent is not None else ""
         return replace(told, summary=f"{told.summary} {word}") if word else told
 
     def pools(self) -> tuple[PoolStatus, ...]:

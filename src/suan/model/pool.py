@@ -203,6 +203,15 @@ class Preempt(Protocol):
         ...
 
 
+@runtime_checkable
+class Waits(Protocol):
+    """A pool that can tell what keeps a run that it has taken from starting."""
+
+    async def waits(self, ref: str) -> str:
+        """That, in a sentence; empty where nothing does, or nobody knows."""
+        ...
+
+
 class Content(Protocol):
     """Where what is to be delivered lies: bytes by their SHA-256, in hexadecimal."""
 
@@ -280,5 +289,6 @@ def capabilities(pool: object) -> tuple[str, ...]:
         ("preempt", Preempt),
         ("deliver", Deliver),
         ("outputs", Outputs),
+        ("waits", Waits),
     )
     return tuple(name for name, protocol in optional if isinstance(pool, protocol))

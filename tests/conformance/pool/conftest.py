@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.pool.trial import KINDS, Kind, Trial
-from tests.kubernetes import kubernetes_cluster
+from tests.kubernetes import kubernetes_cluster, kueue_cluster
 from tests.peers import peer_platform
 from tests.ray import ray_cluster
 from tests.slurm import slurm_clusters, slurm_rest
@@ -14,6 +14,7 @@ from tests.ssh import ssh_login
 
 __all__ = [
     "kubernetes_cluster",
+    "kueue_cluster",
     "peer_platform",
     "ray_cluster",
     "slurm_clusters",

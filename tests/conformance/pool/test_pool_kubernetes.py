@@ -15,6 +15,7 @@ import yaml
 from suan.model.errors import PoolAuthError, PoolError, PoolRejected, PoolUnavailable
 from suan.model.job import Cause, Outcome
 from suan.model.offer import NodeStatus
+from suan.model.pool import Waits
 from suan.model.resources import Resources
 from suan.model.units import RunId
 from suan.pools.kinds import Checked
@@ -284,6 +285,14 @@ async def test_a_run_that_kubernetes_keeps_waiting_is_taken_back(kind: Kubernete
     async with kind.trial() as trial:
         most = (await node(trial, "n1")).total.cpu_milli
         await trial.launch("wait-r1", "true", per_task=Resources(2 * most, 16), nodes=("n1",))
+        assert isinstance(trial.pool, Waits)
+        pool = trial.pool
+
+        async def told() -> bool:
+            said = await pool.waits("wait-r1")
+            return said.startswith("Kubernetes keeps it waiting: 0/2 nodes are available")
+
+        await until_async(told, what="the scheduler's word")
         outcome = await trial.end("wait-r1")
         assert outcome.cause is Cause.UNLAUNCHED
         assert "Insufficient cpu" in outcome.detail
@@ -705,6 +714,12 @@ async def test_an_absent_namespace_and_context(kind: KubernetesKind) -> None:
     error = await checked(kind)
     assert "no context called 'other'" in str(error)
     assert "it has: suan" in error.mend
+
+
+async def test_an_absent_kueue(kind: KubernetesKind) -> None:
+    kind.more = "  kueue_queue: line\n"
+    error = await checked(kind)
+    assert "`kueue_queue` names 'line', and the cluster has no Kueue" in str(error)
 
 
 async def test_rights_that_are_missing_are_named(kind: KubernetesKind) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from suan.model.errors import PoolAuthError, PoolRejected
+from suan.pools.kubernetes import kueue
 from suan.pools.kubernetes.api import ApiServer
 from suan.pools.kubernetes.limits import Limits
 from suan.pools.kubernetes.objects import LimitRange, Named, Quota
@@ -12,8 +13,9 @@ from suan.pools.kubernetes.quotas import Quotas
 _OLDEST = 30
 _MEND = "bind the role of docs/howto/join-a-kubernetes-cluster.md to that account"
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+Needed = tuple[tuple[str, str, bool, tuple[str, ...]], ...]
 # group, resource, whether in the namespace alone, verbs
-NEEDED = (
+NEEDED: Needed = (
     ("", "nodes", False, ("list", "watch")),
     ("", "pods", False, ("list", "watch")),
     ("", "pods", True, ("list", "watch", "patch", "delete")),
@@ -35,7 +37,8 @@ async def check(api: ApiServer, options: Options, namespace: str) -> list[str]:
         PoolError: what is wrong, and how to mend it.
     """
     found = [f"{await _version(api)} at {api.access.server}, by {api.access.where}"]
-    missing = await _missing(api, namespace)
+    asked = NEEDED + (kueue.NEEDED if options.kueue_queue else ())
+    missing = await _missing(api, namespace, asked)
     if missing:
         raise PoolAuthError(
             f"{api.access.where} may not: {'; '.join(missing)}",
@@ -48,6 +51,8 @@ async def check(api: ApiServer, options: Options, namespace: str) -> list[str]:
         raise no_namespace(namespace)
     found.append(await _room(api, namespace))
     found += await _limits(api, namespace)
+    if options.kueue_queue:
+        found.append(await kueue.Kueue(api, namespace).check(options.kueue_queue))
     if options.image is None:
         found.append("no image is declared: jobs must name theirs by `image_id`")
     else:
@@ -66,10 +71,10 @@ async def _version(api: ApiServer) -> str:
     return f"Kubernetes {told.get('gitVersion')}"
 
 
-async def _missing(api: ApiServer, namespace: str) -> list[str]:
+async def _missing(api: ApiServer, namespace: str, needed: Needed) -> list[str]:
     """What we may not do, of what is needed."""
     missing = []
-    for group, resource, inside, verbs in NEEDED:
+    for group, resource, inside, verbs in needed:
         name, _, part = resource.partition("/")
         space = {"namespace": namespace if inside else ""}
         asked = {"group": group, "resource": name, "subresource": part, **space}

@@ -159,6 +159,11 @@ class Cluster:
         if job is not None:
             self.runs.take_in(job, entry.asked)
 
+    async def waits(self, run: str) -> str:
+        """What keeps a run from starting."""
+        entry = self.runs.entries.get(RunId(run))
+        return await self._tender.waits(entry) if entry is not None else ""
+
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()

@@ -18,7 +18,7 @@ from suan.model.pool import Launch
 from suan.model.resources import ANY_ACCELERATOR
 from suan.model.units import SECOND
 from suan.pools.environment import common
-from suan.pools.kubernetes import delivering, marks
+from suan.pools.kubernetes import delivering, kueue, marks
 from suan.pools.kubernetes.objects import INDEX
 from suan.pools.kubernetes.options import Options, volume
 from suan.pools.script import SETUP_AND_RUN
@@ -188,7 +188,7 @@ def _mark(run: str) -> str:
 
 
 def _queue(options: Options) -> dict[str, str]:
-    return {"kueue.x-k8s.io/queue-name": options.kueue_queue} if options.kueue_queue else {}
+    return {kueue.QUEUE: options.kueue_queue} if options.kueue_queue else {}
 
 
 def _template(launch: Launch, options: Options, place: Place, *, name: str) -> dict[str, Any]:

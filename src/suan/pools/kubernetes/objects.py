@@ -253,6 +253,15 @@ class Named(_Part):
     metadata: Meta
 
 
+class Conditioned(_Part):
+    """Any object, by its conditions."""
+
+    status: JobStatus = msgspec.field(default_factory=JobStatus)
+
+    def condition(self, kind: str) -> Condition | None:
+        return next((each for each in self.status.conditions if each.type == kind), None)
+
+
 class Secret(_Part):
     """A Secret; its values in base64."""
 

@@ -133,6 +133,10 @@ class KubernetesPool:
         """Bytes of one of them."""
         return await (await self._known(ref)).read(ref, path, span=(offset, limit))
 
+    async def waits(self, ref: str) -> str:
+        """What Kueue or the cluster's scheduler says of a run that has not started."""
+        return await (await self._open()).waits(ref)
+
     async def changed(self) -> None:
         """Return as soon as a run has started or ended, or a node has changed."""
         cluster = await self._open()

@@ -18,7 +18,8 @@ class Entry:
     """One run. ``pods`` holds the newest word of each task's pod, ``gone`` the ranks whose pods are
     deleted; ``accounted``: those that were never seen are not there any more, nor will be.
     ``seen_at``, ``went_at``, when its gang was let go, and ``over_at``, when its end was known, are
-    of this process's own clock; ``touched`` counts how often its pods were since it was let go."""
+    of this process's own clock; ``touched`` counts how often its pods were since it was let go;
+    ``evicted``: its Job was suspended once it had pods, as Kueue does, and none of them goes on."""
 
     run: RunId
     job: Job
@@ -34,6 +35,7 @@ class Entry:
     went_at: float | None = None
     over_at: float | None = None
     touched: int = 0
+    evicted: bool = False
     job_gone: bool = False
     accounted: bool = False
 
@@ -158,6 +160,7 @@ class Runs:
 
     def look_at(self, entry: Entry) -> None:
         """See what its job and pods say."""
+        entry.evicted |= entry.job.spec.suspend and bool(entry.pods or entry.job.end)
         self._touched(entry)
         if entry.outcome is not None:
             return
@@ -213,8 +216,11 @@ def judge(entry: Entry) -> Outcome | None:
     if any(entry.rest()) or entry.to_account:
         return None
     over = marks.over(entry.job)
-    if over is not None:
+    cut_off = not entry.pods or _was_asked(entry)
+    if over is not None and (cut_off or not entry.evicted):
         return _taken_back(entry, over[0])
+    if entry.evicted and cut_off and entry.end is None and not entry.job_gone:
+        return None  # until it is written on the Job why
     if entry.taken_back and not entry.pods:
         if entry.job_gone and entry.end is None:
             return Outcome(Cause.CANCELLED, detail="its job was deleted in Kubernetes, not by suan")

@@ -9,10 +9,11 @@ from typing import Any
 
 from suan.model.errors import PoolError
 from suan.model.job import Cause, Outcome
-from suan.pools.kubernetes import gangs, marks, outcomes
+from suan.pools.kubernetes import gangs, kueue, marks, outcomes
 from suan.pools.kubernetes.api import ApiServer
 from suan.pools.kubernetes.attempts import Attempts
 from suan.pools.kubernetes.capacity import Capacity
+from suan.pools.kubernetes.kueue import Kueue
 from suan.pools.kubernetes.left import Left
 from suan.pools.kubernetes.logs import LogKeeper
 from suan.pools.kubernetes.objects import Event, Named, Pod
@@ -48,6 +49,7 @@ class Tender:
         self._attempts = attempts
         self._runs, self._capacity, self._logs, self._records, self._left = parts
         self._namespace = namespace
+        self._kueue = Kueue(api, namespace)
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._events = f"/api/v1/namespaces/{namespace}/events"
         self._busy: set[str] = set()
@@ -56,6 +58,21 @@ class Tender:
         self._closed = False
         self._permits = asyncio.Semaphore(_AT_ONCE)
         self._swept_at = time.monotonic()
+
+    async def waits(self, entry: Entry) -> str:
+        """What keeps a run from starting, in a sentence; empty if nothing does, or nobody says."""
+        if entry.started_at is not None or entry.outcome is not None:
+            return ""
+        if not entry.job.spec.suspend:
+            short = gangs.short(entry, self._capacity) if gangs.to_release(entry) else ""
+            words = (outcomes.blocked(pod, self._age(entry))[1] for pod in entry.pods.values())
+            why = short or next(filter(None, words), "").rstrip(".")
+            return f"Kubernetes keeps it waiting: {why}." if why else ""
+        queue = entry.job.metadata.labels.get(kueue.QUEUE)
+        if queue is None:
+            return f"Its Job {entry.name} is suspended in Kubernetes."
+        why = await self._kueue.waits(entry.job)
+        return f"Kueue holds it in queue {queue}{why and ': '}{why}."
 
     async def run(self) -> None:
         """Go round, for ever; what cannot wait for that comes by ``touched``."""
@@ -114,6 +131,8 @@ class Tender:
             return None
         if entry.end is not None:
             return self._end
+        if entry.evicted:
+            return self._evict
         if gangs.failing(entry):
             return self._end_the_rest
         if gangs.to_release(entry):
@@ -244,6 +263,14 @@ class Tender:
         grace_ms = max(0, kill_at - marks.now_us() // 1000)
         word = f"{name} {signal.removeprefix('SIG')} {grace_ms}"
         await self._note(pod, {marks.TELL: word})
+
+    async def _evict(self, entry: Entry) -> None:
+        """Its Job was suspended. It is not to begin again, even if it is let go again: its job is
+        placed anew."""
+        queued = kueue.QUEUE in entry.job.metadata.labels
+        why = await self._kueue.evicted(entry.job) if queued else ""
+        detail = f"Kueue evicted it: {why}" if why else "its Job was suspended in Kubernetes"
+        await self._take_back(entry, Outcome(Cause.PREEMPTED, detail=detail))
 
     def _lost(self, entry: Entry) -> str | None:
         """Which node took a task with it: it is gone, or does not answer while the pod is taken
