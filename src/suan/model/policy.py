@@ -72,7 +72,7 @@ POLICIES: dict[str, Policy] = {
     "easy": Policy(fair_share=False, preemption=False),
     "conservative": Policy(backfill="conservative", fair_share=False, preemption=False),
     "fair": Policy(backfill="none", preemption=False),
-    "even": Policy(half_life=HOUR, even_out=True),
+    "even": Policy(half_life=HOUR, min_run_time=15 * MINUTE, even_out=True),
     "las": Policy("las", "easy", fair_share=False),
 }
 """By the name that ``suan simulate`` and ``suan replay`` take."""
