@@ -60,7 +60,7 @@ ROWS = st.lists(
 
 
 @pytest.mark.parametrize("policy", KEYS)
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(rows=ROWS)
 def test_every_job_starts_when_the_oracle_says(policy: str, rows: list[Row]) -> None:
     gangs = Gangs()
