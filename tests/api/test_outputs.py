@@ -24,6 +24,8 @@ async def test_the_files_and_their_bytes(api: Api) -> None:
     assert answer.content == b"3456"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert (await api.http.get(address, params={"offset": 10})).content == b""
+    api.loop.outputs = {"two\nlines\n": b"0"}
+    assert (await api.http.get(f"/v1/jobs/{job}/outputs/two%0Alines%0A")).content == b"0"
 
 
 async def test_what_there_is_not(api: Api) -> None:

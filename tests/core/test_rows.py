@@ -38,7 +38,7 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_the_first_is_found_whoever_leaves_or_moves(drawn: list) -> None:
     members, dropped = [Member(number) for number in range(5)], set()
     firsts: Firsts = Firsts(lambda place: place)

@@ -94,7 +94,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(rows=ROWS)
 def test_every_job_starts_when_the_textbook_says(rows: list[Row]) -> None:
     rows = sorted(rows, key=lambda row: row[0])

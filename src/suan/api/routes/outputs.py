@@ -9,6 +9,7 @@ from suan.api import examples
 from suan.api.answers import answer, documented, problems
 from suan.api.auth import Viewer
 from suan.api.forwarding import to_leader
+from suan.api.paths import rest
 from suan.api.routes.jobs import find_job
 from suan.api.services import ApiContext, context_of
 from suan.model.errors import NotFound, PoolError
@@ -19,6 +20,7 @@ from suan.model.views import OutputsView, OutputView
 router = APIRouter(tags=["jobs"])
 OCTETS = "application/octet-stream"
 MOST_READ = 8 << 20
+_PATH = "/v1/jobs/{job_id}/outputs/" + rest("path")
 _CODES = ("not_found", "pool_unavailable", "pool_rejected", "not_leader")
 _BYTES: dict[int | str, dict[str, Any]] = {
     **problems(*_CODES),
@@ -67,7 +69,7 @@ async def list_outputs(
     return answer(OutputsView(run.id, tuple(files)))
 
 
-@router.get("/v1/jobs/{job_id}/outputs/{path:path}", responses=_BYTES, response_class=Response)
+@router.get(_PATH, responses=_BYTES, response_class=Response)
 async def read_output(
     request: Request,
     _: Viewer,

@@ -10,6 +10,7 @@ from suan.api.auth import Operator, Viewer
 from suan.api.body import read_json
 from suan.api.checks import check_tenant
 from suan.api.openapi import json_body
+from suan.api.paths import rest
 from suan.api.quotas import quota_args, quota_of, quota_view
 from suan.api.recorded import recorded
 from suan.api.requests import TenantRequest
@@ -30,7 +31,7 @@ async def list_tenants(request: Request, _: Viewer) -> Response:
 
 
 @router.put(
-    "/v1/tenants/{name:path}",
+    f"/v1/tenants/{rest('name')}",
     responses=documented(
         200,
         TenantView,
