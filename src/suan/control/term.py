@@ -43,6 +43,7 @@ from suan.model.units import HOUR, Instant, JobId, NodeName, PoolName, RunId, ru
 log = logging.getLogger(__name__)
 
 PRUNE_EVERY = 6 * HOUR
+NOTHING_NEW = Gathered((), ())
 RECENT_JOBS = 2000  # kept from intake to launch, so that a job that starts at once is read once
 
 
@@ -94,6 +95,8 @@ class Term:
         self._inbox: deque[Happening] = deque()
         self._wake = asyncio.Event()
         self._wake_at: Instant | None = None
+        self._told = True  # there is news in the store
+        self._looked: Instant = 0  # when it was last read, by the clock that is never set
         self._undecided = False  # the last plan was cut short by its limit
         self._at_once = False
         self._platform = ""
@@ -122,7 +125,8 @@ class Term:
             await asyncio.gather(*(agent.end() for agent in self._agents.values()))
 
     def nudge(self) -> None:
-        """There is news."""
+        """There is news in the store."""
+        self._told = True
         self._wake.set()
 
     async def explain(self, job: JobId) -> Explanation | None:
@@ -218,6 +222,7 @@ class Term:
             try:
                 gathered, states = await self._gather()
             except PASSING as error:
+                self._told = True
                 self._parts.on_trouble("read", f"the store cannot be read: {error}")
                 await asyncio.sleep(self._settings.retry_first / 1e6)
                 continue
@@ -237,8 +242,13 @@ class Term:
             pass
 
     async def _gather(self) -> tuple[Gathered, dict[JobId, JobState]]:
-        """Everything that has to be read, so that nothing can fail between here and the record."""
+        """Everything that has to be read, so that nothing can fail between here and the record.
+        Pools report more often than there is news in the store."""
         self._wake.clear()
+        now = self._clock.elapsed()
+        if not self._told and now - self._looked < self._settings.store_poll:
+            return NOTHING_NEW, {}
+        self._told, self._looked = False, now
         gathered = await self._store.gather(self._settings.jobs_per_cycle)
         waited_for = [other for job in gathered.jobs for other, _ in job.after]
         states = dict(await self._store.job_states(waited_for)) if waited_for else {}
@@ -258,7 +268,8 @@ class Term:
         elif not draft.changes_nothing:
             await self._recorder.record(draft.cycle())
         self._carry_out(draft)
-        self._at_once = self._undecided or bool(self._inbox) or self._was_full(gathered)
+        self._told = self._told or self._was_full(gathered)
+        self._at_once = self._undecided or bool(self._inbox) or self._told
         self._count(began, len(gathered.jobs))
 
     def _was_full(self, gathered: Gathered) -> bool:
