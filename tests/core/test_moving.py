@@ -63,6 +63,17 @@ def test_as_many_nodes_are_cleared_as_the_gang_has_tasks() -> None:
     assert set(started) == {"j20", *(run[:2] for run in gone)}
 
 
+def test_every_pool_is_looked_at() -> None:
+    scheduler = scattered("a", "b")
+    scheduler.apply(pool("first", LARGE))
+    scheduler.apply(job(18, res(3), queue="c", infra="first", priority=1))
+    scheduler.decide(1)
+    scheduler.apply(job(20, LARGE, queue="b"))
+    gone, started = restarted(scheduler, HOUR)
+    assert len(gone) == 1
+    assert started["j20"].pool == "p"
+
+
 def test_a_mover_takes_the_place_of_who_may_be_displaced() -> None:
     """``b`` may have two of a's four, which are no node; its own run takes their place."""
     scheduler = told(PolicyChanged(0, EVEN), pool("p", LARGE, LARGE))

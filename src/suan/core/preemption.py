@@ -93,6 +93,7 @@ def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> Vict
     assert job.shape is not None
     by_class = _class_decides(state, job)
     anybody, next_at = False, NEVER
+    moving = state.policy.even_out and now >= job.nobody_moves_until
     for candidate in job.shape.candidates:
         if not candidate.mask & allowed or state.quotas.over(job, candidate):
             continue
@@ -109,10 +110,12 @@ def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> Vict
         choice = Choice[RunRecord](state, job, candidate, allowed=allowed, spares=spares)
         if willing and (chosen := choice.of(willing)):
             return Victims(candidate, chosen)
-        if evening is not None and now >= job.nobody_moves_until:
+        if moving:
             found = _with_moves(state, choice, willing, now=now)
             if found.runs:
                 return found
+    if moving:  # all that runs was looked at
+        job.nobody_moves_until = now + max(state.policy.min_run_time, MINUTE)
     if not anybody:  # and whoever starts now is safe for a while
         job.nobody_yields_until = min(next_at, now + state.policy.min_run_time)
     if next_at < NEVER:
@@ -127,8 +130,7 @@ def _with_moves(
     *,
     now: Instant,
 ) -> Victims:
-    """Who stops for a job if some of them go on elsewhere: looked at now and then, for all that
-    runs is looked at."""
+    """Who stops for a job if some of them go on elsewhere."""
     job, costs = choice.job, {run: cost for cost, run in willing}
     movers = {
         run: lost_work(run, now)
@@ -139,7 +141,6 @@ def _with_moves(
         moves = Moves(choice, costs, movers)
         if moves.clear():
             return Victims(choice.candidate, moves.going, movers)
-    job.nobody_moves_until = now + max(state.policy.min_run_time, MINUTE)
     return NOBODY
 
 
