@@ -21,10 +21,10 @@ CHECKPOINTS = (None, None, Checkpoint(grace=SECOND), Checkpoint(interval=MINUTE)
 
 
 def policy_of(discipline: str, backfill: str, *, preemption: bool, **rest) -> Policy:
-    """Conservative backfill takes no preemption."""
-    return Policy(
-        discipline, backfill, preemption=preemption and backfill != "conservative", **rest
-    )
+    """Conservative backfill takes no preemption, and evening out needs that, and shares."""
+    preemption = preemption and backfill != "conservative"
+    rest["even_out"] = rest["even_out"] and preemption and rest["fair_share"]
+    return Policy(discipline, backfill, preemption=preemption, **rest)
 
 
 policies = st.one_of(
@@ -39,6 +39,7 @@ policies = st.one_of(
         preemption=st.booleans(),
         min_run_time=st.sampled_from((0, MINUTE, 5 * MINUTE)),
         deadlines=st.booleans(),
+        even_out=st.booleans(),
     ),
 )
 jobs = st.fixed_dictionaries(
