@@ -19,7 +19,7 @@ from suan.model.events import (
 from suan.model.job import Cause, JobState, Outcome
 from suan.model.offer import NodeStatus, Offer, Terms
 from suan.model.refusal import Refusal, RefusalCode
-from suan.model.resources import Resources
+from suan.model.resources import ANY_ACCELERATOR, Resources
 from suan.model.spec import RetryPolicy
 from tests.core.world import DONE, Witness, job, res
 
@@ -203,15 +203,18 @@ def assert_hopeless(driver: Driver, name: str) -> None:
 
 
 def count(need: Resources, free: list[Resources], most: int) -> int:
-    """How many whole tasks fit; shares of devices are left to the scheduler's own tests."""
+    """How many whole tasks fit; shares of devices are left to the scheduler's own tests, and any
+    model where there are several."""
     if any(amount % 1000 for _, amount in need.accelerators):
         return 0
+    if need.accelerators and need.accelerators[0][0] == ANY_ACCELERATOR:
+        models = {model for have in free for model, _ in have.accelerators}
+        if len(models) != 1:
+            return 0
+        need = replace(need, accelerators=((models.pop(), need.accelerators_total),))
     held = 0
     for have in free:
         while held < most and need.fits_in(have):
-            model = need.accelerators[0][0] if need.accelerators else None
-            if model == "*":
-                return most if len(free) == 1 else 0
             have = have.plus(need, times=-1)
             held += 1
     return held
