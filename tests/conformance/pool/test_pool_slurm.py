@@ -171,8 +171,9 @@ async def test_a_test_ends_what_is_its_own_and_nothing_else(
         each.directory.mkdir()
     async with theirs.trial() as others, mine.trial() as trial:
         await others.launch("theirs-r1", "echo ready; sleep 600")
-        await trial.launch("mine-r1", "sleep 600")
+        await trial.launch("mine-r1", "echo ready; sleep 600")
         await others.output_holds("theirs-r1", b"ready")
+        await trial.output_holds("mine-r1", b"ready")
         cancel_below(kind.conf, mine.directory)
         assert "not by suan" in (await trial.end("mine-r1")).detail
         assert await job_of(others, theirs, "theirs-r1")
