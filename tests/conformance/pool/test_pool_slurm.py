@@ -1,5 +1,6 @@
 """Slurm alone: what only a cluster, its other users and its operator can do to a run."""
 
+import asyncio
 import fcntl
 import os
 import re
@@ -293,6 +294,23 @@ async def test_each_task_of_an_uneven_gang_has_devices_of_its_own(own: SlurmKind
     devices = [set(each.split(",")) for _, _, each in said]
     assert all(len(each) == 2 for each in devices)
     assert not devices[0] & devices[2]
+
+
+async def test_a_task_fails_before_another_of_its_gang_has_begun(own: SlurmKind) -> None:
+    """Slurm ends the others as it should, but not the one that begins only afterwards."""
+    late = int((own.conf.parent / "slurmd.c2-n2.pid").read_text())
+    failed = own.directory / "shared" / "runs" / "late-r1" / "task-0.end.1"
+    script = 'if [ "$SUAN_TASK_RANK" = 0 ]; then exit 7; fi; sleep 600'
+    async with own.trial() as trial:
+        os.kill(late, signal.SIGSTOP)
+        try:
+            await trial.launch("late-r1", script, nodes=("c2-n1", "c2-n2"))
+            await asyncio.to_thread(until, failed.exists, what="the failure")
+            await asyncio.sleep(1.0)
+        finally:
+            os.kill(late, signal.SIGCONT)
+        outcome = await trial.end("late-r1")
+    assert (outcome.cause, outcome.exit_code) == (Cause.FAILED, 7)
 
 
 async def test_the_controller_dies_and_comes_back(own: SlurmKind) -> None:

@@ -146,7 +146,18 @@ see_through() { # $1: the file that tells the end; then the command
   finish "$told"
 }
 
+failed_already() { # another task; Slurm does not end what begins on a node after it has ended the rest
+  local file text
+  for file in "$dir"/task-*.end."$attempt"; do
+    text=
+    read -r -d '' text <"$file"
+    [[ $text != *"end "[1-9]* ]] || return 0
+  done 2>/dev/null
+  return 1
+}
+
 if [ "$role" = task ]; then
+  ! failed_already || exit 143
   out="${out/@RANK@/$SLURM_PROCID}" err="${err/@RANK@/$SLURM_PROCID}"
   see_through "$dir/task-$SLURM_PROCID.end.$attempt" "$@"
   exit "$code"
