@@ -199,8 +199,8 @@ class Rest(Slurm):
         return Trouble("auth", f"{who} does not accept the token of {self._user}", self._renew())
 
     def _unsaid(self) -> Trouble:
-        """Why slurmctld did not answer, which most of the API does not tell. What does is the end
-        of a job, which cannot exist, and in later versions the nodes."""
+        """Why slurmctld did not answer, which most of the API does not tell. The end of a job does,
+        of one that cannot exist, and in later versions the nodes do."""
         old = self._version() <= restwords.OLD
         method, what = ("DELETE", f"job/{_NO_JOB}") if old else ("GET", "nodes")
         _, told = self._call(method, self._path(what))
