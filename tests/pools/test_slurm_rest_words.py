@@ -1,18 +1,20 @@
 """What slurmrestd says, in the shapes of its versions, and what it is told.
 
-Of v0.0.38 the values are those of a real daemon of 22.05; of v0.0.40 and later they follow the
-schemas that Slurm publishes for them, for no daemon of those releases runs here.
+Values are those of real daemons: of v0.0.38 of 22.05, of v0.0.40 of 23.11, of v0.0.44 of 25.11;
+shortened, and with a little added to the nodes.
 """
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from suan.model.errors import InputError
 from suan.pools.declared import load_pools
-from suan.pools.slurm.login.clusterview import usable
+from suan.pools.slurm.login.clusterview import gres, usable
 from suan.pools.slurm.login.commands import Job, Trouble
+from suan.pools.slurm.login.rest import Rest
 from suan.pools.slurm.login.restwords import job, node, number, partition, reservation, submission
 
 NODE_38 = {
@@ -20,18 +22,28 @@ NODE_38 = {
     "cpus": 64, "alloc_cpus": 3, "real_memory": 512000, "alloc_memory": 100,
     "gres": "gpu:h100:8", "gres_used": "gpu:h100:2(IDX:0-1)", "partitions": ["main", "long"],
 }  # fmt: skip
-NODE_40 = {
-    **NODE_38, "state": ["MIXED", "DRAIN"], "state_flags": None, "effective_cpus": 62,
-    "specialized_memory": 2000,
+NODE_44 = {
+    "name": "c1-n2", "address": "127.0.0.1", "state": ["IDLE", "DRAIN"], "cpus": 64,
+    "effective_cpus": 62, "alloc_cpus": 0, "alloc_idle_cpus": 64, "real_memory": 512000,
+    "alloc_memory": 0, "specialized_memory": 2000, "gres": "gpu:h100:8", "gres_drained": "N/A",
+    "gres_used": "gpu:h100:0(IDX:N/A)", "partitions": ["main"], "version": "25.11.8-0pre1",
+    "boot_time": {"set": True, "infinite": False, "number": 1795913813},
 }  # fmt: skip
-UNLIMITED = {"set": True, "infinite": True, "number": 0}
+UNLIMITED = {"set": False, "infinite": True, "number": 0}
+PARTITION_44 = {
+    "name": "main", "partition": {"state": ["UP"]},
+    "maximums": {"cpus_per_node": UNLIMITED, "time": UNLIMITED},
+    "defaults": {"time": {"set": False, "infinite": False, "number": 0}, "job": ""},
+}  # fmt: skip
 
 
 def test_nodes_of_either_shape() -> None:
-    old, new = node(NODE_38), node(NODE_40)
+    old, new = node(NODE_38), node(NODE_44)
     assert (old["State"], old["CPUTot"], old["MemSpecLimit"]) == ("IDLE+DRAIN", "64", "0")
-    assert (new["State"], new["CPUTot"], new["MemSpecLimit"]) == ("MIXED+DRAIN", "62", "2000")
+    assert (new["State"], new["CPUTot"], new["MemSpecLimit"]) == ("IDLE+DRAIN", "62", "2000")
     assert not usable(old["State"])
+    assert gres(new["Gres"]) == {"gpu:h100": 8}
+    assert gres(new["GresUsed"]) == {"gpu:h100": 0}
     assert old["Partitions"] == "main,long"
     assert old["GresUsed"] == "gpu:h100:2(IDX:0-1)"
 
@@ -43,7 +55,7 @@ def test_nodes_of_either_shape() -> None:
         {
             "name": "p",
             "partition": {"state": ["UP"]},
-            "maximums": {"time": UNLIMITED},
+            "maximums": {"time": {"set": True, "infinite": True, "number": 0}},
             "defaults": {"time": {"set": True, "infinite": False, "number": 90}},
         },
     ],
@@ -52,6 +64,11 @@ def test_partitions_of_either_shape(told: dict[str, object]) -> None:
     assert partition(told) == {
         "PartitionName": "p", "State": "UP", "MaxTime": "UNLIMITED", "DefaultTime": "90:00",
     }  # fmt: skip
+
+
+def test_a_partition_without_any_limit() -> None:
+    told = partition(PARTITION_44)
+    assert (told["State"], told["MaxTime"], told["DefaultTime"]) == ("UP", *["UNLIMITED"] * 2)
 
 
 @pytest.mark.parametrize("start", [86400 * 365, {"set": True, "number": 86400 * 365}])
@@ -72,6 +89,68 @@ def test_numbers_that_are_none() -> None:
         None
     ] * 4
     assert [number(each) for each in (0, {"number": 3})] == [0, 3]
+
+
+NO_ANSWER = {"description": "Failure to query nodes", "source": "_dump_nodes"}
+ZERO_BYTES = {"error_number": 5005, "error": "Zero Bytes were transmitted or received"}
+FORGED = {"error_number": 1007, "error": "Protocol authentication error"}
+NO_CONTACT = {"error_number": 1800, "error": "Unable to contact slurm controller (connect failure)"}
+
+
+class Recorded(Rest):
+    """A daemon that gives recorded answers."""
+
+    def __init__(self, answers: dict[str, tuple[int, Any]]) -> None:
+        way = {"url": "http://c:6820", "user": "ada", "token_env": "HOME"}
+        super().__init__(way, runs="", timeout_s=1)
+        self.answers = answers
+
+    def _call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        return self.answers.get(path.removeprefix("/slurm/"), (404, {}))
+
+
+@pytest.mark.parametrize(
+    ("version", "statuses", "error", "word"),
+    [
+        (40, (200, 500), ZERO_BYTES, "auth"),
+        (41, (500, 500), ZERO_BYTES, "auth"),
+        (44, (511, 511), FORGED, "auth"),
+        (44, (502, 502), NO_CONTACT, "unavailable"),
+    ],
+)
+def test_partitions_left_out_mean_trouble_that_the_nodes_tell(
+    version: int, statuses: tuple[int, int], error: dict[str, object], word: str
+) -> None:
+    meta = {"slurm": {"release": "of some release"}}
+    rest = Recorded(
+        {
+            f"v0.0.{version}/ping": (200, {"pings": [], "meta": meta, "errors": []}),
+            f"v0.0.{version}/partitions": (statuses[0], {"meta": meta, "errors": []}),
+            f"v0.0.{version}/nodes": (statuses[1], {"meta": meta, "errors": [NO_ANSWER | error]}),
+        }
+    )
+    with pytest.raises(Trouble) as raised:
+        rest.show("partition")
+    assert raised.value.word == word
+
+
+def test_a_version_that_wants_accounting_is_passed_over() -> None:
+    """As 23.02 answers where there is none."""
+    said = "openapi_get_db_conn() failed to open slurmdb connection"
+    no_database = {"description": said, "error_number": 7000, "source": "init_connection"}
+    rest = Recorded(
+        {
+            "v0.0.39/ping": (500, {"errors": [no_database], "pings": []}),
+            "v0.0.38/ping": (200, {"meta": {"Slurm": {"release": "23.02.8"}}, "errors": []}),
+        }
+    )
+    assert rest.version() == "slurm 23.02.8, by slurmrestd v0.0.38"
+
+
+def test_where_srun_is_can_be_said() -> None:
+    way = {"url": "http://c:6820", "user": "ada", "path": "/opt/slurm/bin"}
+    path = Rest(way, runs="", timeout_s=1).environment({})["PATH"]
+    assert path.startswith("/opt/slurm/bin:/usr/local/sbin:")
 
 
 OPTIONS = ["--job-name=a-r1", "--ntasks=1", "--nodelist=n1", "--gres=gpu:h100:2", "--no-requeue"]

@@ -2,13 +2,14 @@
 
 import ast
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
 from suan.pools.slurm import shipping
 from suan.pools.slurm.login.attempts import told
 from suan.pools.slurm.login.clusterview import gres, hosts, racks, usable
-from suan.pools.slurm.login.commands import complaint, fields
+from suan.pools.slurm.login.commands import Commands, complaint, fields
 from suan.pools.slurm.translation import Names
 
 # Lines as `scontrol -o -d show node` prints them, shortened; by release.
@@ -50,6 +51,18 @@ NODE_25_05 = (
 )
 
 
+NODE_25_11 = (
+    "NodeName=c1-n1 Arch=x86_64 CoresPerSocket=32  CPUAlloc=3 CPUEfctv=64 CPUTot=64 CPULoad=4.99"
+    " AvailableFeatures=(null) ActiveFeatures=(null) Gres=gpu:h100:8 GresDrain=N/A"
+    " GresUsed=gpu:h100:2(IDX:0-1) NodeAddr=127.0.0.1 NodeHostName=vm Port=16059"
+    " Version=25.11.8-0pre1 OS=Linux 6.18.44-fc-v669 #1 SMP PREEMPT_DYNAMIC @0  RealMemory=512000"
+    " AllocMem=100 FreeMem=15781 Sockets=2 Boards=1 State=MIXED ThreadsPerCore=1 TmpDisk=0"
+    " Weight=1 Owner=N/A MCS_label=N/A Partitions=main  BootTime=2026-11-29T00:56:53"
+    " SlurmdStartTime=2026-11-29T15:53:42 LastBusyTime=2026-11-29T15:53:42 ResumeAfterTime=None"
+    " CfgTRES=cpu=64,mem=500G,billing=64 AllocTRES=cpu=3,mem=100M CurrentWatts=0 AveWatts=0"
+)
+
+
 @pytest.mark.parametrize(
     ("line", "state", "memory"),
     [(NODE_24_11, "ALLOCATED", "1800"), (NODE_25_05, "IDLE+CLOUD", "124518")],
@@ -61,6 +74,13 @@ def test_nodes_of_later_releases(line: str, state: str, memory: str) -> None:
     assert node["CPUEfctv"] == node["CPUTot"]
     assert usable(node["State"])
     assert gres(node["Gres"]) == {}
+
+
+def test_a_node_in_use_of_a_later_release() -> None:
+    node = fields(NODE_25_11)
+    assert (node["CPUAlloc"], node["AllocMem"], node["Partitions"]) == ("3", "100", "main")
+    assert (gres(node["Gres"]), gres(node["GresUsed"])) == ({"gpu:h100": 8}, {"gpu:h100": 2})
+    assert usable(node["State"])
 
 
 def test_gres_with_types_sockets_and_indices() -> None:
@@ -76,7 +96,7 @@ SwitchName=leaf1 Level=0 LinkSpeed=1 Nodes=n[1-2]
 SwitchName=leaf_2 Level=0 LinkSpeed=1 Nodes=n3
 SwitchName=spine Level=1 LinkSpeed=1 Nodes=n[1-3] Switches=leaf1,leaf_2
 SwitchName=_core:1 Level=2 LinkSpeed=1 Nodes=n[1-3] Switches=spine
-"""  # 20.11 to 23.11; from 24.05 on the same with Switches=(null) at the leaves
+"""  # 20.11 to 26.05; some print Switches=(null) at the leaves
 
 
 @pytest.mark.parametrize("leaf", ["", " Switches=(null)"])
@@ -151,6 +171,40 @@ def test_complaints_say_whether_it_happened(command: str, said: str, word: str) 
     trouble = complaint(command, said)
     assert trouble.word == word
     assert trouble.message
+
+
+class Recorded(Commands):
+    """Commands of one release, which keep what they were asked."""
+
+    release = ""
+
+    def version(self) -> str:
+        return self.release
+
+    def run(self, argv: list[str], env: dict[str, str] | None = None) -> str:
+        self.asked, self.given = argv, env or {}
+        return "1634\n"
+
+
+@pytest.mark.parametrize(
+    ("release", "whole"),
+    [("slurm 20.11.9", False), ("slurm-wlm 20.11.7", False), ("slurm-wlm 22.05.8", True)],
+)
+def test_a_gang_of_a_release_that_counts_a_host_twice_gets_room(
+    release: str, whole: bool, tmp_path: Path
+) -> None:
+    """20.11 takes a node that a file of hosts has twice for two nodes."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("n2\nn1\nn2\n")
+    slurm = Recorded(None, timeout_s=1)
+    slurm.release = release
+    env = {"SLURM_HOSTFILE": str(hosts), "A": "1"}
+    options = ["--ntasks=3", "--distribution=arbitrary"]
+    assert slurm.submit(options, ["/k.sh"], env) == "1634"
+    room = ["--distribution=block", "--nodelist=n1,n2", "--nodes=2", "--ntasks=4"]
+    room.append("--ntasks-per-node=2")
+    assert slurm.asked[3:] == [*options, *([] if whole else room), "/k.sh"]
+    assert slurm.given == (env if whole else {"A": "1"})
 
 
 def test_an_end_counts_once_it_is_whole() -> None:

@@ -1,5 +1,6 @@
 """Slurm alone: what only a cluster, its other users and its operator can do to a run."""
 
+import asyncio
 import fcntl
 import os
 import re
@@ -171,8 +172,9 @@ async def test_a_test_ends_what_is_its_own_and_nothing_else(
         each.directory.mkdir()
     async with theirs.trial() as others, mine.trial() as trial:
         await others.launch("theirs-r1", "echo ready; sleep 600")
-        await trial.launch("mine-r1", "sleep 600")
+        await trial.launch("mine-r1", "echo ready; sleep 600")
         await others.output_holds("theirs-r1", b"ready")
+        await trial.output_holds("mine-r1", b"ready")
         cancel_below(kind.conf, mine.directory)
         assert "not by suan" in (await trial.end("mine-r1")).detail
         assert await job_of(others, theirs, "theirs-r1")
@@ -292,6 +294,23 @@ async def test_each_task_of_an_uneven_gang_has_devices_of_its_own(own: SlurmKind
     devices = [set(each.split(",")) for _, _, each in said]
     assert all(len(each) == 2 for each in devices)
     assert not devices[0] & devices[2]
+
+
+async def test_a_task_fails_before_another_of_its_gang_has_begun(own: SlurmKind) -> None:
+    """Slurm ends the others as it should, but not the one that begins only afterwards."""
+    late = int((own.conf.parent / "slurmd.c2-n2.pid").read_text())
+    failed = own.directory / "shared" / "runs" / "late-r1" / "task-0.end.1"
+    script = 'if [ "$SUAN_TASK_RANK" = 0 ]; then exit 7; fi; sleep 600'
+    async with own.trial() as trial:
+        os.kill(late, signal.SIGSTOP)
+        try:
+            await trial.launch("late-r1", script, nodes=("c2-n1", "c2-n2"))
+            await asyncio.to_thread(until, failed.exists, what="the failure")
+            await asyncio.sleep(1.0)
+        finally:
+            os.kill(late, signal.SIGCONT)
+        outcome = await trial.end("late-r1")
+    assert (outcome.cause, outcome.exit_code) == (Cause.FAILED, 7)
 
 
 async def test_the_controller_dies_and_comes_back(own: SlurmKind) -> None:

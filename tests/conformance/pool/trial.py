@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -207,7 +208,8 @@ class SlurmRestKind(Kind):
             self.token_file.write_text(token(self.given))
         url = (self.given.parent / "slurmrestd.url").read_text().strip()
         return self.opened(
-            f"  url: {url}\n  user: {getuser()}\n  token_file: {self.token_file}\n{self.more}"
+            f"  url: {url}\n  user: {getuser()}\n  token_file: {self.token_file}\n"
+            f"  path: {Path(str(shutil.which('srun'))).parent}\n{self.more}"
         )
 
     def opened(self, way: str) -> Pool:

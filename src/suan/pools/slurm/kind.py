@@ -14,7 +14,7 @@ from suan.pools.slurm.translation import Names
 
 _DEFAULT_MEMORY_MIB = 1024
 _COMMANDS, _REST = "commands", "rest"
-_REST_FIELDS = "url", "user", "token_file", "token_env"
+_REST_FIELDS = "url", "user", "token_file", "token_env", "path"
 _REST_MEND = "write `url: http://HOST:6820`, `user: NAME` and `token_file: PATH`"
 _TIMES = {  # the field, the program's name for it, and its default in microseconds
     "grace_s": ("grace_s", 10 * SECOND),

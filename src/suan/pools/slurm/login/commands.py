@@ -30,6 +30,8 @@ _PERHAPS = (
     "zero bytes were transmitted",
 )
 _FIELD = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z/:_]*)=")
+HOSTS = "SLURM_HOSTFILE"
+_COUNTS_HOSTS_ONCE = "21.08"  # before, a node that the file has twice is two nodes
 _SILENT = " failed and said nothing"
 
 
@@ -155,6 +157,8 @@ class Commands(Slurm):
         return found
 
     def submit(self, options: "list[str]", words: "list[str]", env: "dict[str, str]") -> str:
+        if HOSTS in env and self.version().split()[-1] < _COUNTS_HOSTS_ONCE:
+            options, env = _roomy(options, env)
         answer = self.run(["sbatch", "--parsable", "--export=ALL", *options, *words], env)
         return answer.strip().split(";")[0]
 
@@ -176,6 +180,22 @@ class Commands(Slurm):
 
     def forwards(self) -> bool:
         return "proctrack/linuxproc" not in self.run(["scontrol", "show", "config"])
+
+
+def rooms(path: str) -> "tuple[list[str], int]":
+    """A gang's nodes from its file of hosts, and the most tasks that one of them has."""
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - as old Pythons have it
+        hosts = file.read().split()
+    nodes = sorted(set(hosts))
+    return nodes, max(map(hosts.count, nodes))
+
+
+def _roomy(options: "list[str]", env: "dict[str, str]") -> "tuple[list[str], dict[str, str]]":
+    """The same submission without its file of hosts: room on each node for the most tasks."""
+    nodes, most = rooms(env[HOSTS])
+    room = ["--distribution=block", "--nodelist=" + ",".join(nodes), f"--nodes={len(nodes)}"]
+    room += [f"--ntasks={most * len(nodes)}", f"--ntasks-per-node={most}"]
+    return options + room, {name: value for name, value in env.items() if name != HOSTS}
 
 
 def fields(line: str) -> "dict[str, str]":

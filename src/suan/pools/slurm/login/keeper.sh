@@ -64,7 +64,7 @@ surround() {
   export SKYPILOT_NODE_RANK=$SUAN_TASK_RANK MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
   if [ "${SUAN_DEVICES:-0}" -gt 0 ]; then devices; fi
   if [ -n "${SUAN_EXPORTS:-}" ]; then eval "$SUAN_EXPORTS"; fi
-  unset SUAN_EXPORTS SUAN_DEVICES SUAN_DEVICES_NAME SUAN_KEEPER SUAN_FORWARD SUAN_HEED
+  unset SUAN_EXPORTS SUAN_DEVICES SUAN_DEVICES_NAME SUAN_KEEPER SUAN_FORWARD SUAN_CPUS SUAN_HEED
 }
 
 start() { # in a process group of its own, so that it can be ended without us
@@ -146,7 +146,18 @@ see_through() { # $1: the file that tells the end; then the command
   finish "$told"
 }
 
+failed_already() { # another task; Slurm does not end what begins on a node after it has ended the rest
+  local file text
+  for file in "$dir"/task-*.end."$attempt"; do
+    text=
+    read -r -d '' text <"$file"
+    [[ $text != *"end "[1-9]* ]] || return 0
+  done 2>/dev/null
+  return 1
+}
+
 if [ "$role" = task ]; then
+  ! failed_already || exit 143
   out="${out/@RANK@/$SLURM_PROCID}" err="${err/@RANK@/$SLURM_PROCID}"
   see_through "$dir/task-$SLURM_PROCID.end.$attempt" "$@"
   exit "$code"
@@ -157,10 +168,9 @@ if [ "$tasks" = 1 ]; then
   see_through "$news/$run.end" "$@"
 else
   # The time limit is kept by each task; a signal to srun would kill them all at once.
-  per_task=$SLURM_CPUS_PER_TASK
-  unset SLURM_GPUS_PER_TASK SLURM_TRES_PER_TASK
+  unset SLURM_GPUS_PER_TASK SLURM_TRES_PER_TASK SLURM_TRES_BIND SLURM_NTASKS_PER_NODE
   set -m
-  SLURM_HOSTFILE="$dir/hosts" srun --distribution=arbitrary --ntasks="$tasks" --cpus-per-task="${per_task:-1}" \
+  SLURM_HOSTFILE="$dir/hosts" srun --distribution=arbitrary --ntasks="$tasks" --cpus-per-task="$SUAN_CPUS" \
     --kill-on-bad-exit=1 --quiet bash "$SUAN_KEEPER" task "$dir" "$attempt" "$tasks" "$limit" "$grace" \
     "$workdir" "$out" "$err" "$@" </dev/null &
   child=$!

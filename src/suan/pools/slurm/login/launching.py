@@ -13,7 +13,7 @@ from suan.content.cache import Cache
 from suan.pools.slurm.login import files
 from suan.pools.slurm.login.attempts import OUT, REVOKED, Attempts
 from suan.pools.slurm.login.clusterview import Cluster
-from suan.pools.slurm.login.commands import Slurm, Trouble
+from suan.pools.slurm.login.commands import HOSTS, Slurm, Trouble
 
 _OTHERS_PATIENCE_S = 5.0
 _ASK_AGAIN_S = 0.01
@@ -200,12 +200,13 @@ class Launcher:
         )
         if record["tasks"] != 1:
             given.update(SUAN_KEEPER=self._keeper, SUAN_FORWARD=self._forward())
+            given["SUAN_CPUS"] = str(asked["cpus"])  # Slurm need not tell the job
         if odd:
             said = (f"export {name}={shlex.quote(value)}" for name, value in odd.items())
             given["SUAN_EXPORTS"] = "\n".join(said)
         environment = self._slurm.environment(given)
         if record["tasks"] != 1:
-            environment["SLURM_HOSTFILE"] = os.path.join(directory, "hosts")
+            environment[HOSTS] = os.path.join(directory, "hosts")
         return environment
 
     def _forward(self) -> str:

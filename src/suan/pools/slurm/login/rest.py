@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 from suan.pools.slurm.login import restwords
 from suan.pools.slurm.login.commands import Job, Slurm, Trouble, complaint
 
-NEWEST, OLDEST = 43, 37
+NEWEST, OLDEST = 45, 37
 _NO_JOB = 67108863  # ids have 26 bits, and Slurm's own end below this one
-_INVALID_JOB, _NO_ANSWER = 2017, 5005
+_INVALID_JOB, _NO_ANSWER, _NOT_AUTHENTIC, _NO_DATABASE = 2017, 5005, 1007, 7000
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHOWN = {
     "node": ("nodes", restwords.node),
@@ -33,7 +33,7 @@ _ENDING = "COMPLETING", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAI
 
 
 class Rest(Slurm):
-    """``way``: ``url``, ``user``, and ``token_file`` or ``token_env``."""
+    """``way``: ``url``, ``user``, ``token_file`` or ``token_env``, and ``path`` if need be."""
 
     def __init__(self, way: "dict[str, str]", *, runs: str, timeout_s: float) -> None:
         self._url = way["url"].rstrip("/")
@@ -44,7 +44,7 @@ class Rest(Slurm):
         self._known: int | None = None
 
     def version(self) -> str:
-        meta = self._get("ping").get("meta") or {}
+        meta = self._get("ping", "meta")
         release = (meta.get("Slurm") or meta.get("slurm") or {}).get("release", "of some release")
         return f"slurm {release}, by slurmrestd v0.0.{self._version()}"
 
@@ -52,12 +52,12 @@ class Rest(Slurm):
         if what == "topology":
             return []
         path, translate = _SHOWN[what]
-        return [translate(each) for each in self._get(path)[path]]
+        return [translate(each) for each in self._get(path, path)]
 
     def queue(self, user: str, name: "str | None" = None) -> "list[Job]":
         return [
             restwords.job(told)
-            for told in self._get("jobs")["jobs"]
+            for told in self._get("jobs", "jobs")
             if told.get("user_name") == user and name in (None, told.get("name"))
         ]
 
@@ -86,31 +86,35 @@ class Rest(Slurm):
             raise self._trouble(status, told)
 
     def environment(self, extra: "dict[str, str]") -> "dict[str, str]":
-        env = {"PATH": _PATH, "USER": self._user}
+        path = ":".join(filter(None, (self._way.get("path"), _PATH)))
+        env = {"PATH": path, "USER": self._user}
         env.update(extra, SUAN_HEED="1")
         return env
 
     def forwards(self) -> bool:
         return True
 
-    def _get(self, what: str) -> "dict[str, Any]":
+    def _get(self, what: str, part: str) -> Any:
+        """Part of an answer. Some versions leave it out, and so say that there is trouble."""
         status, told = self._call("GET", self._path(what))
-        if status != 200 or told.get("errors"):
+        if status != 200 or told.get("errors") or part not in told:
             self._known = None
             raise self._trouble(status, told)
-        return told
+        return told[part]
 
     def _path(self, what: str) -> str:
         return f"/slurm/v0.0.{self._version()}/{what}"
 
     def _version(self) -> int:
-        """The newest version of the API that both sides know."""
+        """The newest version of the API that both sides know and that works: v0.0.39 does nothing
+        at all where there is no accounting."""
         if self._known is None:
             for version in range(NEWEST, OLDEST - 1, -1):
                 status, told = self._call("GET", f"/slurm/v0.0.{version}/ping")
                 if status in (401, 403):
                     raise self._trouble(status, told)
-                if status != 404:
+                codes = map(_code, told.get("errors") or ())
+                if status != 404 and _NO_DATABASE not in codes:
                     self._known = version
                     return version
             said = f"{self._url} speaks no version of the API from v0.0.{OLDEST} to v0.0.{NEWEST}"
@@ -177,27 +181,32 @@ class Rest(Slurm):
 
     def _trouble(self, status: int, told: "dict[str, Any]", submits: bool = False) -> Trouble:
         """What an answer with errors means for what was asked."""
-        errors = told.get("errors") or [{"error": f"HTTP status {status}"}]
+        errors = told.get("errors") or []
         expired = _expired(self._token())
         if expired is not None:
             said = f"the token of {self._user} has expired, at {expired}"
             return Trouble("auth", said, self._renew())
         if status in (401, 403):
-            said = f"{self._url} does not accept the token of {self._user}"
-            return Trouble("auth", said, self._renew())
+            return self._refused(self._url)
+        if _NOT_AUTHENTIC in map(_code, errors):
+            return self._refused("slurmctld")
         if not submits and all(_code(each) == -1 for each in errors):
             return self._unsaid()
-        said = "; ".join(_said(each) for each in errors[:2])
+        said = "; ".join(_said(each) for each in errors[:2]) or f"HTTP status {status}"
         return complaint("sbatch" if submits else "squeue", said)
 
+    def _refused(self, who: str) -> Trouble:
+        return Trouble("auth", f"{who} does not accept the token of {self._user}", self._renew())
+
     def _unsaid(self) -> Trouble:
-        """Why slurmctld did not answer, which most of the API does not tell. What it does tell of
-        is the end of a job; this one cannot exist."""
-        _, told = self._call("DELETE", self._path(f"job/{_NO_JOB}"))
+        """Why slurmctld did not answer, which most of the API does not tell. The end of a job does,
+        of one that cannot exist, and in later versions the nodes do."""
+        old = self._version() <= restwords.OLD
+        method, what = ("DELETE", f"job/{_NO_JOB}") if old else ("GET", "nodes")
+        _, told = self._call(method, self._path(what))
         codes = [_code(each) for each in told.get("errors") or ()]
-        if _NO_ANSWER in codes:
-            said = f"slurmctld does not accept the token of {self._user}"
-            return Trouble("auth", said, self._renew())
+        if _NO_ANSWER in codes or _NOT_AUTHENTIC in codes:
+            return self._refused("slurmctld")
         if _INVALID_JOB in codes or not codes:
             return Trouble("unavailable", "slurmctld did not answer slurmrestd in time")
         return complaint("squeue", "; ".join(map(_said, told["errors"])))

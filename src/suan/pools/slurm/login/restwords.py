@@ -10,9 +10,9 @@ import shlex
 import time
 from typing import Any
 
-from suan.pools.slurm.login.commands import Job, Trouble
+from suan.pools.slurm.login.commands import HOSTS, Job, Trouble, rooms
 
-_OLD = 38  # the last version of the older shape
+OLD = 38  # the last version of the older shape
 _UNLIMITED = "UNLIMITED"
 _SAME = {"comment", "account", "qos", "reservation", "partition", "licenses", "nodes"}
 _TEXTS = {
@@ -113,17 +113,17 @@ def submission(
         Trouble: an option that cannot be said so.
     """
     env = dict(env)
-    hosts = env.pop("SLURM_HOSTFILE", None)
+    hosts = env.pop(HOSTS, None)
     fields: dict[str, Any] = {}
     for option in options:
         name, _, value = option.lstrip("-").partition("=")
         fields.update(_field(option, name, value))
     if hosts is not None:
         fields.update(_gang(hosts))
-    if version > _OLD:
+    if version > OLD:
         _renew(fields)
     listed = [f"{name}={value}" for name, value in env.items()]
-    fields["environment"] = listed if version > _OLD else env
+    fields["environment"] = listed if version > OLD else env
     # Arguments as such crash slurmrestd 22.05. `~` is the home of whom the job runs as.
     text = "#!/bin/bash\nexport HOME=~\nexec bash " + " ".join(map(shlex.quote, script)) + "\n"
     return json.dumps({"job": fields, "script": text}).encode()
@@ -153,10 +153,7 @@ def _field(option: str, name: str, value: str) -> "dict[str, Any]":
 
 def _gang(path: str) -> "dict[str, Any]":
     """Room on each node for as many tasks as most have: the API takes no host for each task."""
-    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - as old Pythons have it
-        hosts = file.read().split()
-    names = sorted(set(hosts))
-    most = max(map(hosts.count, names))
+    names, most = rooms(path)
     return {
         "nodelist": ",".join(names),
         "nodes": str(len(names)),
