@@ -34,7 +34,7 @@ check: static test ## all that CI demands: static, then every test
 bench: setup-dev ## every benchmark; writes benchmarks/RESULTS.md
 	@$(BIN)/python benchmarks/harness.py
 
-bench-sim: setup-dev ## those of the simulator and of the plans' quality alone, a quarter of an hour
+bench-sim: setup-dev ## those of the simulator and of the plans' quality alone, half an hour
 	@$(BIN)/python benchmarks/harness.py $(patsubst benchmarks/%.py,%,$(wildcard benchmarks/bench_sim_*.py))
 
 bench-quick: setup-dev ## every benchmark, small; writes nothing

@@ -156,7 +156,7 @@ async def test_its_progress_is_told(
     world: World, pool: SentPool, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("suan.control.delivery.TOLD_EVERY", 0)
-    await world.lead(content=shelf)
+    await world.lead(content=shelf, call_timeout=10 * SECOND)
     job = await world.submit(workdir=bringing(shelf, a=b"x" * 3_000_000))
     await is_delivering(pool)
     pool.delivering[-1](1_000_000)
