@@ -102,6 +102,7 @@ class Commands(Slurm):
         if conf:
             self.env["SLURM_CONF"] = conf
         self._timeout_s = timeout_s
+        self._release = ""  # asked once: what an older one takes, newer ones take as well
 
     def run(self, argv: "list[str]", env: "dict[str, str] | None" = None) -> str:
         """A command's output.
@@ -157,8 +158,10 @@ class Commands(Slurm):
         return found
 
     def submit(self, options: "list[str]", words: "list[str]", env: "dict[str, str]") -> str:
-        if HOSTS in env and self.version().split()[-1] < _COUNTS_HOSTS_ONCE:
-            options, env = _roomy(options, env)
+        if HOSTS in env:
+            self._release = self._release or self.version().split()[-1]
+            if self._release < _COUNTS_HOSTS_ONCE:
+                options, env = _roomy(options, env)
         answer = self.run(["sbatch", "--parsable", "--export=ALL", *options, *words], env)
         return answer.strip().split(";")[0]
 
