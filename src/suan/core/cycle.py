@@ -139,7 +139,8 @@ class Cycle:
                 self._tell(run, run.stopping, "its job was cancelled")
             elif (job := run.makes_room_for) is not None and job.phase is Phase.IN_LINE:
                 how = "is to go on elsewhere, and " if run.moves else ""
-                how = how if run.keeps is None else f"{keeping(run.keeps)}, and "
+                if run.keeps is not None:
+                    how = f"{keeping(run.keeps)}, and "
                 whom = f"{'the deadline of ' if job.hurries else ''}job {job.id}"
                 self._tell(run, run.stopping, f"it {how}makes room for {whom}")
             else:

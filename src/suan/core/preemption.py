@@ -104,7 +104,7 @@ def victims(state: State, job: JobRecord, allowed: int, *, now: Instant) -> Vict
             willing, some, later = _willing(state, job, candidate, evening=evening, now=now)
         next_at = min(next_at, later)
         anybody = anybody or some
-        if not willing and evening is None:
+        if not willing and not moving:
             continue
         spares = evening.spares if evening is not None else None
         choice = Choice[RunRecord](state, job, candidate, allowed=allowed, spares=spares)
